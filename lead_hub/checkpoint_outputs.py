@@ -1,0 +1,54 @@
+"""What one checkpoint says about one set of images: the record between extraction and scoring."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from lead_hub.errors import CandidateError
+
+
+@dataclass(frozen=True, eq=False)
+class CheckpointOutputs:
+    """Frozen outputs of one checkpoint, one row per image, in the order of the labelled images.
+
+    Attributes:
+        features: one vector per image, float32, on the CPU.
+        logits: the outputs of the checkpoint's own trained head (its source classes), or None without one.
+        pooling: the rule that turned hidden states into one vector, e.g. "class token".
+        processor: class name of the image processor that prepared the pixels.
+        dtype: number format of the forward pass, e.g. "float32" or "bfloat16".
+        device: where the forward pass ran, e.g. "cpu" or "cuda: NVIDIA H100".
+    """
+
+    features: Float[Tensor, "image feature"]
+    logits: Float[Tensor, "image source_class"] | None
+    pooling: str
+    processor: str
+    dtype: str
+    device: str
+
+    def __post_init__(self) -> None:
+        for name, rows in (("features", self.features), ("logits", self.logits)):
+            if rows is None:
+                continue
+            if rows.ndim != 2 or 0 in rows.shape:
+                raise CandidateError(
+                    f"{name} must be [images, numbers] with at least one of each, found shape"
+                    f" {tuple(rows.shape)}",
+                    stage="extract",
+                )
+            unusable = int((~torch.isfinite(rows).all(dim=1)).sum())
+            if unusable:
+                raise CandidateError(
+                    f"{name} must be finite, found NaN or infinity for {unusable} of {len(rows)} images"
+                    f" in {self.dtype}; a float16 or damaged checkpoint does this: try dtype='float32'",
+                    stage="extract",
+                )
+        if self.logits is not None and len(self.logits) != len(self.features):
+            raise CandidateError(
+                f"features and logits must have one row per image, found {len(self.features)} and"
+                f" {len(self.logits)}",
+                stage="extract",
+            )

@@ -1,0 +1,38 @@
+"""Everything that can go wrong, as one tree.
+
+    LeadHubError
+    ├── DatasetError     the images or labels cannot be used: the run stops
+    ├── CandidateError   this checkpoint cannot be used: it is skipped, the run goes on
+    ├── ScoreError       the score is undefined for these outputs: never a made-up number
+    └── HubError         the Hub answered no, or not at all
+
+Every message says what must hold, what was found, and what to do next.
+"""
+
+
+class LeadHubError(Exception):
+    """Base of every error that lead-hub raises on purpose."""
+
+
+class DatasetError(LeadHubError):
+    """The labelled images cannot be read or are not a single-label classification task."""
+
+
+class CandidateError(LeadHubError):
+    """One checkpoint cannot be scored.
+
+    Attributes:
+        stage: where it failed: "find", "download", "load", "extract" or "score".
+    """
+
+    def __init__(self, message: str, *, stage: str) -> None:
+        super().__init__(message)
+        self.stage = stage
+
+
+class ScoreError(LeadHubError):
+    """A transferability score is undefined for the given features and labels."""
+
+
+class HubError(LeadHubError):
+    """The Hugging Face Hub refused or could not be reached."""
