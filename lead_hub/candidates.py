@@ -1,11 +1,17 @@
 """Which checkpoints to rank: ids, folders, a text file, `model_index.json` or the demo pool -> Candidates."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from lead_hub.errors import CandidateError
+from lead_hub.model_index import IndexEntry, read_model_index, shipped_model_index
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A checkpoint that may be ranked, before anything of it was downloaded.
+    """A checkpoint that may be ranked, before anything of it was looked at.
 
     Attributes:
         checkpoint: Hub id ("org/name") or path of a local checkpoint folder, as the user gave it.
@@ -18,3 +24,94 @@ class Candidate:
     revision: str | None = None
     parameters: int | None = None
     licence: str | None = None
+
+    @property
+    def folder(self) -> Path | None:
+        """The local checkpoint folder, or None for a repository on the Hub."""
+        path = Path(self.checkpoint).expanduser()
+        return path if path.is_dir() else None
+
+
+CandidateSource: TypeAlias = str | Path | Candidate
+
+
+def read_candidates(sources: CandidateSource | Iterable[CandidateSource] | None = None) -> list[Candidate]:
+    """Every candidate that the sources name, each once, in order.
+
+    A source is a Candidate, a Hub id (optionally "@revision"), a checkpoint folder, a folder of checkpoint
+    folders, a text file with one of these a line ("#" starts a comment) or a model index (`.json`). None means
+    the model index that comes with the package.
+
+    Raises:
+        CandidateError: a file of candidates that cannot be read, or no candidate at all. Whether each one
+            exists is found out only when its turn comes, so that one bad entry never ends a run.
+    """
+    if sources is None:
+        sources = [shipped_model_index()]
+    elif isinstance(sources, (str, Path, Candidate)):
+        sources = [sources]
+    candidates = list(unique(candidate for source in sources for candidate in expand(source)))
+    if not candidates:
+        raise CandidateError(
+            "at least one candidate checkpoint is needed, found none: give Hub ids, checkpoint folders, a text"
+            " file with one of them a line, or a model_index.json",
+            stage="find",
+        )
+    return candidates
+
+
+def expand(source: CandidateSource) -> list[Candidate]:
+    """The candidates behind one source, see `read_candidates`."""
+    if isinstance(source, Candidate):
+        return [source]
+    path = Path(source).expanduser()
+    if path.is_dir():
+        return [Candidate(str(folder)) for folder in checkpoint_folders(path)]
+    if path.is_file() and path.suffix == ".json":
+        return [from_index(entry) for entry in read_model_index(path)]
+    if path.is_file():
+        return [candidate for line in read_lines(path) for candidate in expand(line)]
+    if isinstance(source, Path) or path.suffix in {".txt", ".json"}:
+        raise CandidateError(f"the file of candidates must exist, found nothing at {str(path)!r}", stage="find")
+    checkpoint, _, revision = source.strip().partition("@")
+    return [Candidate(checkpoint, revision=revision or None)]
+
+
+def from_index(entry: IndexEntry) -> Candidate:
+    """The candidate of a model index entry, pinned to its commit where the index has one."""
+    return Candidate(entry.id, revision=entry.sha, parameters=entry.parameters, licence=entry.licence)
+
+
+def read_lines(path: Path) -> list[str]:
+    """Lines of a text file without comments and blanks; a line may not name another text file."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CandidateError(
+            f"a file of candidates must be readable UTF-8 text, one candidate a line; {str(path)!r} is not: {error}",
+            stage="find",
+        ) from error
+    lines = [line.partition("#")[0].strip() for line in text.splitlines()]
+    for number, line in enumerate(lines, start=1):
+        if line and Path(line).expanduser().is_file():
+            raise CandidateError(
+                f"{path}, line {number}: each line must be a Hub id or a checkpoint folder, found the file {line!r}",
+                stage="find",
+            )
+    return [line for line in lines if line]
+
+
+def checkpoint_folders(folder: Path) -> list[Path]:
+    """The subfolders that are checkpoints, by name, if there are any and the folder is none itself."""
+    inner = sorted(path.parent for path in folder.glob("*/config.json"))
+    return [folder] if (folder / "config.json").is_file() or not inner else inner
+
+
+def unique(candidates: Iterable[Candidate]) -> Iterator[Candidate]:
+    """Each checkpoint and revision once, at its first place; what is known of it comes from there."""
+    seen: set[tuple[str, str | None]] = set()
+    for candidate in candidates:
+        place = str(candidate.folder.resolve()) if candidate.folder else candidate.checkpoint
+        if (place, candidate.revision) not in seen:
+            seen.add((place, candidate.revision))
+            yield candidate

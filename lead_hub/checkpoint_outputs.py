@@ -16,6 +16,8 @@ class CheckpointOutputs:
     Attributes:
         features: one vector per image, float32, on the CPU.
         logits: the outputs of the checkpoint's own trained head (its source classes), or None without one.
+        family: the model type, e.g. "resnet" or "timm:resnet50".
+        parameters: number of weights of the model that was run.
         pooling: the rule that turned hidden states into one vector, e.g. "class token".
         processor: class name of the image processor that prepared the pixels.
         dtype: number format of the forward pass, e.g. "float32" or "bfloat16".
@@ -24,6 +26,8 @@ class CheckpointOutputs:
 
     features: Float[Tensor, "image feature"]
     logits: Float[Tensor, "image source_class"] | None
+    family: str
+    parameters: int
     pooling: str
     processor: str
     dtype: str
@@ -35,8 +39,7 @@ class CheckpointOutputs:
                 continue
             if rows.ndim != 2 or 0 in rows.shape:
                 raise CandidateError(
-                    f"{name} must be [images, numbers] with at least one of each, found shape"
-                    f" {tuple(rows.shape)}",
+                    f"{name} must be [images, numbers] with at least one of each, found shape {tuple(rows.shape)}",
                     stage="extract",
                 )
             unusable = int((~torch.isfinite(rows).all(dim=1)).sum())
@@ -48,7 +51,6 @@ class CheckpointOutputs:
                 )
         if self.logits is not None and len(self.logits) != len(self.features):
             raise CandidateError(
-                f"features and logits must have one row per image, found {len(self.features)} and"
-                f" {len(self.logits)}",
+                f"features and logits must have one row per image, found {len(self.features)} and {len(self.logits)}",
                 stage="extract",
             )

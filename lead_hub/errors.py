@@ -9,6 +9,9 @@
 Every message says what must hold, what was found, and what to do next.
 """
 
+from collections.abc import Callable
+from functools import partial
+
 
 class LeadHubError(Exception):
     """Base of every error that lead-hub raises on purpose."""
@@ -28,6 +31,10 @@ class CandidateError(LeadHubError):
     def __init__(self, message: str, *, stage: str) -> None:
         super().__init__(message)
         self.stage = stage
+
+    def __reduce__(self) -> tuple[Callable[[str], "CandidateError"], tuple[str]]:
+        # Exceptions rebuild themselves from positional arguments alone; this one travels between processes.
+        return partial(CandidateError, stage=self.stage), (str(self),)
 
 
 class ScoreError(LeadHubError):

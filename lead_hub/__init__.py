@@ -1,0 +1,51 @@
+"""Which pretrained vision checkpoint to fine-tune on your dataset, ranked without fine-tuning any.
+
+The path, one module an arrow:
+
+    dataset id -> LabelledImages -> Candidate... -> CheckpointOutputs -> score -> Leaderboard
+
+    from lead_hub import recommend
+    board = recommend("my-org/my-dataset")     # or a folder of images, with candidates=[...] of your own
+    board.best.checkpoint
+
+`recommend` is the whole path, `score` one arrow of it: features and labels in, one number out.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lead_hub.candidates import Candidate as Candidate
+    from lead_hub.errors import CandidateError as CandidateError
+    from lead_hub.errors import DatasetError as DatasetError
+    from lead_hub.errors import HubError as HubError
+    from lead_hub.errors import LeadHubError as LeadHubError
+    from lead_hub.errors import ScoreError as ScoreError
+    from lead_hub.leaderboard import Leaderboard as Leaderboard
+    from lead_hub.recommendation import recommend as recommend
+    from lead_hub.transferability import SCORES as SCORES
+    from lead_hub.transferability import score as score
+
+# Public name -> its module. Loaded on first use, because torch and transformers take seconds to import and
+# `lead-hub --version` needs neither.
+_HOMES = {
+    "recommend": "lead_hub.recommendation",
+    "score": "lead_hub.transferability",
+    "SCORES": "lead_hub.transferability",
+    "Leaderboard": "lead_hub.leaderboard",
+    "Candidate": "lead_hub.candidates",
+    "LeadHubError": "lead_hub.errors",
+    "DatasetError": "lead_hub.errors",
+    "CandidateError": "lead_hub.errors",
+    "ScoreError": "lead_hub.errors",
+    "HubError": "lead_hub.errors",
+}
+
+__version__ = "0.1.0"
+__all__ = [*_HOMES, "__version__"]  # noqa: PLE0604 - the keys are strings
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'lead_hub' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

@@ -1,0 +1,36 @@
+"""Which images to rank on: what the user asks for, before anything is read."""
+
+from dataclasses import dataclass
+
+from lead_hub.errors import DatasetError
+
+
+@dataclass(frozen=True)
+class DatasetQuery:
+    """Which images to rank on.
+
+    Attributes:
+        dataset: Hub id ("org/name"), or path of an image folder, a parquet file or folder, or a `save_to_disk` folder.
+        config: name of the dataset's configuration; None where there is only one.
+        split: the only split that is read; never rank on the split that you test on.
+        image_column: None picks the column whose type is Image.
+        label_column: None picks the only ClassLabel column, else the only string or integer column.
+        revision: branch, tag or commit of a Hub dataset; None means its default branch.
+        max_images: largest size of the sample.
+        seed: decides which images are sampled.
+    """
+
+    dataset: str
+    config: str | None = None
+    split: str = "train"
+    image_column: str | None = None
+    label_column: str | None = None
+    revision: str | None = None
+    max_images: int = 2000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.max_images < 4:
+            raise DatasetError(f"max_images must be at least 4 (two classes of two images), found {self.max_images}")
+        if self.seed < 0:
+            raise DatasetError(f"seed must be 0 or more, found {self.seed}")

@@ -1,0 +1,75 @@
+"""Decoded images in a folder that several processes share: complete or absent, never half written."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lead_hub.errors import DatasetError
+
+_FACTS_FILE = "record.json"
+_ARRAYS_FILE = "arrays.npz"
+
+
+@contextmanager
+def scratch_folder(parent: Path | None) -> Iterator[Path]:
+    """A new folder that stays if the block ends well, and is removed if it does not.
+
+    Raises:
+        DatasetError: no folder can be made there.
+    """
+    try:
+        if parent is not None:
+            parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix="lead-hub-images-", dir=parent))
+    except OSError as error:
+        raise DatasetError(
+            f"a folder for the decoded images is needed, but: {error}; name another cache_dir"
+        ) from error
+    try:
+        yield folder
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def is_complete(folder: Path) -> bool:
+    """Whether a record was published there."""
+    return (folder / _FACTS_FILE).is_file()
+
+
+def write_record(folder: Path, facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
+    """Put what describes the pixels beside them."""
+    np.savez(folder / _ARRAYS_FILE, allow_pickle=False, **arrays)
+    (folder / _FACTS_FILE).write_text(json.dumps(facts), encoding="utf-8")
+
+
+def publish(folder: Path, final: Path) -> None:
+    """Move a finished folder to its name in one step; if another process was first, its folder stays."""
+    try:
+        folder.rename(final)
+    except OSError as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        if not is_complete(final):
+            raise DatasetError(
+                f"decoded images could not be moved to {final}: {error}; name an unused folder"
+            ) from error
+
+
+def read_record(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """What `write_record` wrote.
+
+    Raises:
+        DatasetError: the files are damaged.
+    """
+    try:
+        facts = json.loads((folder / _FACTS_FILE).read_text(encoding="utf-8"))
+        with np.load(folder / _ARRAYS_FILE, allow_pickle=False) as arrays:
+            return facts, dict(arrays)
+    except (OSError, ValueError, KeyError) as error:
+        raise DatasetError(f"the decoded images in {folder} are damaged: {error}; remove the folder") from error

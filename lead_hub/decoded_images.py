@@ -1,0 +1,164 @@
+"""Encoded images -> one flat file of RGB pixels, decoded once and read back one image at a time.
+
+The file is read, not memory-mapped: pages of a mapping count as memory of the process for as long as it lives,
+so a pass over 20,000 photos would show as 16 GB.
+"""
+
+import os
+import shutil
+import warnings
+import weakref
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from jaxtyping import Int64, UInt8
+from PIL import Image
+from rich.console import Console
+from rich.progress import track
+
+from lead_hub.encoded_images import EncodedImage
+from lead_hub.errors import DatasetError
+from lead_hub.rgb_pixels import rgb_pixels
+
+Pixels = UInt8[np.ndarray, "height width 3"]
+
+PIXELS_FILE = "pixels.uint8"
+_MAXIMUM_THREADS = 16  # a photo of 50 megapixels takes 150 MB while it is decoded
+_IMAGES_BETWEEN_DISK_CHECKS = 32
+
+
+@dataclass(frozen=True, eq=False)
+class Decoding:
+    """What became of a series of encoded images.
+
+    Attributes:
+        readable: positions in the series of the images that were decoded, ascending.
+        places: for each of them its offset in the file in bytes, its height and its width.
+        reasons: why each other image could not be decoded, by position.
+    """
+
+    readable: Int64[np.ndarray, " readable"]
+    places: Int64[np.ndarray, "readable 3"]
+    reasons: dict[int, str]
+
+
+class DecodedImages:
+    """The pixels in a folder: `images[i]` is a fresh uint8 array [height, width, 3] that the caller may change.
+
+    Safe to read from several threads and processes. A temporary folder is removed by `close`, by garbage
+    collection or at exit, whichever comes first, and only by the process that made it.
+    """
+
+    def __init__(self, folder: Path, places: Int64[np.ndarray, "image 3"], *, temporary: bool = False) -> None:
+        self.folder = folder
+        self.places = places
+        self._remove = weakref.finalize(self, _remove_folder, folder, os.getpid()) if temporary else None
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, position: int) -> Pixels:
+        offset, height, width = (int(number) for number in self.places[position])
+        pixels = np.fromfile(self.folder / PIXELS_FILE, dtype=np.uint8, count=height * width * 3, offset=offset)
+        return pixels.reshape(height, width, 3)
+
+    def close(self) -> None:
+        """Remove the folder if it is temporary; no image can be read afterwards."""
+        if self._remove is not None:
+            self._remove()
+
+
+def decode_images(encoded: Iterable[EncodedImage], folder: Path, *, total: int, progress: bool) -> Decoding:
+    """Decode `total` images into `folder`, which must exist, in threads and in bounded memory.
+
+    Raises:
+        DatasetError: the disk is too small.
+    """
+    places: dict[int, tuple[int, int, int]] = {}
+    reasons: dict[int, str] = {}
+    with (folder / PIXELS_FILE).open("wb") as file, _settled_warnings():
+        for position, result in enumerate(_shown(_decoded(encoded), total, progress=progress)):
+            if isinstance(result, str):
+                reasons[position] = result
+                continue
+            places[position] = (file.tell(), result.shape[0], result.shape[1])
+            if len(places) % _IMAGES_BETWEEN_DISK_CHECKS == 0:
+                _check_disk(folder, file.tell(), done=position, total=total)
+            _write(file, result, folder)
+    return Decoding(
+        readable=np.array(list(places), dtype=np.int64),
+        places=np.array(list(places.values()), dtype=np.int64).reshape(-1, 3),
+        reasons=reasons,
+    )
+
+
+def _decoded(encoded: Iterable[EncodedImage]) -> Iterator[Pixels | str]:
+    """Pixels or the reason why not, in order; only a few images per thread are ever in memory."""
+    threads = min(_MAXIMUM_THREADS, os.cpu_count() or 1)
+    waiting: deque[Future[Pixels | str]] = deque()
+    with ThreadPoolExecutor(threads, thread_name_prefix="decode") as pool:
+        for image in encoded:
+            waiting.append(pool.submit(_pixels_or_reason, image))
+            if len(waiting) > 2 * threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _pixels_or_reason(image: EncodedImage) -> Pixels | str:
+    try:
+        if image.content is not None:
+            return rgb_pixels(image.content)
+        if image.path is None:
+            return "neither content nor a path"
+        return rgb_pixels(Path(image.path).read_bytes())
+    except OSError as error:
+        name = "" if image.path is None else f"{Path(image.path).name}: "
+        return f"{name}{error.strerror or error}"
+
+
+@contextmanager
+def _settled_warnings() -> Iterator[None]:
+    """Pillow's remarks on odd metadata neither reach the user nor, under `-W error`, cost an image."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="PIL")
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # rgb_pixels refuses these itself
+        yield
+
+
+def _shown(results: Iterator[Pixels | str], total: int, *, progress: bool) -> Iterable[Pixels | str]:
+    if not progress:
+        return results
+    return track(results, "Decoding images", total=total, console=Console(stderr=True), transient=True)
+
+
+def _check_disk(folder: Path, written_bytes: int, *, done: int, total: int) -> None:
+    expected_bytes = written_bytes * (total - done) // done
+    free_bytes = shutil.disk_usage(folder).free
+    if expected_bytes > free_bytes:
+        raise DatasetError(
+            f"the decoded images need about {expected_bytes / 1e9:.1f} GB more in {folder}, found"
+            f" {free_bytes / 1e9:.1f} GB free; lower max_images, or name another folder (cache_dir, or TMPDIR)"
+        )
+
+
+def _write(file: BinaryIO, pixels: Pixels, folder: Path) -> None:
+    try:
+        file.write(np.ascontiguousarray(pixels).data)
+    except OSError as error:
+        raise DatasetError(
+            f"decoded images could not be written to {folder}: {error}; lower max_images, or name another"
+            f" folder (cache_dir, or TMPDIR)"
+        ) from error
+
+
+def _remove_folder(folder: Path, owner: int) -> None:
+    # A forked child inherits the finalizer, and must not take the folder from under its parent.
+    if os.getpid() == owner:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,99 @@
+"""The embedded pool: small checkpoints, labelled images, and what fine-tuning each on each really gave.
+
+How all of it was made, and under which licences, is in the README beside this file.
+"""
+
+import csv
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from importlib import resources
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from lead_hub.candidates import Candidate, checkpoint_folders
+from lead_hub.errors import DatasetError
+from lead_hub.leaderboard import Leaderboard
+from lead_hub.rank_agreement import regret_at, weighted_kendall_tau
+
+TARGETS = ("scripts", "clipart", "emoji")
+FOLDER = Path(str(resources.files(__name__)))
+
+
+def pool() -> list[Candidate]:
+    """The embedded checkpoints."""
+    return [Candidate(str(folder)) for folder in checkpoint_folders(FOLDER / "pool")]
+
+
+def target_folder(target: str) -> Path:
+    """The folder of one embedded dataset, with splits train and test.
+
+    Raises:
+        DatasetError: no target of that name.
+    """
+    if target not in TARGETS:
+        raise DatasetError(f"the demo's target must be one of {', '.join(TARGETS)}, found {target!r}")
+    return FOLDER / "targets" / target
+
+
+def finetuned_accuracy(target: str) -> dict[str, float]:
+    """Accuracy in percent on the target's test images after full fine-tuning, by checkpoint.
+
+    The mean over seeds at the learning rate whose mean accuracy on the validation images is highest, so that the test
+    images choose nothing.
+    """
+    validation: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
+    test: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
+    with (FOLDER / "finetuned_accuracy.csv").open(encoding="utf-8", newline="") as file:
+        for run in csv.DictReader(file):
+            if run["target"] == target:
+                key = run["checkpoint"], run["learning_rate"]
+                validation[key].append(float(run["validation_accuracy"]))
+                test[key].append(float(run["test_accuracy"]))
+    best: dict[str, tuple[float, float]] = {}
+    for (checkpoint, _), accuracies in sorted(validation.items()):
+        candidate = fmean(accuracies), fmean(test[checkpoint, _])
+        if checkpoint not in best or candidate[0] > best[checkpoint][0]:
+            best[checkpoint] = candidate
+    return {checkpoint: 100 * accuracy for checkpoint, (_, accuracy) in best.items()}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A leaderboard of the demo pool beside the truth.
+
+    Attributes:
+        board: with the checkpoints' short names.
+        accuracy: percent after fine-tuning, by short name.
+        weighted_kendall_tau: agreement of the two orders, in [-1, 1].
+        regret_at_1: accuracy points lost by fine-tuning the first of the board instead of the truly best.
+    """
+
+    board: Leaderboard
+    accuracy: dict[str, float]
+    weighted_kendall_tau: float
+    regret_at_1: float
+
+    def to_document(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {
+            "leaderboard": self.board.to_document(),
+            "finetuned_accuracy_percent": self.accuracy,
+            "weighted_kendall_tau": self.weighted_kendall_tau,
+            "regret_at_1_points": self.regret_at_1,
+        }
+
+
+def compare(board: Leaderboard, target: str) -> Comparison:
+    """Put a board of the demo pool beside the measured accuracies."""
+    named = tuple(replace(row, checkpoint=Path(row.checkpoint).name) for row in board.rows)
+    measured = finetuned_accuracy(target)
+    accuracy = {row.checkpoint: measured[row.checkpoint] for row in named}
+    scores = [row.score for row in named]
+    truth = [accuracy[row.checkpoint] for row in named]
+    return Comparison(
+        board=replace(board, rows=named),
+        accuracy=accuracy,
+        weighted_kendall_tau=weighted_kendall_tau(scores, truth),
+        regret_at_1=regret_at(1, scores, truth),
+    )

@@ -1,0 +1,134 @@
+"""Which commit of a Hub dataset is meant, and what the Hub's refusals mean for the user."""
+
+import re
+from dataclasses import dataclass
+
+from huggingface_hub import HfApi, constants
+from huggingface_hub.errors import (
+    GatedRepoError,
+    HfHubHTTPError,
+    HFValidationError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+
+from lead_hub.errors import DatasetError, HubError, LeadHubError
+
+_TIMEOUT_S = 30.0  # the client itself would wait for ever
+
+# The base of the HTTP library's errors, httpx or httpx2, whichever the installed client is built on.
+_TRANSPORT_ERROR: type[BaseException] = HfHubHTTPError.__mro__[1]
+
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+@dataclass(frozen=True)
+class DatasetCommit:
+    """The commit to load.
+
+    Attributes:
+        dataset: Hub id.
+        revision: what the user asked for.
+        sha: 40 hex digits; None offline, where only the copy that was loaded can tell.
+    """
+
+    dataset: str
+    revision: str | None
+    sha: str | None
+
+    def check(self, loaded: str) -> None:
+        """Raise unless `loaded` is the commit that the user asked for.
+
+        Raises:
+            HubError: offline, and the cached copy is another commit than asked for, or of unknown commit.
+        """
+        if not _COMMIT.fullmatch(loaded) or self.revision not in (None, loaded):
+            raise HubError(
+                f"offline, only the cached copy of {self.dataset} can be read, and it is commit {loaded} while"
+                f" {self.revision or 'a commit of 40 hex digits'} is needed; go online once, or ask for that commit"
+            )
+
+
+def pin_dataset(dataset: str, revision: str | None, *, token: str | None) -> DatasetCommit:
+    """Ask the Hub once which commit `revision` is, so that everything is later loaded at that commit.
+
+    Raises:
+        DatasetError: neither a local path nor a dataset on the Hub.
+        HubError: gated, refused, or not reachable.
+    """
+    try:
+        info = HfApi(token=token).dataset_info(dataset, revision=revision, timeout=_TIMEOUT_S)
+    except OfflineModeIsEnabled:
+        return DatasetCommit(dataset, revision, None)
+    except (HFValidationError, OSError, _TRANSPORT_ERROR) as error:
+        raise hub_error(dataset, error) or HubError(f"{dataset}: {error}") from error
+    return DatasetCommit(dataset, revision, info.sha)
+
+
+def hub_error(dataset: str, error: BaseException) -> LeadHubError | None:
+    """The error to raise for what the Hub answered anywhere in the chain of causes, None if it was not the Hub."""
+    for cause in _chain(error):
+        translated = _translated(dataset, cause)
+        if translated is not None:
+            return translated
+    return None
+
+
+def _translated(dataset: str, error: BaseException) -> LeadHubError | None:
+    hub = constants.ENDPOINT
+    login = "log in with `hf auth login` or pass token"
+    # From the most to the least special: a gated repository's error is also a missing repository's, and so on.
+    meanings: list[tuple[type[BaseException], type[LeadHubError], str]] = [
+        (
+            GatedRepoError,
+            HubError,
+            f"{dataset} is gated: accept its terms at {hub}/datasets/{dataset}, then {login}",
+        ),
+        (
+            RepositoryNotFoundError,
+            DatasetError,
+            f"a local path or a Hub dataset is needed, found neither: there is no path {dataset} here, and {hub} has"
+            f" no such dataset for you; check the spelling, and if it is private {login}",
+        ),
+        (
+            RevisionNotFoundError,
+            DatasetError,
+            f"{dataset} has no such revision on {hub}: check the branch, tag or commit",
+        ),
+        (
+            HFValidationError,
+            DatasetError,
+            f"a local path or a Hub id like org/name is needed, found {dataset!r}: there is no such path here, and it"
+            " is no valid id",
+        ),
+        (
+            HfHubHTTPError,
+            HubError,
+            f"{hub} refused {dataset}: {error}; if it is private {login}, else try again later",
+        ),
+        (
+            OfflineModeIsEnabled,
+            HubError,
+            f"there is no path {dataset} here, no cached copy of such a Hub dataset, and HF_HUB_OFFLINE is set;"
+            " check the path, or unset it",
+        ),
+        (
+            _TRANSPORT_ERROR,
+            HubError,
+            f"there is no path {dataset} here, and {hub} cannot be reached: {error}; check the path or the network,"
+            " or set HF_HUB_OFFLINE=1 to use a cached copy",
+        ),
+    ]
+    for kind, translation, message in meanings:
+        if isinstance(error, kind):
+            return translation(message)
+    return None
+
+
+def _chain(error: BaseException | None) -> list[BaseException]:
+    chain: list[BaseException] = []
+    while error is not None and error not in chain:
+        chain.append(error)
+        error = error.__cause__ or error.__context__
+    return chain

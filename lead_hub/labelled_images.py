@@ -1,0 +1,230 @@
+"""Dataset id or folder -> LabelledImages: a seeded, stratified sample of one split, decoded once.
+
+    open_split -> choose_columns -> read_labels -> stratified_sample -> decode_images -> LabelledImages
+
+Every checkpoint of a run then reads the same pixels from disk.
+"""
+
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int64
+
+from lead_hub.class_labels import UNLABELLED, ClassLabels, UsableClasses, read_labels
+from lead_hub.dataset_columns import Columns, choose_columns
+from lead_hub.dataset_query import DatasetQuery
+from lead_hub.dataset_source import OpenedSplit, Source, open_split
+from lead_hub.decoded_folder import is_complete, publish, read_record, scratch_folder, write_record
+from lead_hub.decoded_images import DecodedImages, Decoding, decode_images
+from lead_hub.encoded_images import encoded_images
+from lead_hub.errors import DatasetError
+from lead_hub.image_folder_layout import explain_missing_labels, joined_directories, refuse_split_names_as_classes
+from lead_hub.left_out import LeftOut, listed, refuse_many_unreadable
+from lead_hub.stratified_sample import MINIMUM_PER_CLASS, stratified_sample
+
+__all__ = ["DatasetQuery", "LabelledImages", "load_labelled_images"]
+
+_NOT_FACTS = ("labels", "rows", "pixels")
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledImages:
+    """Images of one split with one class each, in ascending row order.
+
+    Attributes:
+        dataset: id or path as the user gave it.
+        sha: commit on the Hub (40 hex digits), or SHA-256 of the split's file names and content (64) when local.
+        is_local: whether the dataset was read from disk.
+        config: configuration that was loaded, None where the notion does not apply.
+        split: the split that was read.
+        image_column: where the images came from.
+        label_column: where the labels came from.
+        class_names: the usable classes; labels index into it.
+        labels: class of each image, 0..K-1.
+        rows: row number of each image within the split.
+        pixels: `pixels[i]` is uint8 [height, width, 3], RGB, short side at most STORED_SHORT_SIDE_PX.
+        images_in_split: number of rows of the split.
+        unlabelled: number of rows without a label, not sampled.
+        unreadable: number of sampled images that could not be decoded and were dropped.
+        left_out_classes: names of classes with fewer than two usable images.
+        notes: what was left out or changed, as sentences for people.
+    """
+
+    dataset: str
+    sha: str
+    is_local: bool
+    config: str | None
+    split: str
+    image_column: str
+    label_column: str
+    class_names: tuple[str, ...]
+    labels: Int64[np.ndarray, " image"]
+    rows: Int64[np.ndarray, " image"]
+    pixels: DecodedImages
+    images_in_split: int
+    unlabelled: int
+    unreadable: int
+    left_out_classes: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not len(self.labels) == len(self.rows) == len(self.pixels):
+            raise DatasetError(
+                f"labels, rows and pixels must have one entry per image, found {len(self.labels)}, {len(self.rows)}"
+                f" and {len(self.pixels)}"
+            )
+        counts = np.bincount(self.labels, minlength=len(self.class_names))
+        if len(counts) != len(self.class_names) or len(counts) < 2 or counts.min() < MINIMUM_PER_CLASS:
+            raise DatasetError(
+                f"at least 2 classes, each with a name and {MINIMUM_PER_CLASS} images, are needed, found"
+                f" {len(self.class_names)} names and {counts.tolist()} images"
+            )
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def close(self) -> None:
+        """Remove the decoded images if they are in a temporary folder; `pixels` cannot be read afterwards."""
+        self.pixels.close()
+
+
+def load_labelled_images(
+    query: DatasetQuery,
+    *,
+    decoded_folder: Path | None = None,
+    cache_dir: Path | None = None,
+    token: str | None = None,
+    progress: bool = True,
+) -> LabelledImages:
+    """Load, sample and decode the images that the query asks for.
+
+    Args:
+        query: which images.
+        decoded_folder: where to keep the decoded images. One that already holds the same query's images is opened
+            instead of decoding again, so that the processes of a machine can share the first one's work; whether
+            the dataset changed since is not checked. None: a temporary folder that disappears with the record,
+            in `cache_dir` or, without one, where Python keeps temporary files (TMPDIR).
+        cache_dir: where the datasets library keeps its prepared copy; None means its own default.
+        token: Hub token; None means the one that is logged in.
+        progress: show bars on stderr.
+
+    Raises:
+        DatasetError: there is no such dataset, config, split or column, it is not single-label classification,
+            or too many of its images cannot be read.
+        HubError: the Hub refused or could not be reached.
+    """
+    if decoded_folder is not None and is_complete(decoded_folder):
+        return _reopened(decoded_folder, query)
+    opened = open_split(Source(query, cache_dir, token), progress=progress)
+    columns = _columns(query, opened)
+    classes = _usable_classes(query, columns, read_labels(opened.rows, columns))
+    sample = _sample(query, classes.kept)
+    with scratch_folder(cache_dir if decoded_folder is None else decoded_folder.parent) as folder:
+        encoded = encoded_images(opened.rows, columns.image, sample)
+        decoding = decode_images(encoded, folder, total=len(sample), progress=progress)
+        images = _assembled(query, opened, columns, classes=classes, sample=sample, decoding=decoding)
+        if decoded_folder is None:
+            return replace(images, pixels=DecodedImages(folder, images.pixels.places, temporary=True))
+        _write(images, query, folder)
+        publish(folder, decoded_folder)
+    return _reopened(decoded_folder, query)
+
+
+def _columns(query: DatasetQuery, opened: OpenedSplit) -> Columns:
+    if not len(opened.rows):
+        raise DatasetError(f"split {query.split!r} of {query.dataset} must have images, found no rows")
+    if opened.image_directories is not None and len(opened.rows.features) == 1:
+        raise DatasetError(explain_missing_labels(opened.image_directories, dataset=query.dataset))
+    return choose_columns(opened.rows.features, image_column=query.image_column, label_column=query.label_column)
+
+
+def _usable_classes(query: DatasetQuery, columns: Columns, labels: ClassLabels) -> UsableClasses:
+    refuse_split_names_as_classes(labels.names, dataset=query.dataset)
+    classes = labels.usable()
+    if len(classes.kept.names) < 2:
+        n_labelled = int((labels.labels != UNLABELLED).sum())
+        raise DatasetError(
+            f"at least 2 classes with {MINIMUM_PER_CLASS} images each are needed, found"
+            f" {len(classes.kept.names)}{listed(classes.kept.names)} in column {columns.label!r} of split"
+            f" {query.split!r} of {query.dataset}: {n_labelled} of {len(labels.labels)} rows have a label,"
+            f" {len(classes.too_small)} classes have one image{listed(classes.too_small)}; name another column"
+            " with label_column or another split"
+        )
+    return classes
+
+
+def _sample(query: DatasetQuery, labels: ClassLabels) -> Int64[np.ndarray, " image"]:
+    smallest = MINIMUM_PER_CLASS * len(labels.names)
+    if query.max_images < smallest:
+        raise DatasetError(
+            f"max_images must be at least {smallest}, {MINIMUM_PER_CLASS} for each of {len(labels.names)} classes,"
+            f" found {query.max_images}"
+        )
+    labelled = np.flatnonzero(labels.labels != UNLABELLED)
+    chosen = stratified_sample(labels.labels[labelled], query.max_images, seed=query.seed)
+    return np.asarray(labelled[chosen], dtype=np.int64)
+
+
+def _assembled(
+    query: DatasetQuery,
+    opened: OpenedSplit,
+    columns: Columns,
+    *,
+    classes: UsableClasses,
+    sample: Int64[np.ndarray, " image"],
+    decoding: Decoding,
+) -> LabelledImages:
+    """The record of what was decoded; a class that lost all but one of its images is left out as well."""
+    unreadable = {int(sample[position]): reason for position, reason in decoding.reasons.items()}
+    refuse_many_unreadable(query, unreadable, sampled=len(sample))
+    rows = sample[decoding.readable]
+    remaining = _usable_classes(query, columns, ClassLabels(classes.kept.names, classes.kept.labels[rows]))
+    kept = remaining.kept.labels != UNLABELLED
+    left_out = LeftOut(
+        query,
+        classes=classes.too_small + remaining.too_small + remaining.absent,
+        absent_classes=classes.absent,
+        unlabelled=classes.unlabelled,
+        unreadable=unreadable,
+        sampled=len(sample),
+        usable=int((classes.kept.labels != UNLABELLED).sum()),
+        in_split=len(opened.rows),
+        joined_directories=joined_directories((columns.class_names and opened.image_directories) or ()),
+    )
+    return LabelledImages(
+        dataset=query.dataset,
+        sha=opened.sha,
+        is_local=opened.is_local,
+        config=opened.config,
+        split=query.split,
+        image_column=columns.image,
+        label_column=columns.label,
+        class_names=remaining.kept.names,
+        labels=remaining.kept.labels[kept],
+        rows=rows[kept],
+        pixels=DecodedImages(Path(), decoding.places[kept]),
+        images_in_split=len(opened.rows),
+        unlabelled=classes.unlabelled,
+        unreadable=len(unreadable),
+        left_out_classes=left_out.classes,
+        notes=left_out.notes(),
+    )
+
+
+def _write(images: LabelledImages, query: DatasetQuery, folder: Path) -> None:
+    facts = {field.name: getattr(images, field.name) for field in fields(images) if field.name not in _NOT_FACTS}
+    arrays = {"labels": images.labels, "rows": images.rows, "places": images.pixels.places}
+    write_record(folder, {"query": asdict(query), "images": facts}, arrays)
+
+
+def _reopened(folder: Path, query: DatasetQuery) -> LabelledImages:
+    record, arrays = read_record(folder)
+    if record["query"] != asdict(query):
+        raise DatasetError(f"{folder} holds the images of another query, {record['query']}; name an unused folder")
+    facts: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in record["images"].items()
+    }
+    pixels = DecodedImages(folder, arrays["places"])
+    return LabelledImages(labels=arrays["labels"], rows=arrays["rows"], pixels=pixels, **facts)

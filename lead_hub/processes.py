@@ -1,0 +1,111 @@
+"""How the processes of one run (one a GPU, started by `accelerate launch` or `torchrun`) stay in step.
+
+A process that fails alone would leave the others waiting for ever at the next gather. So every step that can fail
+ends in an exchange of what went wrong, and either all processes go on or all raise the same error.
+"""
+
+import shutil
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from accelerate import PartialState
+from accelerate.utils import broadcast_object_list, gather, gather_object
+from torch import Tensor
+
+from lead_hub.errors import CandidateError, LeadHubError
+
+Result = TypeVar("Result")
+
+
+def on_every_process(step: Callable[[], Result], state: PartialState) -> Result:
+    """Run the step on every process; a LeadHubError on any of them is raised on all.
+
+    Returns:
+        This process's own result.
+    """
+    if state.num_processes == 1:
+        return step()
+    result: Result | None = None
+    failure: LeadHubError | None = None
+    try:
+        result = step()
+    except LeadHubError as error:
+        failure = error
+    failures = [error for error in gather_object([failure]) if error is not None]
+    if failures:
+        raise failures[0]
+    return result  # type: ignore[return-value]  # None only where the step failed
+
+
+def on_main_process(step: Callable[[], Result], state: PartialState) -> Result:
+    """Run the step on the main process alone; every process gets its result, or raises its LeadHubError."""
+    if state.num_processes == 1:
+        return step()
+    outcome: list[object] = [None]
+    if state.is_main_process:
+        try:
+            outcome = [step()]
+        except LeadHubError as error:
+            outcome = [error]
+    broadcast_object_list(outcome)
+    if isinstance(outcome[0], LeadHubError):
+        raise outcome[0]
+    return outcome[0]  # type: ignore[return-value]  # what the main process's step returned
+
+
+def first_on_each_node(step: Callable[[], Result], state: PartialState) -> Result:
+    """Run the step on every process, on each machine's first one before its others, which find its work done."""
+    first = on_every_process(lambda: [step()] if state.is_local_main_process else [], state)
+    others = on_every_process(lambda: [] if first else [step()], state)
+    return [*first, *others][0]
+
+
+@contextmanager
+def shared_folder(state: PartialState) -> Iterator[Path | None]:
+    """A temporary folder's path, the same for all processes of a machine; None where there is one process only."""
+    if state.num_processes == 1:
+        yield None
+        return
+    folder = Path(tempfile.gettempdir()) / on_main_process(lambda: f"lead-hub-{uuid.uuid4().hex}", state)
+    try:
+        yield folder
+    finally:
+        if state.is_local_main_process:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def gather_rows(part: Tensor, *, n_rows: int, state: PartialState) -> Tensor:
+    """Put the rows that the processes hold back in order.
+
+    Args:
+        part: [row, number], on the CPU: process p holds rows p, p + P, p + 2 P, ... of P processes, or one row
+            that nobody reads where that leaves it none.
+        n_rows: number of rows altogether.
+        state: the processes.
+
+    Returns:
+        All rows, [n_rows, number], on the CPU of every process.
+
+    Raises:
+        CandidateError: a row that no process sent (stage "extract").
+    """
+    if state.num_processes == 1:
+        return part
+    longest = -(-n_rows // state.num_processes)
+    padded = part.new_zeros(longest, part.shape[1])
+    padded[: len(part)] = part
+    received = gather(padded.to(state.device)).cpu().view(state.num_processes, longest, -1)
+    whole = part.new_empty(n_rows, part.shape[1])
+    filled = torch.zeros(n_rows, dtype=torch.bool)
+    for process, rows in enumerate(received):
+        held = range(process, n_rows, state.num_processes)
+        whole[list(held)] = rows[: len(held)]
+        filled[list(held)] = True
+    if not bool(filled.all()):
+        raise CandidateError(f"every image must have its outputs, {int((~filled).sum())} have none", stage="extract")
+    return whole

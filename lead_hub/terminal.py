@@ -1,0 +1,102 @@
+"""Leaderboard -> what people read on a terminal."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from lead_hub.leaderboard import Leaderboard, RankedCheckpoint
+
+if TYPE_CHECKING:
+    from lead_hub.demo import Comparison
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of the table: its header, a row's cell, and how it stands."""
+
+    header: str
+    cell: Callable[[RankedCheckpoint], str]
+    align_right: bool = True
+
+
+COLUMNS = (
+    Column("rank", lambda row: str(row.rank)),
+    Column("checkpoint", lambda row: display_name(row.checkpoint, row.revision), align_right=False),
+    Column("score", lambda row: f"{row.score:.4f}"),
+    Column("parameters", lambda row: count_in_words(row.parameters)),
+    Column("licence", lambda row: row.licence or "not named", align_right=False),
+    Column("images/s", lambda row: "" if row.images_per_s is None else f"{row.images_per_s:.0f}"),
+    Column("note", lambda row: row.note, align_right=False),
+)
+NOTE = len(COLUMNS) - 1
+
+
+def display_name(checkpoint: str, revision: str | None) -> str:
+    """A Hub id as it is, a local folder by its own name and its parent's; the revision after an "@"."""
+    path = Path(checkpoint)
+    name = "/".join(path.parts[-2:]) if path.is_dir() and len(path.parts) > 2 else checkpoint
+    return f"{name}@{revision[:8]}" if revision else name
+
+
+def count_in_words(count: int) -> str:
+    """1234567 -> "1.2M"."""
+    for size, unit in ((10**9, "B"), (10**6, "M"), (10**3, "K")):
+        if count >= size:
+            return f"{count / size:.1f}{unit}"
+    return str(count)
+
+
+def print_board(board: Leaderboard, console: Console, *, extra: tuple[Column, ...] = ()) -> None:
+    """Print a board as a table, with whatever is worth knowing above and below it."""
+    dataset = board.dataset
+    columns = (*COLUMNS[:NOTE], *extra, COLUMNS[NOTE])
+    table = Table(title=None, box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        table.add_column(column.header, justify="right" if column.align_right else "left", overflow="fold")
+    for row in board.rows:
+        # Text, not markup: a name may hold square brackets.
+        table.add_row(*(Text(column.cell(row)) for column in columns), style="bold" if row.rank == 1 else None)
+    headline = (
+        f"{dataset.dataset}, split {dataset.split}: {dataset.n_images} images of {len(dataset.class_names)} classes,"
+        f" ranked by {board.method} (higher is better)"
+    )
+    console.print(Text(headline, style="bold"))
+    for note in dataset.notes:
+        console.print(Text(f"note: {note}"))
+    if board.rows:
+        console.print(table)
+    for skipped in board.skipped:
+        name = display_name(skipped.checkpoint, skipped.revision)
+        console.print(Text(f"skipped at {skipped.stage}: {name}: {skipped.reason}", style="yellow"))
+    if not board.is_complete:
+        tried = len(board.rows) + len(board.skipped)
+        console.print(Text(f"stopped after {tried} of {board.n_candidates} candidates"))
+
+
+def summary(board: Leaderboard) -> str:
+    """One line on where the forward passes ran, so that an idle GPU does not go unnoticed."""
+    computed = [row for row in board.rows if row.images_per_s is not None]
+    cached = len(board.rows) - len(computed)
+    places = sorted({f"{row.device} in {row.dtype}" for row in computed})
+    parts = [f"{len(computed)} checkpoints ran on {', '.join(places)}"] if computed else []
+    parts += [f"{cached} of {len(board.rows)} read from the cache without a forward pass"] if cached else []
+    parts += [f"{len(board.skipped)} skipped"] if board.skipped else []
+    return "; ".join(parts)
+
+
+def print_comparison(comparison: "Comparison", console: Console) -> None:
+    """The demo's board with the measured accuracies, and how well the two agree."""
+    accuracy = comparison.accuracy
+    column = Column("fine-tuned", lambda row: f"{accuracy[row.checkpoint]:.1f}%")
+    print_board(comparison.board, console, extra=(column,))
+    console.print(
+        Text(
+            f"weighted Kendall tau {comparison.weighted_kendall_tau:.3f} (1 is the true order, 0 is chance); regret@1"
+            f" {comparison.regret_at_1:.1f} accuracy points (0: the first is truly the best)"
+        )
+    )

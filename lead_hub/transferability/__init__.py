@@ -1,0 +1,64 @@
+"""Outputs of one checkpoint on labelled images -> one number that predicts its accuracy after fine-tuning.
+
+`SCORES` is the one list of scores. Adding one: a file with its function and its `ScoreMethod`, a name in this list.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from numpy.typing import ArrayLike
+from torch import Tensor
+
+from lead_hub.errors import ScoreError
+from lead_hub.transferability.lead import LEAD, LOO_LOG_LOSS
+from lead_hub.transferability.logme import LOGME
+from lead_hub.transferability.score import TransferabilityScore
+from lead_hub.transferability.score_inputs import checked_inputs
+from lead_hub.transferability.score_method import ScoreMethod
+
+__all__ = ["SCORES", "ScoreMethod", "TransferabilityScore", "score", "transferability"]
+
+SCORES: Mapping[str, ScoreMethod] = MappingProxyType(
+    {method.name: method for method in (LEAD, LOO_LOG_LOSS, LOGME)}
+)
+
+
+def score(
+    features: Tensor | ArrayLike,
+    labels: Tensor | ArrayLike,
+    method: str = "lead",
+    *,
+    logits: Tensor | ArrayLike | None = None,
+    seed: int = 0,
+) -> float:
+    """How well a checkpoint with these frozen features should do when fine-tuned. Higher is better.
+
+    Args:
+        features: [n_images, n_features], NumPy or torch, on any device.
+        labels: [n_images], integers; any ids, not necessarily 0..K-1.
+        method: a name in `SCORES`, which tells each one's range and cost.
+        logits: [n_images, n_source_classes], outputs of the checkpoint's own trained head, for scores that need it.
+        seed: for scores that draw random numbers; the others ignore it.
+
+    Raises:
+        ScoreError: unknown method, inputs that do not fit, or a score that is undefined for them.
+    """
+    return transferability(features, labels, method, logits=logits, seed=seed).value
+
+
+def transferability(
+    features: Tensor | ArrayLike,
+    labels: Tensor | ArrayLike,
+    method: str = "lead",
+    *,
+    logits: Tensor | ArrayLike | None = None,
+    seed: int = 0,
+) -> TransferabilityScore:
+    """`score` with its per-image terms and the figures that belong beside it."""
+    if method not in SCORES:
+        raise ScoreError(f"the score must be one of {', '.join(SCORES)}, found {method!r}")
+    chosen = SCORES[method]
+    if chosen.needs_logits and logits is None:
+        raise ScoreError(f"{method} needs the logits of the checkpoint's own trained head, found none")
+    inputs = checked_inputs(features, labels, logits=logits)
+    return chosen.function(inputs.features, inputs.labels, logits=inputs.logits, seed=seed)

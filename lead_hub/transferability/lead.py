@@ -1,0 +1,144 @@
+"""LEAD without leakage: how far the logits of left-out images are from their labels, a short training later.
+
+Source: Hu, Li, Tang, Liu, Hu, Duan, "LEAD: Exploring Logit Space Evolution for Model Selection", CVPR 2024,
+pp. 28664-28673, arXiv 2507.14559. Equation numbers are as quoted by others; `lead_paper.py` follows the text.
+
+Departures from the paper, each of which keeps the number from meaning nothing:
+
+1. Initial logits. The paper's classifier predicts the images it was trained on, and so separates even pure noise
+   as soon as there are more features than images. Here every image is predicted by a ridge classifier that
+   was trained without it, exactly and in closed form.
+2. Logits, not probabilities: ridge predictions of about 0 and 1, times 8, are the logits of the final softmax.
+3. The head is infinitely wide, so its kernel is an expectation in closed form: no seed changes the score.
+4. Features are brought to unit length before the kernel, which otherwise grows with the square of their length.
+5. The whole spectrum of every class's kernel is used in place of its mean eigenvalue (Eq. 6, not Eq. 7), over all
+   images of the class in place of 64.
+6. Time is measured in units of 1 / (largest eigenvalue of the class's kernel), and is 0.3 in place of 1: the
+   label of an image is a target of its own evolution, so a long one makes all checkpoints alike.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from lead_hub.transferability.evolution import evolve
+from lead_hub.transferability.head_kernel import infinite_head_kernel
+from lead_hub.transferability.leave_one_out import (
+    RELATIVE_STRENGTHS,
+    FeatureScaling,
+    leave_one_out_logits,
+)
+from lead_hub.transferability.score import TransferabilityScore
+from lead_hub.transferability.score_method import ScoreMethod
+
+
+@dataclass(frozen=True)
+class LeadSettings:
+    """The choices of the default LEAD, for studies that vary them.
+
+    Attributes:
+        time: how long the logits evolve, in units of 1 / (largest eigenvalue of the class's kernel).
+        sharpness: logits per unit of a ridge prediction in the softmax (an inverse temperature).
+        feature_scaling: before the ridge regression, see `leave_one_out.py`.
+        relative_strengths: ridge strengths to choose from, see `leave_one_out.py`.
+    """
+
+    time: float = 0.3
+    sharpness: float = 8.0
+    feature_scaling: FeatureScaling = "global"
+    relative_strengths: tuple[float, ...] = RELATIVE_STRENGTHS
+
+
+LEAD_SETTINGS = LeadSettings()
+
+
+def lead(
+    features: Float[Tensor, "image feature"],
+    labels: Int[Tensor, " image"],
+    *,
+    logits: Float[Tensor, "image source_class"] | None = None,
+    seed: int = 0,
+    settings: LeadSettings = LEAD_SETTINGS,
+) -> TransferabilityScore:
+    """Mean log-likelihood of the labels after the evolution: at most 0, higher is better; no seed matters.
+
+    The plain leave-one-out log-loss (lower is better) and accuracy go with it as "loo_log_loss" and
+    "loo_accuracy", because the evolution sees the labels and they do not: without any information in the
+    features, and K balanced classes, the log-loss is about log K, the score above minus that.
+    """
+    del logits, seed  # LEAD asks nothing of the source head and draws nothing.
+    initial = leave_one_out_logits(
+        features,
+        labels,
+        relative_strengths=settings.relative_strengths,
+        scaling=settings.feature_scaling,
+    ).logits
+    evolved = evolved_logits(features, labels, initial=initial, time=settings.time)
+    per_image = log_likelihoods(evolved, labels, sharpness=settings.sharpness)
+    left_out = log_likelihoods(initial, labels, sharpness=settings.sharpness)
+    companions = {"loo_log_loss": -float(left_out.mean()), "loo_accuracy": accuracy(initial, labels)}
+    return TransferabilityScore(float(per_image.mean()), per_image, companions)
+
+
+def loo_log_loss(
+    features: Float[Tensor, "image feature"],
+    labels: Int[Tensor, " image"],
+    *,
+    logits: Float[Tensor, "image source_class"] | None = None,
+    seed: int = 0,
+    settings: LeadSettings = LEAD_SETTINGS,
+) -> TransferabilityScore:
+    """LEAD before any evolution: minus the leave-one-out log-loss, at most 0, higher is better."""
+    still = LeadSettings(0.0, settings.sharpness, settings.feature_scaling, settings.relative_strengths)
+    return lead(features, labels, logits=logits, seed=seed, settings=still)
+
+
+def evolved_logits(
+    features: Float[Tensor, "image feature"],
+    labels: Int[Tensor, " image"],
+    *,
+    initial: Float[Tensor, "image target_class"],
+    time: float,
+) -> Float[Tensor, "image target_class"]:
+    """Eq. 6 (as quoted) class by class: the kernel is the one among the images of that class."""
+    targets = torch.nn.functional.one_hot(labels).to(initial.dtype)
+    evolved = initial.clone()
+    for target_class in range(targets.shape[1]):
+        members = labels == target_class
+        kernel = infinite_head_kernel(features[members])
+        evolved[members] = evolve(initial[members], targets[members], kernel=kernel, time=time)
+    return evolved
+
+
+def log_likelihoods(
+    predictions: Float[Tensor, "image target_class"], labels: Int[Tensor, " image"], *, sharpness: float
+) -> Float[Tensor, " image"]:
+    """Log of the softmax probability of every image's own class."""
+    return (sharpness * predictions).log_softmax(dim=1).gather(1, labels[:, None])[:, 0]
+
+
+def accuracy(predictions: Float[Tensor, "image target_class"], labels: Int[Tensor, " image"]) -> float:
+    return float((predictions.argmax(dim=1) == labels).double().mean())
+
+
+LEAD = ScoreMethod(
+    name="lead",
+    function=lead,
+    title="LEAD, leave-one-out",
+    paper="after Hu et al., LEAD, CVPR 2024, arXiv 2507.14559; departures listed in transferability/lead.py",
+    range="(-inf, 0]",
+    needs_logits=False,
+    cost="one eigendecomposition of the smaller Gram matrix, one kernel per class; no seed",
+)
+
+LOO_LOG_LOSS = ScoreMethod(
+    name="loo-log-loss",
+    function=loo_log_loss,
+    title="leave-one-out log-loss of ridge regression, negated",
+    paper="Allen, The relationship between variable selection and data augmentation, Technometrics 1974 (PRESS)",
+    range="(-inf, 0]",
+    needs_logits=False,
+    cost="one eigendecomposition of the smaller Gram matrix; no seed",
+)

@@ -1,0 +1,133 @@
+"""What a ridge classifier says of every image when that image was left out of its training."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from lead_hub.transferability.spectrum import GramSpectrum, gram_spectrum
+
+# "global": centred only, because the ridge strength is relative and so any one scale cancels; the logits are
+# then the same for rotated features. "each": every feature also gets unit variance; rotation changes that.
+FeatureScaling = Literal["global", "each"]
+
+# Ridge strengths to choose from, strongest first, in units of the mean squared norm of a centred feature row
+# (the mean eigenvalue of the images' Gram matrix): half a decade apart.
+RELATIVE_STRENGTHS = tuple(10.0 ** (4 - step / 2) for step in range(21))
+
+
+@dataclass(frozen=True, eq=False)
+class LeaveOneOutLogits:
+    """Predictions for one-hot targets, each made without the image it is for.
+
+    Attributes:
+        logits: one row per image; about 0 for a wrong and 1 for the right class.
+        relative_strength: the ridge strength that was chosen, in units of the mean eigenvalue.
+    """
+
+    logits: Float[Tensor, "image target_class"]
+    relative_strength: float
+
+
+def leave_one_out_logits(
+    features: Float[Tensor, "image feature"],
+    labels: Int[Tensor, " image"],
+    *,
+    relative_strengths: tuple[float, ...] = RELATIVE_STRENGTHS,
+    scaling: FeatureScaling = "global",
+) -> LeaveOneOutLogits:
+    """Exact leave-one-out predictions of ridge regression onto one-hot labels, intercept not penalised.
+
+    With hat matrix H and in-sample predictions F, leaving image i out predicts Y_i - (Y_i - F_i) / (1 - h_ii)
+    (Allen 1974, the PRESS statistic), so nothing is refitted. All classes share one strength: downhill along
+    `relative_strengths` to the nearest minimum of the squared leave-one-out error, from where generalised
+    cross-validation (Golub, Heath, Wahba 1979) has its smallest value. That start costs next to nothing and is
+    mostly the end; every step from it costs a matrix product. A class with one image is predicted by a model that
+    never saw the class: its logit is 0.
+    """
+    spectrum = gram_spectrum(standardised(features, scaling=scaling))
+    one_hot = torch.nn.functional.one_hot(labels).to(features.dtype)
+    mean_eigenvalue = float(spectrum.eigenvalues.sum()) / len(features)
+    # Constant features have no eigenvalue above 0; only the intercept is left, whatever the strength.
+    unit = mean_eigenvalue if mean_eigenvalue > 0 else 1.0
+    strengths = torch.tensor(relative_strengths, dtype=features.dtype, device=features.device) * unit
+    press = _PressResiduals.of(spectrum, one_hot, strengths)
+    chosen, residuals = _nearest_minimum(press)
+    return LeaveOneOutLogits(one_hot - residuals, relative_strengths[chosen])
+
+
+def standardised(
+    features: Float[Tensor, "image feature"], *, scaling: FeatureScaling
+) -> Float[Tensor, "image feature"]:
+    """Features without their mean, of which the largest is 1, or each of unit variance."""
+    # Minus the first row first: features that are constant become 0 exactly, not rounding errors that the
+    # division below would blow up. In place, because these matrices are the largest that there are.
+    centred = features - features[0]
+    centred -= centred.mean(dim=0)
+    if scaling == "each":
+        scale = centred.square().mean(dim=0).sqrt()
+    else:
+        scale = torch.linalg.vector_norm(centred, ord=math.inf)
+    centred /= torch.where(scale > 0, scale, 1.0)
+    return centred
+
+
+@dataclass(frozen=True, eq=False)
+class _PressResiduals:
+    """Leave-one-out residuals at any of the given strengths, after the work that all of them share.
+
+    With squared singular values s^2, the fit at strength l is P (s^2 + l)^-1 P^T Y in the principal coordinates P.
+    """
+
+    eigenvalues: Float[Tensor, "axis 1"]
+    strengths: Float[Tensor, " strength"]
+    coordinates: Float[Tensor, "image axis"]
+    squared_coordinates: Float[Tensor, "image axis"]
+    centred_targets: Float[Tensor, "image target_class"]
+    cross_products: Float[Tensor, "axis target_class"]
+
+    @classmethod
+    def of(
+        cls,
+        spectrum: GramSpectrum,
+        targets: Float[Tensor, "image target_class"],
+        strengths: Float[Tensor, " strength"],
+    ) -> "_PressResiduals":
+        coordinates = spectrum.coordinates()
+        eigenvalues = spectrum.eigenvalues[:, None]
+        centred_targets = targets - targets.mean(dim=0)
+        cross_products = spectrum.cross_products(centred_targets)
+        return cls(eigenvalues, strengths, coordinates, coordinates.square(), centred_targets, cross_products)
+
+    def at(self, position: int) -> Float[Tensor, "image target_class"]:
+        inverses = 1 / (self.eigenvalues + self.strengths[position])
+        in_sample = self.centred_targets - self.coordinates @ (self.cross_products * inverses)
+        # 1/n is the leverage of the intercept: centring is part of the fit, so it is left out with the image.
+        leverages = 1 / len(in_sample) + self.squared_coordinates @ inverses
+        return in_sample / (1 - leverages)
+
+    def generalised(self) -> Float[Tensor, " strength"]:
+        """Squared error of generalised cross-validation: every leverage replaced by their mean."""
+        inverses = 1 / (self.eigenvalues + self.strengths)
+        explained = self.cross_products.square().sum(dim=1) @ (inverses + self.strengths * inverses.square())
+        in_sample = self.centred_targets.square().sum() - explained
+        mean_leverages = (1 + (self.eigenvalues * inverses).sum(dim=0)) / len(self.coordinates)
+        return in_sample / (1 - mean_leverages).square()
+
+
+def _nearest_minimum(press: _PressResiduals) -> tuple[int, Float[Tensor, "image target_class"]]:
+    """Position of the strength, and its residuals."""
+    position = int(press.generalised().argmin())
+    residuals = press.at(position)
+    error = float(residuals.square().sum())
+    for direction in (-1, 1):
+        while 0 <= position + direction < len(press.strengths):
+            candidate = press.at(position + direction)
+            candidate_error = float(candidate.square().sum())
+            if candidate_error >= error:
+                break
+            position, residuals, error = position + direction, candidate, candidate_error
+    return position, residuals

@@ -1,0 +1,80 @@
+"""Features, labels and logits as users hold them -> checked float64 tensors with labels 0..K-1."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from numpy.typing import ArrayLike
+from torch import Tensor
+
+from lead_hub.errors import ScoreError
+
+
+@dataclass(frozen=True, eq=False)
+class ScoreInputs:
+    """What every score function takes. Made by `checked_inputs`, which is where the promises are kept."""
+
+    features: Float[Tensor, "image feature"]
+    labels: Int[Tensor, " image"]
+    logits: Float[Tensor, "image source_class"] | None
+
+
+def checked_inputs(
+    features: Tensor | ArrayLike, labels: Tensor | ArrayLike, *, logits: Tensor | ArrayLike | None = None
+) -> ScoreInputs:
+    """Copy to float64 on the device of the features, and number the classes 0..K-1 in order of their ids.
+
+    Raises:
+        ScoreError: shapes that do not fit, NaN or infinity, labels that are no integers, fewer than 2 classes.
+    """
+    rows = _float64_rows(features, name="features")
+    class_numbers = _class_numbers(labels).to(rows.device)
+    source_logits = None if logits is None else _float64_rows(logits, name="logits").to(rows.device)
+    for name, length in (("labels", len(class_numbers)), ("logits", _length(source_logits))):
+        if length is not None and length != len(rows):
+            raise ScoreError(f"features and {name} must have one row per image, found {len(rows)} and {length}")
+    n_classes = int(class_numbers.max()) + 1
+    if n_classes < 2:
+        raise ScoreError(f"labels must name at least 2 classes, found {n_classes} in {len(rows)} images")
+    return ScoreInputs(rows, class_numbers, source_logits)
+
+
+def _length(rows: Tensor | None) -> int | None:
+    return None if rows is None else len(rows)
+
+
+def _float64_rows(values: Tensor | ArrayLike, *, name: str) -> Float[Tensor, "image number"]:
+    rows = _as_tensor(values, name=name)
+    if rows.is_complex():
+        raise ScoreError(f"{name} must be real numbers, found {rows.dtype}")
+    if rows.ndim != 2 or 0 in rows.shape:
+        raise ScoreError(f"{name} must have shape [images, numbers], none of them 0, found {tuple(rows.shape)}")
+    rows = rows.to(torch.float64)
+    unusable = int((~torch.isfinite(rows).all(dim=1)).sum())
+    if unusable:
+        raise ScoreError(f"{name} must be finite, found NaN or infinity for {unusable} of {len(rows)} images")
+    return rows
+
+
+def _class_numbers(labels: Tensor | ArrayLike) -> Int[Tensor, " image"]:
+    ids = _as_tensor(labels, name="labels")
+    if ids.is_floating_point() or ids.is_complex():
+        raise ScoreError(f"labels must be integers, found {ids.dtype}: convert them, e.g. labels.astype(int)")
+    if ids.ndim != 1 or len(ids) == 0:
+        raise ScoreError(f"labels must have shape [images], at least one of them, found {tuple(ids.shape)}")
+    return torch.unique(ids, return_inverse=True)[1]
+
+
+def _as_tensor(values: Tensor | ArrayLike, *, name: str) -> Tensor:
+    if isinstance(values, Tensor):
+        # Apple's GPUs have no float64, and these numbers are only right in float64.
+        return values.detach().cpu() if values.device.type == "mps" else values.detach()
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise ScoreError(f"{name} must be one rectangular array of numbers: {error}") from error
+    if array.dtype.kind not in "biuf":
+        raise ScoreError(f"{name} must be numbers, found an array of {array.dtype}")
+    # A copy in the machine's own byte order: torch knows no other, and warns of read-only arrays.
+    return torch.from_numpy(array.astype(np.float64 if array.dtype.kind == "f" else np.int64))

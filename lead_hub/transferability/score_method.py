@@ -1,0 +1,47 @@
+"""What the list of scores knows about each of them."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from lead_hub.transferability.score import TransferabilityScore
+
+
+class ScoreFunction(Protocol):
+    """The one signature of every score: float64 features, labels 0..K-1, both checked beforehand."""
+
+    def __call__(
+        self,
+        features: Float[Tensor, "image feature"],
+        labels: Int[Tensor, " image"],
+        *,
+        logits: Float[Tensor, "image source_class"] | None,
+        seed: int,
+    ) -> TransferabilityScore: ...
+
+
+@dataclass(frozen=True)
+class ScoreMethod:
+    """One way to score a checkpoint, and what a reader of a leaderboard must know of it.
+
+    Attributes:
+        name: what the user types, e.g. "logme".
+        function: computes it from checked inputs.
+        title: name for people.
+        paper: where it was defined.
+        range: the values it can take.
+        direction: which way is better; the same for every score, so that one sort order fits all.
+        needs_logits: whether it needs the outputs of the checkpoint's own trained head.
+        cost: what the time depends on, in words.
+    """
+
+    name: str
+    function: ScoreFunction
+    title: str
+    paper: str
+    range: str
+    needs_logits: bool
+    cost: str
+    direction: str = "higher is better"

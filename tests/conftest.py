@@ -1,0 +1,42 @@
+"""What every test may rely on: no network, caches of its own, images and checkpoints made on the spot."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+# All of this is read when the Hugging Face libraries are first imported, so it is set before any test is. No test may
+# reach the real Hub, or wait for it, or leave anything in the caches of whoever runs it.
+CACHES = Path(tempfile.mkdtemp(prefix="lead-hub-tests-"))
+os.environ |= {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "NO_COLOR": "1", "HF_HOME": str(CACHES)}
+for name in ("HF_DATASETS_CACHE", "HF_HUB_CACHE", "HF_ASSETS_CACHE", "HF_TOKEN", "HF_ENDPOINT"):
+    os.environ.pop(name, None)
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(CACHES, ignore_errors=True)
+
+
+def coloured_images(folder: Path, *, classes: dict[str, tuple[int, int, int]], n_images: int, size: int = 40) -> Path:
+    """An image folder: noisy squares whose colour is their class."""
+    random = np.random.default_rng(0)
+    for name, colour in classes.items():
+        (folder / name).mkdir(parents=True)
+        for number in range(n_images):
+            noise = random.integers(-60, 61, (size, size + 8, 3))
+            pixels = np.clip(np.asarray(colour) + noise, 0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(folder / name / f"{number:03}.png")
+    return folder
+
+
+COLOURS = {"red": (200, 60, 60), "green": (60, 200, 60), "blue": (60, 60, 200)}
+
+
+@pytest.fixture(scope="session")
+def colour_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """36 labelled images of three easy classes."""
+    return coloured_images(tmp_path_factory.mktemp("images") / "colours", classes=COLOURS, n_images=12)

@@ -1,0 +1,131 @@
+"""The path is the architecture: imports run one way along it, and each stage keeps to its libraries."""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "lead_hub"
+
+# Every module, each after all those that it may import. A new module finds its place here first.
+ORDER = [
+    "errors",
+    # 1 dataset id or folder -> LabelledImages
+    "rgb_pixels",
+    "decoded_images",
+    "dataset_columns",
+    "image_folder_layout",
+    "dataset_files",
+    "stratified_sample",
+    "labelled_images",
+    # 2 ids, folders, index -> Candidates
+    "model_index",
+    "candidates",
+    "checkpoint_files",
+    # 3 candidate x images -> CheckpointOutputs
+    "checkpoint_outputs",
+    "checkpoint_folder",
+    "image_preparation",
+    "pooling",
+    "loaded_weights",
+    "loaded_checkpoint",
+    "processes",
+    "extraction",
+    "outputs_cache",
+    # 4 outputs -> float
+    "transferability",
+    # 5 scores and skipped -> Leaderboard
+    "leaderboard_file",
+    "leaderboard",
+    "provenance",
+    # the whole path, and what stands around it
+    "recommendation",
+    "feature_file",
+    "rank_agreement",
+    "demo",
+    "terminal",
+    "cli",
+    "__main__",
+]
+
+# Third-party libraries that only these modules may import.
+ONLY_IN = {
+    "torch": {
+        *("checkpoint_outputs", "checkpoint_folder", "image_preparation", "pooling", "loaded_weights"),
+        *("loaded_checkpoint", "processes", "extraction", "outputs_cache", "transferability", "provenance"),
+        "recommendation",
+    },
+    "transformers": {"checkpoint_folder", "image_preparation", "pooling", "loaded_weights", "loaded_checkpoint"},
+    "accelerate": {"processes", "extraction", "recommendation", "cli"},
+    "scipy": {"rank_agreement"},
+    "typer": {"cli"},
+}
+
+# transferability is pure numerics: these, the standard library and the error tree, nothing else.
+SCORE_LIBRARIES = {"torch", "numpy", "jaxtyping"}
+
+
+def module_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported(path: Path) -> set[str]:
+    """Dotted names of every import in a file, those inside functions included."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names |= {node.module or ""}
+            names |= {f"lead_hub.{alias.name}" for alias in node.names if node.module == "lead_hub"}
+    return names
+
+
+FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+
+
+def test_every_module_has_its_place() -> None:
+    assert sorted({module_of(path) for path in FILES}) == sorted(ORDER)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_run_one_way(path: Path) -> None:
+    place = ORDER.index(module_of(path))
+    inner = {name.split(".")[1] for name in imported(path) if name.startswith("lead_hub.")} & set(ORDER)
+    assert {name for name in inner if ORDER.index(name) > place} == set()
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_libraries_stay_in_their_stage(path: Path) -> None:
+    libraries = {name.split(".")[0] for name in imported(path)}
+    strangers = {library for library in libraries if module_of(path) not in ONLY_IN.get(library, {module_of(path)})}
+    assert strangers == set()
+
+
+def test_scores_are_pure_numerics() -> None:
+    libraries: set[str] = set()
+    for path in (PACKAGE / "transferability").rglob("*.py"):
+        libraries |= {name for name in imported(path) if name.split(".")[0] not in sys.stdlib_module_names}
+    outer = {name for name in libraries if not name.startswith("lead_hub.transferability")}
+    assert {name.split(".")[0] for name in outer if name != "lead_hub.errors"} <= SCORE_LIBRARIES
+
+
+def test_the_whole_path_is_known_to_one_file_alone() -> None:
+    stages = {"labelled_images", "candidates", "extraction", "transferability", "leaderboard"}
+    knowing = {
+        module_of(path)
+        for path in FILES
+        if stages <= {name.split(".")[1] for name in imported(path) if name.startswith("lead_hub.")}
+    }
+    assert knowing == {"recommendation"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_house_rules(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 300
+    assert path.stem not in {"utils", "common", "helpers"}
+    for forbidden in ("nan_to_num", "trust_remote_code=True", "except Exception", "except:"):
+        assert forbidden not in text

@@ -1,0 +1,65 @@
+"""The names that other people's code calls."""
+
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import lead_hub
+
+PUBLIC = [
+    *("recommend", "score", "SCORES", "Leaderboard", "Candidate"),
+    *("LeadHubError", "DatasetError", "CandidateError", "ScoreError", "HubError", "__version__"),
+]
+
+
+def test_every_public_name_can_be_imported() -> None:
+    assert sorted(lead_hub.__all__) == sorted(PUBLIC)
+    assert all(getattr(lead_hub, name) is not None for name in PUBLIC)
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no_such_name"):
+        lead_hub.no_such_name  # noqa: B018 - the access is the test
+
+
+def test_recommend_takes_the_documented_arguments() -> None:
+    parameters = inspect.signature(lead_hub.recommend).parameters
+    defaults = {name: parameter.default for name, parameter in parameters.items() if name != "dataset"}
+    assert defaults == {
+        "candidates": None,
+        "score": "lead",
+        "stream": False,
+        "config": None,
+        "split": "train",
+        "image_column": None,
+        "label_column": None,
+        "revision": None,
+        "max_images": 2000,
+        "seed": 0,
+        "batch_size": "auto",
+        "device": "auto",
+        "dtype": "auto",
+        "cache_dir": None,
+        "token": None,
+        "progress": True,
+        "allow_pickle": False,
+    }
+
+
+def test_score_takes_the_documented_arguments() -> None:
+    parameters = inspect.signature(lead_hub.score).parameters
+    assert list(parameters) == ["features", "labels", "method", "logits", "seed"]
+    assert parameters["method"].default == "lead"
+
+
+def test_importing_the_package_does_no_work() -> None:
+    code = "import sys, lead_hub; sys.exit(bool({'torch', 'transformers', 'datasets'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_version_is_that_of_the_project() -> None:
+    project = (Path(__file__).parent.parent / "pyproject.toml").read_text(encoding="utf-8")
+    assert f'\nversion = "{lead_hub.__version__}"\n' in project
