@@ -82,6 +82,11 @@ def read_config(folder: Path) -> PreTrainedConfig:
             f" {timm.__version__}, found model_type {model_type!r} in {folder}: {error}; a newer version may know it",
             stage="load",
         ) from error
+    if getattr(config, "quantization_config", None):
+        raise CandidateError(
+            f"weights must be plain numbers, those in {folder} are quantised: use the checkpoint they were made from",
+            stage="load",
+        )
     if config.model_type == "timm_wrapper":
         _check_timm(config, folder)
     return config
@@ -123,6 +128,12 @@ def _check_timm(config: PreTrainedConfig, folder: Path) -> None:
 
 def check_weights(folder: Path, *, allow_pickle: bool) -> None:
     """Refuse a folder without weights, or with pickles only unless they are allowed."""
+    if (folder / "adapter_config.json").is_file():
+        # With peft installed, transformers would fetch the base model it names from the Hub.
+        raise CandidateError(
+            f"a checkpoint must hold all of its weights, {folder} holds an adapter: merge it into its base model",
+            stage="load",
+        )
     if any((folder / name).is_file() for name in ("model.safetensors", "model.safetensors.index.json")):
         return
     pickles = sorted(path.name for path in folder.glob("*.bin"))

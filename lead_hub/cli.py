@@ -211,9 +211,9 @@ def last_board(boards: "Iterator[Leaderboard]") -> "tuple[Leaderboard, bool]":
 
 def is_main_process() -> bool:
     """Whether this process is the one that speaks, of those that `accelerate launch` started."""
-    from accelerate import PartialState
+    from lead_hub.processes import running_processes
 
-    return PartialState().is_main_process
+    return running_processes().is_main_process
 
 
 def show(board: "Leaderboard", *, as_json: bool, quiet: bool) -> None:

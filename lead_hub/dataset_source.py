@@ -91,8 +91,7 @@ def _open_hub(source: Source, commit: DatasetCommit) -> OpenedSplit:
     builder = _builder(source, source.query.dataset, revision=commit.sha)
     files = _files_of_split(builder, source)
     rows = _prepared(builder, source)
-    sha = commit.sha or str(builder.hash)
-    commit.check(sha)
+    sha = commit.loaded(str(builder.hash))
     return OpenedSplit(
         rows, sha, is_local=False, config=builder.config.name, image_directories=_directories(builder, files)
     )
@@ -196,7 +195,12 @@ def _directories(builder: DatasetBuilder, files: Sequence[str]) -> tuple[str, ..
 def _prepared(builder: DatasetBuilder, source: Source) -> Dataset:
     try:
         builder.download_and_prepare()
-        _require_split(source, list(builder.info.splits or {source.query.split: None}))
+        splits = builder.info.splits or {}
+        _require_split(source, list(splits))
+        if not splits[source.query.split].num_examples:
+            raise DatasetError(
+                f"split {source.query.split!r} of {source.query.dataset} must have images, found no rows"
+            )
         return builder.as_dataset(split=source.query.split)
     except (*_LOADING_ERRORS, HfHubHTTPError) as error:
         reason = error.__cause__ or error  # the library's own message only says that generating failed

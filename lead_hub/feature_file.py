@@ -26,9 +26,10 @@ def read_feature_file(path: Path) -> FeatureFile:
         DatasetError: no such file, not an .npz, or an array missing.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise DatasetError(f"{str(path)!r} must be an .npz with arrays by name, found a single array")
+        archive = np.load(path, allow_pickle=False)
+        if isinstance(archive, np.ndarray):
+            raise DatasetError(f"{str(path)!r} must be an .npz with arrays by name, found a single array")
+        with archive:
             arrays = {name: archive[name] for name in archive.files}
     except (OSError, ValueError, BadZipFile) as error:
         raise DatasetError(f"{str(path)!r} must be a readable .npz file, but reading it failed: {error}") from error

@@ -37,17 +37,20 @@ class DatasetCommit:
     revision: str | None
     sha: str | None
 
-    def check(self, loaded: str) -> None:
-        """Raise unless `loaded` is the commit that the user asked for.
+    def loaded(self, copy: str) -> str:
+        """The commit that was loaded, which offline is what the library's cached copy says of itself.
 
         Raises:
             HubError: offline, and the cached copy is another commit than asked for, or of unknown commit.
         """
-        if not _COMMIT.fullmatch(loaded) or self.revision not in (None, loaded):
+        if self.sha is not None:
+            return self.sha
+        if not _COMMIT.fullmatch(copy) or self.revision not in (None, copy):
             raise HubError(
-                f"offline, only the cached copy of {self.dataset} can be read, and it is commit {loaded} while"
+                f"offline, only the cached copy of {self.dataset} can be read, and it is commit {copy} while"
                 f" {self.revision or 'a commit of 40 hex digits'} is needed; go online once, or ask for that commit"
             )
+        return copy
 
 
 def pin_dataset(dataset: str, revision: str | None, *, token: str | None) -> DatasetCommit:
@@ -79,7 +82,7 @@ def _translated(dataset: str, error: BaseException) -> LeadHubError | None:
     hub = constants.ENDPOINT
     login = "log in with `hf auth login` or pass token"
     # From the most to the least special: a gated repository's error is also a missing repository's, and so on.
-    meanings: list[tuple[type[BaseException], type[LeadHubError], str]] = [
+    meanings: list[tuple[type[BaseException] | tuple[type[BaseException], ...], type[LeadHubError], str]] = [
         (
             GatedRepoError,
             HubError,
@@ -108,16 +111,11 @@ def _translated(dataset: str, error: BaseException) -> LeadHubError | None:
             f"{hub} refused {dataset}: {error}; if it is private {login}, else try again later",
         ),
         (
-            OfflineModeIsEnabled,
+            # The datasets library turns both the offline mode and a broken network into a ConnectionError.
+            (ConnectionError, _TRANSPORT_ERROR),
             HubError,
-            f"there is no path {dataset} here, no cached copy of such a Hub dataset, and HF_HUB_OFFLINE is set;"
-            " check the path, or unset it",
-        ),
-        (
-            _TRANSPORT_ERROR,
-            HubError,
-            f"there is no path {dataset} here, and {hub} cannot be reached: {error}; check the path or the network,"
-            " or set HF_HUB_OFFLINE=1 to use a cached copy",
+            f"there is no path {dataset} here, and {hub} cannot be reached: {error}; check the path, "
+            + ("or unset HF_HUB_OFFLINE" if constants.HF_HUB_OFFLINE else "or set HF_HUB_OFFLINE=1 for a cached copy"),
         ),
     ]
     for kind, translation, message in meanings:

@@ -16,6 +16,8 @@ from transformers.image_utils import ChannelDimension
 from lead_hub.checkpoint_folder import LOAD_ERRORS, read_json
 from lead_hub.errors import CandidateError
 
+_PATCH_KEYS = ("pixel_attention_mask", "spatial_shapes")
+_ALL_KEYS = ("pixel_values", *_PATCH_KEYS)
 _TIMM_SETTINGS = ("input_size", "mean", "std")
 
 
@@ -72,8 +74,8 @@ def processor_settings(folder: Path) -> dict[str, Any]:
 
 def prepare_images(
     processor: BaseImageProcessor, images: Sequence[UInt8[np.ndarray, "height width 3"]]
-) -> Float[Tensor, "image channel height width"]:
-    """Model input of RGB images of any sizes, all of one shape.
+) -> Float[Tensor, "image ..."]:
+    """Model input of RGB images of any sizes, all of one shape: [image, channel, height, width] but for SigLIP 2.
 
     Raises:
         CandidateError: the processor failed, or its outputs do not fit one batch (stage "extract").
@@ -99,14 +101,15 @@ def _processed(processor: BaseImageProcessor, images: Sequence[np.ndarray]) -> M
 
 
 def _one_batch(processor: BaseImageProcessor, prepared: Mapping[str, Any]) -> Tensor:
-    pixel_values = prepared.get("pixel_values")
-    if pixel_values is None or (more := sorted(set(prepared) - {"pixel_values"})):
+    if set(prepared) == {"pixel_values", *_PATCH_KEYS}:
+        return _packed_patches(prepared)
+    if set(prepared) != {"pixel_values"}:
         raise CandidateError(
-            f"an image processor must give pixel_values and nothing else, {type(processor).__name__} gives"
-            f" {sorted(prepared)}; {'' if pixel_values is None else f'models that need {more} are'} not supported",
+            f"an image processor must give pixel_values alone, {type(processor).__name__} gives {sorted(prepared)}:"
+            " models with other inputs are not supported",
             stage="extract",
         )
-    tensors = [torch.as_tensor(image) for image in pixel_values]
+    tensors = [torch.as_tensor(image) for image in prepared["pixel_values"]]
     shapes = sorted({tuple(tensor.shape) for tensor in tensors})
     if len(shapes) != 1 or len(shapes[0]) != 3:
         raise CandidateError(
@@ -116,3 +119,21 @@ def _one_batch(processor: BaseImageProcessor, prepared: Mapping[str, Any]) -> Te
             stage="extract",
         )
     return torch.stack(tensors).float()
+
+
+def _packed_patches(prepared: Mapping[str, Any]) -> Tensor:
+    """SigLIP 2 keeps each image's shape: patches up to a fixed number, a mask of the real ones, the grid's size.
+
+    One tensor holds all three, so that a batch of it is cut and moved like any other: the last three numbers of a
+    patch are its mask and the grid's height and width (small integers, exact in every number format).
+    """
+    patches, mask, grid = (torch.stack([torch.as_tensor(row) for row in prepared[key]]).float() for key in _ALL_KEYS)
+    return torch.cat([patches, mask[:, :, None], grid[:, None, :].expand(-1, patches.shape[1], -1)], dim=2)
+
+
+def unpacked_patches(pixel_values: Float[Tensor, "image patch numbers"]) -> dict[str, Tensor]:
+    """The three inputs of SigLIP 2, from what `prepare_images` made of them."""
+    if pixel_values.ndim != 3:
+        raise ValueError(f"pixels must be [image, patch, numbers], found shape {tuple(pixel_values.shape)}")
+    parts = (pixel_values[:, :, :-3], pixel_values[:, :, -3].int(), pixel_values[:, 0, -2:].long())
+    return dict(zip(_ALL_KEYS, parts, strict=True))

@@ -17,13 +17,14 @@ from transformers import (
     Data2VecVisionModel,
     PreTrainedConfig,
     PreTrainedModel,
+    Siglip2VisionModel,
     ViTMAEModel,
 )
 from transformers.utils import logging as transformers_logging
 
 from lead_hub.checkpoint_folder import LOAD_ERRORS, check_weights, model_class, read_config
 from lead_hub.errors import CandidateError
-from lead_hub.image_preparation import load_image_processor, prepare_images, processor_settings
+from lead_hub.image_preparation import load_image_processor, prepare_images, processor_settings, unpacked_patches
 from lead_hub.loaded_weights import LoadedWeights, sort_weights
 from lead_hub.pooling import TIMM_RULE, PoolingRule, pooling_rule
 
@@ -65,15 +66,13 @@ class LoadedCheckpoint:
         """Class name of the image processor."""
         return type(self.image_processor).__name__
 
-    def prepare(
-        self, images: Sequence[UInt8[np.ndarray, "height width 3"]]
-    ) -> Float[Tensor, "image channel height width"]:
+    def prepare(self, images: Sequence[UInt8[np.ndarray, "height width 3"]]) -> Float[Tensor, "image ..."]:
         """RGB images of any sizes -> the model's input, by the checkpoint's own image processor."""
         return prepare_images(self.image_processor, images)
 
     @torch.inference_mode()
     def forward(
-        self, pixel_values: Float[Tensor, "image channel height width"]
+        self, pixel_values: Float[Tensor, "image ..."]
     ) -> tuple[Float[Tensor, "image feature"], Float[Tensor, "image source_class"] | None]:
         """Features and the trained head's logits, both float32, from one pass.
 
@@ -105,7 +104,7 @@ class LoadedCheckpoint:
         seen: list[Mapping[str, Any]] = []
         handle = self.backbone.register_forward_hook(lambda _module, _inputs, output: seen.append(output))
         try:
-            output = self.model(pixel_values=pixel_values, **_unmasked(self.backbone, pixel_values))
+            output = self.model(**_inputs(self.backbone, pixel_values))
         finally:
             handle.remove()
         return seen[0], None if self.model is self.backbone else output.logits
@@ -118,12 +117,13 @@ def _timm_outputs(timm_model: Any, pixels: Tensor, *, with_logits: bool) -> tupl
     return {"pooler_output": before_classifier}, logits
 
 
-def _unmasked(backbone: nn.Module, pixels: Tensor) -> dict[str, Tensor]:
-    """What ViTMAE needs besides pixels: an order of its patches, which it otherwise draws at random."""
-    if not isinstance(backbone, ViTMAEModel):
-        return {}
-    patches = backbone.embeddings.patch_embeddings.num_patches
-    return {"noise": torch.arange(patches, device=pixels.device).expand(len(pixels), -1)}
+def _inputs(backbone: nn.Module, pixels: Tensor) -> dict[str, Tensor]:
+    if isinstance(backbone, Siglip2VisionModel):
+        return unpacked_patches(pixels)
+    if isinstance(backbone, ViTMAEModel):  # an order of its patches, which it otherwise draws at random
+        patches = backbone.embeddings.patch_embeddings.num_patches
+        return {"pixel_values": pixels, "noise": torch.arange(patches, device=pixels.device).expand(len(pixels), -1)}
+    return {"pixel_values": pixels}
 
 
 def load_checkpoint(folder: Path, *, allow_pickle: bool = False) -> LoadedCheckpoint:

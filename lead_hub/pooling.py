@@ -194,6 +194,12 @@ def _siglip_rule(backbone: PreTrainedModel, untrained: frozenset[str]) -> Poolin
     has_head = any(name.startswith("head.") for name, _ in backbone.named_parameters())
     if has_head and not any(name.startswith("head.") for name in untrained):
         return PoolingRule("attention pooling head", _pooler_output)
+    if backbone.config.model_type == "siglip2_vision_model":
+        raise CandidateError(
+            "a SigLIP 2 tower must bring its trained attention pooling head, found none: a mean of its tokens would"
+            " count padding; use the full checkpoint",
+            stage="load",
+        )
     return MEAN_OF_TOKENS
 
 

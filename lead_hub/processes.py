@@ -14,12 +14,18 @@ from typing import TypeVar
 
 import torch
 from accelerate import PartialState
-from accelerate.utils import broadcast_object_list, gather, gather_object
+from accelerate.utils import broadcast_object_list, gather, gather_object, parse_flag_from_env
 from torch import Tensor
 
 from lead_hub.errors import CandidateError, LeadHubError
 
 Result = TypeVar("Result")
+
+
+def running_processes() -> PartialState:
+    """The processes of this run: one unless `accelerate launch` or `torchrun` started more."""
+    # Without being told that it is on the CPU, accelerate takes each of several CPU processes for the only one.
+    return PartialState(cpu=not torch.accelerator.is_available() or parse_flag_from_env("ACCELERATE_USE_CPU"))
 
 
 def on_every_process(step: Callable[[], Result], state: PartialState) -> Result:

@@ -25,7 +25,7 @@ from lead_hub.labelled_images import DatasetQuery, LabelledImages, load_labelled
 from lead_hub.leaderboard import Leaderboard, RankedCheckpoint, Skipped
 from lead_hub.loaded_checkpoint import load_checkpoint
 from lead_hub.outputs_cache import OutputsCache, default_cache_folder
-from lead_hub.processes import first_on_each_node, on_every_process, on_main_process, shared_folder
+from lead_hub.processes import first_on_each_node, on_every_process, on_main_process, running_processes, shared_folder
 from lead_hub.provenance import cache_key, lead_hub_version, ranked_checkpoint, ranked_dataset, versions
 from lead_hub.transferability import SCORES, TransferabilityScore, transferability
 
@@ -198,7 +198,7 @@ def recommend(  # noqa: PLR0913 - the one call that users see carries every choi
 
 def stream_boards(run: Run) -> Iterator[Leaderboard]:
     """A board after every candidate."""
-    state = PartialState()
+    state = running_processes()
     with shared_folder(state) as folder, closing(first_on_each_node(lambda: load_images(run, folder), state)) as images:
         board = Leaderboard(
             dataset=ranked_dataset(images),

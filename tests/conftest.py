@@ -40,3 +40,16 @@ COLOURS = {"red": (200, 60, 60), "green": (60, 200, 60), "blue": (60, 60, 200)}
 def colour_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """36 labelled images of three easy classes."""
     return coloured_images(tmp_path_factory.mktemp("images") / "colours", classes=COLOURS, n_images=12)
+
+
+@pytest.fixture(scope="session")
+def tiny_pool(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three checkpoint folders of three families, two of them with a head."""
+    from tests.tiny_checkpoints import save_checkpoint, tiny_processor
+    from tests.tiny_families import FAMILIES
+
+    pool = tmp_path_factory.mktemp("pool")
+    for name, head in (("resnet", True), ("vit", True), ("dinov2", False)):
+        family = FAMILIES[name]
+        save_checkpoint(pool / name, family.build(head=head), tiny_processor(family.processor))
+    return pool

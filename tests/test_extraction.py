@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from accelerate import PartialState
-from tests.tiny_families import FAMILIES
-from tests.tiny_checkpoints import random_images, save_checkpoint, tiny_processor
 
 from lead_hub.checkpoint_outputs import CheckpointOutputs
 from lead_hub.errors import CandidateError, LeadHubError
 from lead_hub.extraction import ExtractionSettings, extract, prepared_batches
 from lead_hub.loaded_checkpoint import LoadedCheckpoint, load_checkpoint
+from lead_hub.processes import running_processes
+from tests.tiny_checkpoints import random_images, save_checkpoint, tiny_processor
+from tests.tiny_families import FAMILIES
 
 IMAGES = random_images(11)
 
@@ -31,9 +31,9 @@ def run(checkpoint: LoadedCheckpoint, **settings: object) -> CheckpointOutputs:
     return extract(
         checkpoint,
         IMAGES,
-        state=PartialState(cpu=True),
+        state=running_processes(),
         settings=ExtractionSettings(**settings),  # type: ignore[arg-type]
-        advance=lambda n_images: None,
+        advance=[].append,
     )
 
 
@@ -64,7 +64,7 @@ def test_bfloat16_is_near_float32_and_says_so(resnet: LoadedCheckpoint) -> None:
 
 def test_progress_adds_up_to_the_number_of_images(resnet: LoadedCheckpoint) -> None:
     steps: list[int] = []
-    extract(resnet, IMAGES, state=PartialState(), settings=ExtractionSettings(batch_size=4), advance=steps.append)
+    extract(resnet, IMAGES, state=running_processes(), settings=ExtractionSettings(batch_size=4), advance=steps.append)
     assert steps == [4, 4, 3]
 
 
@@ -129,7 +129,6 @@ MEMORY_LIMITED = """
 import resource, sys
 from pathlib import Path
 import numpy as np, torch, transformers
-from accelerate import PartialState
 from lead_hub.errors import CandidateError
 from lead_hub.extraction import BatchedForward
 from lead_hub.loaded_checkpoint import load_checkpoint

@@ -113,7 +113,7 @@ def test_other_programs_read_the_files(tmp_path: Path) -> None:
 
 def test_a_csv_is_not_a_whole_board(tmp_path: Path) -> None:
     path = board_of(GOOD).save(tmp_path / "board.csv")
-    with pytest.raises(LeadHubError, match="a .csv holds its table alone"):
+    with pytest.raises(LeadHubError, match=r"a \.csv holds its table alone"):
         Leaderboard.load(path)
 
 

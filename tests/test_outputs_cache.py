@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -62,7 +63,7 @@ def flip_last_bit(content: bytes) -> bytes:
     [lambda content: content[: len(content) // 2], flip_last_bit, lambda _: b"", lambda _: b"not a safetensors file"],
     ids=["cut short", "one bit", "empty", "another file"],
 )
-def test_a_damaged_file_is_a_warning_and_is_replaced(tmp_path: Path, damage) -> None:  # noqa: ANN001
+def test_a_damaged_file_is_a_warning_and_is_replaced(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
     cache = OutputsCache(tmp_path)
     cache.write("key", some_outputs())
     path = cache.path("key")
@@ -100,7 +101,9 @@ for _ in range(40):
     assert cache.read("key", n_images=2000) is not None
 """
     writers = [
-        subprocess.Popen([sys.executable, "-W", "error", "-c", writer, str(tmp_path), scale], cwd=Path(__file__).parents[1])
+        subprocess.Popen(
+            [sys.executable, "-W", "error", "-c", writer, str(tmp_path), scale], cwd=Path(__file__).parents[1]
+        )
         for scale in ("1", "2")
     ]
     assert [process.wait(timeout=120) for process in writers] == [0, 0]

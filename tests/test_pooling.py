@@ -12,7 +12,7 @@ from lead_hub.errors import CandidateError
 from lead_hub.loaded_checkpoint import LoadedCheckpoint, load_checkpoint
 from lead_hub.pooling import FAMILY_RULES, PoolingRule, pooling_rule
 from tests.tiny_checkpoints import CLASSES, random_images, save_checkpoint, tiny_processor
-from tests.tiny_families import FAMILIES, TWO_TOWERS
+from tests.tiny_families import FAMILIES, SIGLIP2, TWO_TOWERS
 from tests.vectors_by_hand import (
     BY_HAND,
     HEADS,
@@ -137,6 +137,26 @@ def test_siglip_without_its_head_takes_the_mean_of_tokens(tmp_path: Path) -> Non
     with torch.no_grad():
         tokens = model.post_layernorm(last_hidden(model, pixels))
     assert_close(checkpoint.forward(pixels)[0], over_tokens(tokens))
+
+
+@pytest.mark.parametrize("head", [False, True])
+def test_siglip2_keeps_shapes_and_leaves_padding_out(head: bool, tmp_path: Path) -> None:
+    model = SIGLIP2.build(head=head)
+    processor = SIGLIP2.image_processor()
+    checkpoint = load_checkpoint(save_checkpoint(tmp_path, model, processor))
+    images = [image[:height] for image, height in zip(random_images(), (8, 14, 20), strict=True)]
+    inputs = processor(images, return_tensors="pt")
+    assert inputs["pixel_attention_mask"].sum(dim=1).min() < 16, "some image must be padded"
+    features, logits = checkpoint.forward(checkpoint.prepare(images))
+    with torch.no_grad():
+        tokens = model.vision_model(**inputs).last_hidden_state
+        expected = model.vision_model.head(tokens, inputs["pixel_attention_mask"])
+        expected_logits = model(**inputs).logits if head else None
+    assert_close(features, expected)
+    torch.testing.assert_close(logits, expected_logits) if head else None
+    alone, _ = checkpoint.forward(checkpoint.prepare(images[:1]))
+    torch.testing.assert_close(alone, features[:1], rtol=TOLERANCE, atol=TOLERANCE)
+    assert (logits is not None) == head
 
 
 def test_masked_autoencoder_sees_every_patch(tmp_path: Path) -> None:

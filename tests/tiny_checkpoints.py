@@ -31,11 +31,14 @@ class TinyFamily:
         """An image processor of the family that fits the config."""
         return tiny_processor(self.processor, self.image_size_px)
 
+    def tiny_config(self, **labels: object) -> PreTrainedConfig:
+        config: PreTrainedConfig = getattr(transformers, self.config)(**self.settings, **labels)
+        return config
+
     def build(self, *, head: bool, seed: int = 0) -> PreTrainedModel:
         """A model in evaluation mode; with `head`, the classifier of CLASSES."""
         torch.manual_seed(seed)
-        labels = LABELS if head else {}
-        config = getattr(transformers, self.config)(**self.settings, **labels)
+        config = self.tiny_config(**(LABELS if head else {}))
         name = self.classifier if head else self.base
         assert name is not None
         return randomised(getattr(transformers, name)(config), seed, self.image_size_px)
@@ -75,6 +78,8 @@ def tiny_processor(name: str = "ViTImageProcessor", size_px: int = IMAGE_SIZE_PX
         settings = {"size": square, "crop_size": square}
     if name == "ConvNextImageProcessor":
         settings = {"size": {"shortest_edge": size_px}, "crop_pct": 1.0}
+    if name == "Siglip2ImageProcessor":  # keeps each image's shape: up to 16 patches of 16 px
+        settings = {"patch_size": 16, "max_num_patches": 16}
     processor: BaseImageProcessor = getattr(transformers, name)(**settings)
     return processor
 

@@ -10,6 +10,7 @@ TRANSFORMER = {
     "image_size": IMAGE_SIZE_PX,
     "patch_size": 16,
 }
+WITHOUT_SIZE = {name: value for name, value in TRANSFORMER.items() if name != "image_size"}
 TEXT = {
     "hidden_size": 16,
     "num_hidden_layers": 1,
@@ -277,3 +278,12 @@ TWO_TOWERS = {
     ),
     "siglip": TinyFamily("SiglipModel", "SiglipConfig", TOWERS, "SiglipForImageClassification", "SiglipImageProcessor"),
 }
+
+# Takes a mask and a grid besides its patches, so it has a test of its own.
+SIGLIP2 = TinyFamily(
+    "Siglip2Model",
+    "Siglip2Config",
+    {"text_config": TEXT, "vision_config": {**WITHOUT_SIZE, "num_patches": 16}},
+    "Siglip2ForImageClassification",
+    "Siglip2ImageProcessor",
+)

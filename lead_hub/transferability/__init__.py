@@ -11,6 +11,7 @@ from torch import Tensor
 
 from lead_hub.errors import ScoreError
 from lead_hub.transferability.lead import LEAD, LOO_LOG_LOSS
+from lead_hub.transferability.lead_paper import LEAD_PAPER
 from lead_hub.transferability.logme import LOGME
 from lead_hub.transferability.score import TransferabilityScore
 from lead_hub.transferability.score_inputs import checked_inputs
@@ -19,7 +20,7 @@ from lead_hub.transferability.score_method import ScoreMethod
 __all__ = ["SCORES", "ScoreMethod", "TransferabilityScore", "score", "transferability"]
 
 SCORES: Mapping[str, ScoreMethod] = MappingProxyType(
-    {method.name: method for method in (LEAD, LOO_LOG_LOSS, LOGME)}
+    {method.name: method for method in (LEAD, LEAD_PAPER, LOGME, LOO_LOG_LOSS)}
 )
 
 

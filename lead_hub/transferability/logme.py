@@ -59,9 +59,7 @@ class _Projection:
     squared_residuals: Float[Tensor, " target_class"]
 
 
-def _projection(
-    features: Float[Tensor, "image feature"], targets: Float[Tensor, "image target_class"]
-) -> _Projection:
+def _projection(features: Float[Tensor, "image feature"], targets: Float[Tensor, "image target_class"]) -> _Projection:
     # A unit of the features changes no evidence, as the prior's precision follows it; this one keeps squares in range.
     largest = features.abs().max()
     if largest == 0:

@@ -1,6 +1,7 @@
 """The paper's randomly initialised head, and the neural tangent kernel of the sum of its logits."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from jaxtyping import Float
@@ -47,7 +48,7 @@ def random_head(
     sizes = (n_features, *widths, n_classes)
     first, second, last = (
         torch.randn(fan_out, fan_in, generator=generator, dtype=like.dtype).to(like.device) * (2 / fan_in) ** 0.5
-        for fan_in, fan_out in zip(sizes[:-1], sizes[1:], strict=True)
+        for fan_in, fan_out in pairwise(sizes)
     )
     return RandomHead(first, second, last)
 

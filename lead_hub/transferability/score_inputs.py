@@ -63,7 +63,8 @@ def _class_numbers(labels: Tensor | ArrayLike) -> Int[Tensor, " image"]:
         raise ScoreError(f"labels must be integers, found {ids.dtype}: convert them, e.g. labels.astype(int)")
     if ids.ndim != 1 or len(ids) == 0:
         raise ScoreError(f"labels must have shape [images], at least one of them, found {tuple(ids.shape)}")
-    return torch.unique(ids, return_inverse=True)[1]
+    class_numbers: Tensor = torch.unique(ids, return_inverse=True)[1]
+    return class_numbers
 
 
 def _as_tensor(values: Tensor | ArrayLike, *, name: str) -> Tensor:

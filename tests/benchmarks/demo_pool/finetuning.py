@@ -18,7 +18,7 @@ from .targets import LOOKS
 
 LEARNING_RATES = (5e-4, 2e-3)
 SEEDS = (0, 1, 2)
-EPOCHS = 15
+EPOCHS = 12
 BATCH = 32
 WEIGHT_DECAY = 0.05
 VALIDATION_SHARE = 0.2

@@ -1,0 +1,146 @@
+"""Two real processes under torchrun (gloo) give what one gives, and fail together."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from lead_hub import Leaderboard, recommend
+from lead_hub.errors import CandidateError, DatasetError
+
+ROOT = Path(__file__).parents[1]
+
+RANK = """
+import sys
+from pathlib import Path
+from lead_hub import LeadHubError, recommend
+from lead_hub.processes import running_processes
+
+images, pool, out = map(Path, sys.argv[1:4])
+try:
+    board = recommend(images, [pool, "a/b/c"], cache_dir=out / "cache", progress=False)
+    board.save(out / f"{running_processes().process_index}.json")
+except LeadHubError as error:
+    (out / f"{running_processes().process_index}.txt").write_text(f"{type(error).__name__}: {error}")
+running_processes().destroy_process_group()
+"""
+
+STEPS = """
+import json, sys
+from pathlib import Path
+import torch
+from lead_hub.errors import CandidateError, DatasetError
+from lead_hub.processes import first_on_each_node, gather_rows, on_every_process, on_main_process
+from lead_hub.processes import running_processes, shared_folder
+
+state = running_processes()
+heard = {}
+for n_rows in (1, 2, 5, 6):
+    held = range(state.process_index, n_rows, state.num_processes) or range(1)
+    part = torch.tensor([[float(row), float(-row)] for row in held])
+    heard[f"rows {n_rows}"] = gather_rows(part, n_rows=n_rows, state=state).tolist()
+
+def only_on(process, error):
+    def step():
+        if state.process_index == process:
+            raise error
+        return state.process_index
+    return step
+
+for process in (0, 1):
+    try:
+        on_every_process(only_on(process, CandidateError("broken", stage="load")), state)
+    except CandidateError as error:
+        heard[f"failed on {process}"] = [str(error), error.stage]
+try:
+    on_main_process(only_on(0, DatasetError("no images")), state)
+except DatasetError as error:
+    heard["main failed"] = str(error)
+heard["from main"] = on_main_process(lambda: state.process_index, state)
+out = Path(sys.argv[1])
+def step():
+    present = (out / "order").exists()
+    (out / "order").touch()
+    return present
+heard["found done"] = first_on_each_node(step, state)
+with shared_folder(state) as folder:
+    heard["folder"] = str(folder)
+    first_on_each_node(lambda: folder.mkdir(exist_ok=True), state)
+on_every_process(lambda: None, state)
+heard["folder is gone"] = not folder.exists()
+(out / f"{state.process_index}.json").write_text(json.dumps(heard))
+state.destroy_process_group()
+"""
+
+
+def two_processes(script: str, *arguments: Path) -> None:
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    (arguments[-1] / "script.py").write_text(script)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    finished = subprocess.run(
+        [*launcher, str(arguments[-1] / "script.py"), *map(str, arguments)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stderr[-3000:]
+
+
+def features_by_file(cache: Path) -> dict[str, torch.Tensor]:
+    return {path.name: load_file(path)["features"] for path in (cache / "outputs").iterdir()}
+
+
+def test_two_processes_give_the_features_and_the_board_of_one(
+    colour_folder: Path, tiny_pool: Path, tmp_path: Path
+) -> None:
+    # An odd number of images, so that the processes hold different numbers of them.
+    out, alone = tmp_path / "two", tmp_path / "one"
+    out.mkdir()
+    two_processes(RANK.replace("progress=False", "max_images=35, progress=False"), colour_folder, tiny_pool, out)
+    boards = [Leaderboard.load(out / f"{process}.json") for process in (0, 1)]
+    expected = recommend(colour_folder, [tiny_pool, "a/b/c"], cache_dir=alone, max_images=35, progress=False)
+    assert boards[0] == boards[1]
+    assert [row.checkpoint for row in boards[0].rows] == [row.checkpoint for row in expected.rows]
+    assert [row.score for row in boards[0].rows] == pytest.approx([row.score for row in expected.rows], abs=1e-5)
+    assert boards[0].skipped == expected.skipped
+    assert boards[0].dataset == expected.dataset
+    together, single = features_by_file(out / "cache"), features_by_file(alone)
+    assert together.keys() == single.keys()
+    for name, features in single.items():
+        torch.testing.assert_close(together[name], features, atol=1e-5, rtol=0)
+
+
+def test_two_processes_end_together_when_the_dataset_is_bad(tiny_pool: Path, tmp_path: Path) -> None:
+    two_processes(RANK, tmp_path / "no images here", tiny_pool, tmp_path)
+    answers = {(tmp_path / f"{process}.txt").read_text() for process in (0, 1)}
+    assert len(answers) == 1
+    assert answers.pop().startswith("DatasetError: ")
+
+
+def test_steps_of_two_processes(tmp_path: Path) -> None:
+    two_processes(STEPS, tmp_path)
+    heard = [json.loads((tmp_path / f"{process}.json").read_text()) for process in (0, 1)]
+    for process in heard:
+        for n_rows in (1, 2, 5, 6):
+            assert process[f"rows {n_rows}"] == [[row, -row] for row in range(n_rows)]
+        assert process["failed on 0"] == process["failed on 1"] == ["broken", "load"]
+        assert process["main failed"] == "no images"
+        assert process["from main"] == 0
+        assert process["folder is gone"]
+    assert [process["found done"] for process in heard] == [False, True]
+    assert heard[0]["folder"] == heard[1]["folder"]
+
+
+def test_an_error_keeps_its_stage_between_processes() -> None:
+    import pickle
+
+    error = pickle.loads(pickle.dumps(CandidateError("broken", stage="load")))
+    assert (str(error), error.stage) == ("broken", "load")
+    assert str(pickle.loads(pickle.dumps(DatasetError("no images")))) == "no images"
