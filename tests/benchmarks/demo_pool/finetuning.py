@@ -110,6 +110,7 @@ def prepared(output: Path, checkpoint: str, target: str) -> tuple[Split, Split]:
     for name in ("train", "test"):
         pictures = [picture.convert("RGB") for picture in dataset[name]["image"]]
         tensors = processor(pictures, return_tensors="pt")["pixel_values"]
+        tensors = tensors.contiguous(memory_format=torch.channels_last)
         splits.append(Split(tensors, torch.tensor(dataset[name]["label"])))
     return splits[0], splits[1]
 
@@ -151,10 +152,10 @@ def finetune(run: Run, folder: Path, *, train: Split, test: Split) -> Result:
 
 def _train(network: PreTrainedModel, fit: Split, *, run: Run, generator: torch.Generator) -> None:
     """AdamW with a tenth of warm-up and a cosine to zero."""
-    optimizer = torch.optim.AdamW(network.parameters(), lr=run.learning_rate, weight_decay=WEIGHT_DECAY)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=run.learning_rate, weight_decay=WEIGHT_DECAY, fused=True)
     steps = run.epochs * (len(fit.labels) // BATCH)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, steps))
-    network.train()
+    network.train().to(memory_format=torch.channels_last)  # depthwise convolutions: almost twice as fast on a CPU
     for _ in range(run.epochs):
         order = torch.randperm(len(fit.labels), generator=generator)
         for rows in order[: len(order) // BATCH * BATCH].split(BATCH):

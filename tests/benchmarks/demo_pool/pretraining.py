@@ -60,9 +60,9 @@ def _train(network: PreTrainedModel, recipe: Recipe, task: SourceTask, *, train_
     generator = torch.Generator().manual_seed(1)
     projection = nn.Linear(SIMCLR_HIDDEN, SIMCLR_PROJECTION)
     parameters = [*network.parameters(), *projection.parameters()]
-    optimizer = torch.optim.AdamW(parameters, lr=recipe.learning_rate, weight_decay=0.05)
+    optimizer = torch.optim.AdamW(parameters, lr=recipe.learning_rate, weight_decay=0.05, fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, recipe.steps))
-    network.train()
+    network.train().to(memory_format=torch.channels_last)  # depthwise convolutions: almost twice as fast on a CPU
     losses = []
     for _ in range(recipe.steps):
         size = 2 * BATCH if recipe.method == "simclr" else BATCH
@@ -74,7 +74,7 @@ def _train(network: PreTrainedModel, recipe: Recipe, task: SourceTask, *, train_
         optimizer.step()
         schedule.step()
         losses.append(loss.item())
-    network.eval()
+    network.eval().to(memory_format=torch.contiguous_format)
     last = losses[-max(1, recipe.steps // 20) :]
     return sum(last) / len(last)
 
@@ -102,7 +102,7 @@ def _loss(network, recipe, task, *, rows, generator, projection) -> torch.Tensor
 def _pictures(recipe, task, rows, generator, *, variation) -> torch.Tensor:
     pictures = composed(task.rgba[rows], generator, is_ink=task.is_ink[rows], variation=variation)
     mean, std = (torch.tensor(values).view(3, 1, 1) for values in normalisation(recipe.architecture))
-    return (pictures - mean) / std
+    return ((pictures - mean) / std).contiguous(memory_format=torch.channels_last)
 
 
 def _contrastive_loss(projected: torch.Tensor) -> torch.Tensor:
