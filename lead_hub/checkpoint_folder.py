@@ -40,6 +40,7 @@ VISION_TOWERS = {
     "siglip2": "Siglip2VisionModel",
     "metaclip_2_vision_model": "MetaClip2VisionModel",  # a bare tower that transformers' own table lacks
 }
+_INDEX = "model.safetensors.index.json"
 _OTHER_TASKS = {
     "detector": (
         modeling_auto.MODEL_FOR_OBJECT_DETECTION_MAPPING_NAMES,
@@ -134,7 +135,10 @@ def check_weights(folder: Path, *, allow_pickle: bool) -> None:
             f"a checkpoint must hold all of its weights, {folder} holds an adapter: merge it into its base model",
             stage="load",
         )
-    if any((folder / name).is_file() for name in ("model.safetensors", "model.safetensors.index.json")):
+    if (folder / "model.safetensors").is_file():
+        return
+    if (folder / _INDEX).is_file():
+        _check_shards(folder)
         return
     pickles = sorted(path.name for path in folder.glob("*.bin"))
     if allow_pickle and any((folder / f"pytorch_model.bin{end}").is_file() for end in ("", ".index.json")):
@@ -150,6 +154,17 @@ def check_weights(folder: Path, *, allow_pickle: bool) -> None:
         " read: save the model with save_pretrained",
         stage="load",
     )
+
+
+def _check_shards(folder: Path) -> None:
+    # An index could name pickles, or files elsewhere on this machine.
+    shards = read_json(folder, _INDEX).get("weight_map")
+    names = set(map(str, shards.values())) if isinstance(shards, dict) else set()
+    strange = sorted(name for name in names if not name.endswith(".safetensors") or Path(name).name != name)
+    if strange or not names:
+        raise CandidateError(
+            f"{_INDEX} must name safetensors files beside it, found {strange[:3] or 'none'} in {folder}", stage="load"
+        )
 
 
 def model_class(config: PreTrainedConfig) -> type[PreTrainedModel]:

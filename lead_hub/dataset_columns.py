@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from datasets import ClassLabel, Features, Image, LargeList, List, Value
-from datasets import Sequence as FixedSequence
 
 from lead_hub.errors import DatasetError
 
@@ -127,7 +126,7 @@ def _element(feature: Any) -> Any:
     """Type of the values of a list column, None for any other column."""
     if isinstance(feature, list):
         return feature[0]
-    return feature.feature if isinstance(feature, (List, LargeList, FixedSequence)) else None
+    return feature.feature if isinstance(feature, (List, LargeList)) else None
 
 
 def _type_name(feature: Any) -> str:

@@ -30,6 +30,7 @@ _PILLOW_ERRORS = (
     IndexError,
     KeyError,
     AttributeError,
+    AssertionError,
     EOFError,
     OverflowError,
     MemoryError,
@@ -63,7 +64,7 @@ def rgb_pixels(encoded: bytes) -> UInt8[np.ndarray, "height width 3"]:
         raise OSError("empty file, 0 bytes")
     try:
         with Image.open(io.BytesIO(encoded)) as image:
-            _refuse_bomb(image)
+            _refuse_dangerous(image)
             image.draft(None, _draft_size(image.size))
             image.load()
             upright = _upright(image)
@@ -74,7 +75,9 @@ def rgb_pixels(encoded: bytes) -> UInt8[np.ndarray, "height width 3"]:
         raise OSError(f"{type(error).__name__}: {error}") from error
 
 
-def _refuse_bomb(image: Image.Image) -> None:
+def _refuse_dangerous(image: Image.Image) -> None:
+    if image.format == "EPS":
+        raise ValueError("EPS is a program, which Pillow would run in Ghostscript")
     # Pillow itself only warns up to twice its limit, and whether a warning stops anything is up to the caller.
     limit = Image.MAX_IMAGE_PIXELS
     if limit is not None and image.width * image.height > limit:

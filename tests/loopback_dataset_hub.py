@@ -28,7 +28,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_HEAD(self):
         self.do_GET()
 
-    def do_GET(self):
+    def do_GET(self):  # noqa: PLR0911 - one return for each kind of answer
         path = unquote(urlsplit(self.path).path)
         self.requests.append(f"{self.command} {path}")
         parts = path.removeprefix("/api").strip("/").split("/")

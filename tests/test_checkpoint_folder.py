@@ -1,13 +1,16 @@
 """What must hold of a folder before its weights are read, and what is said when it does not."""
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
+import torch
 import transformers
 
 from lead_hub.loaded_checkpoint import load_checkpoint
 from tests.damaged_checkpoints import edit, refusal, vit_classifier
-from tests.tiny_checkpoints import TinyFamily, save_checkpoint, tiny_processor
+from tests.tiny_checkpoints import TinyFamily, random_images, save_checkpoint, tiny_processor
 from tests.tiny_families import FAMILIES, TEXT, TRANSFORMER
 
 
@@ -42,6 +45,23 @@ def test_unknown_model_type(folder: Path, model_type: object) -> None:
 def test_config_with_impossible_settings(folder: Path, changes: dict[str, object]) -> None:
     edit(folder, "config.json", **changes)
     assert str(folder) in refusal(folder)
+
+
+def test_shards_are_read_together(folder: Path) -> None:
+    whole = load_checkpoint(folder)
+    whole.model.save_pretrained(folder / "sharded", max_shard_size="20KB")
+    assert len(list((folder / "sharded").glob("model-*.safetensors"))) > 1
+    shutil.copy(folder / "preprocessor_config.json", folder / "sharded")
+    pixels = whole.prepare(random_images())
+    assert torch.equal(load_checkpoint(folder / "sharded").forward(pixels)[0], whole.forward(pixels)[0])
+
+
+@pytest.mark.parametrize("shard", ["pytorch_model.bin", "../elsewhere.safetensors", "/elsewhere.safetensors"])
+def test_index_names_only_safetensors_beside_it(folder: Path, shard: str) -> None:
+    (folder / "model.safetensors").unlink()
+    index = {"metadata": {}, "weight_map": {"vit.layernorm.bias": shard}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    assert "must name safetensors files beside it" in refusal(folder)
 
 
 def test_no_folder(tmp_path: Path) -> None:

@@ -106,7 +106,7 @@ def test_progress_bar_goes_to_stderr_only(tmp_path, capsys):
 
 def test_full_disk_is_foreseen(tmp_path, monkeypatch):
     usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr(decoded_images.shutil, "disk_usage", lambda path: usage(10**9, 10**9, 100_000))
+    monkeypatch.setattr(decoded_images.shutil, "disk_usage", lambda _: usage(10**9, 10**9, 100_000))
     # 31 images of 30,000 bytes are on disk when 32 are decoded; 969 more need about 29 MB.
     images = [EncodedImage(png((1, 1, 1), size=(100, 100)), None)] * 1000
     with pytest.raises(DatasetError, match=r"about 0\.0 GB more .* 0\.0 GB free; lower max_images"):

@@ -22,14 +22,17 @@ LOAD = """
 import json, sys
 from lead_hub.errors import LeadHubError
 from lead_hub.labelled_images import DatasetQuery, load_labelled_images
-try:
-    images = load_labelled_images(DatasetQuery(**json.loads(sys.argv[1])), progress=False)
-except LeadHubError as error:
-    print(json.dumps({"error": type(error).__name__, "message": str(error)}))
-else:
-    print(json.dumps({"sha": images.sha, "is_local": images.is_local, "class_names": images.class_names,
-        "labels": images.labels.tolist(), "rows": images.rows.tolist(), "config": images.config,
-        "colours": [images.pixels[i][0, 0].tolist() for i in range(len(images))]}))
+reports = []
+for query in json.loads(sys.argv[1]):
+    try:
+        images = load_labelled_images(DatasetQuery(**query), progress=False)
+    except LeadHubError as error:
+        reports.append({"error": type(error).__name__, "message": str(error)})
+    else:
+        reports.append({"sha": images.sha, "is_local": images.is_local, "class_names": images.class_names,
+            "labels": images.labels.tolist(), "rows": images.rows.tolist(), "config": images.config,
+            "colours": [images.pixels[i][0, 0].tolist() for i in range(len(images))]})
+print(json.dumps(reports))
 """
 
 
@@ -43,12 +46,13 @@ def image_folder(folder, *classes, split="train"):
     return folder
 
 
-def load(endpoint, home, *, offline=False, **query):
+def load(endpoint, home, *queries, offline=False):
+    """What each query gave, all asked in one fresh process."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
     environment |= {"HF_ENDPOINT": endpoint, "HF_HOME": str(home), "HF_HUB_DISABLE_TELEMETRY": "1"}
     environment |= {"HF_HUB_DISABLE_XET": "1", "HF_HUB_OFFLINE": "1" if offline else "0"}
     environment["PYTHONPATH"] = str(Path(__file__).parent.parent)
-    command = [sys.executable, "-c", LOAD, json.dumps(query)]
+    command = [sys.executable, "-c", LOAD, json.dumps(queries)]
     result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=False)
     assert result.returncode == 0, result.stderr
     return json.loads(result.stdout)
@@ -66,9 +70,9 @@ def test_image_folder_is_pinned_and_then_read_offline(tmp_path, closed_endpoint)
     image_folder(folder, "cat", "dog", split="test")
     home = tmp_path / "home"
     with loopback_hub({"org/pets": Repository(folder, SHA)}) as (endpoint, requests):
-        online = load(endpoint, home, dataset="org/pets")
-        by_branch = load(endpoint, home, dataset="org/pets", revision="main")
-        missing = load(endpoint, home, dataset="org/pets", revision="nowhere")
+        online, by_branch, missing = load(
+            endpoint, home, *({"dataset": "org/pets", "revision": revision} for revision in (None, "main", "nowhere"))
+        )
     assert online == {
         "sha": SHA,
         "is_local": False,
@@ -83,9 +87,13 @@ def test_image_folder_is_pinned_and_then_read_offline(tmp_path, closed_endpoint)
     assert "no such revision" in missing["message"]
     # The branch is resolved once; every file is asked for at the commit.
     assert not [request for request in requests if "/resolve/main" in request]
-    offline = load(closed_endpoint, home, offline=True, dataset="org/pets")
-    assert {**offline, "config": "default"} == online
-    other = load(closed_endpoint, home, offline=True, dataset="org/pets", revision="1" * 40)
+    offline, at_commit, other = load(
+        closed_endpoint,
+        home,
+        *({"dataset": "org/pets", "revision": revision} for revision in (None, SHA, "1" * 40)),
+        offline=True,
+    )
+    assert offline == at_commit == online
     assert other["error"] == "HubError"
     assert SHA in other["message"]
 
@@ -98,11 +106,11 @@ def test_configurations_and_splits_are_listed(tmp_path):
         "- config_name: farm\n  data_files:\n  - split: test\n    path: farm/**\n---\n"
     )
     with loopback_hub({"org/animals": Repository(folder, SHA)}) as (endpoint, _):
-        home = tmp_path / "home"
-        none_named = load(endpoint, home, dataset="org/animals")
-        wrong = load(endpoint, home, dataset="org/animals", config="birds")
-        no_split = load(endpoint, home, dataset="org/animals", config="farm")
-        chosen = load(endpoint, home, dataset="org/animals", config="pets")
+        none_named, wrong, no_split, chosen = load(
+            endpoint,
+            tmp_path / "home",
+            *({"dataset": "org/animals", "config": config} for config in (None, "birds", "farm", "pets")),
+        )
     assert none_named["error"] == wrong["error"] == no_split["error"] == "DatasetError"
     assert "2 configurations; name one with config: pets, farm" in none_named["message"]
     assert "'birds'" in wrong["message"]
@@ -115,48 +123,44 @@ def test_merged_splits_are_found_on_the_hub_too(tmp_path):
     folder = image_folder(tmp_path / "repo", "cat", "dog", split="Train")
     image_folder(folder, "cat", "dog", split="Test")
     with loopback_hub({"org/pets": Repository(folder, SHA)}) as (endpoint, requests):
-        refused = load(endpoint, tmp_path / "home", dataset="org/pets")
+        (refused,) = load(endpoint, tmp_path / "home", {"dataset": "org/pets"})
     assert refused["error"] == "DatasetError"
     assert "Test, Train read as one" in refused["message"]
     assert not [request for request in requests if request.endswith(".png")]
 
 
-@pytest.mark.parametrize(
-    ("refusal", "kind", "words"),
-    [
-        ((403, "GatedRepo"), "HubError", "is gated: accept its terms at"),
-        ((401, "RepoNotFound"), "DatasetError", "if it is private log in"),
-        ((429, "TooMany"), "HubError", "try again later"),
-        ((500, "Broken"), "HubError", "try again later"),
-    ],
-)
-def test_refusals_say_what_to_do(tmp_path, refusal, kind, words):
+REFUSALS = {
+    "org/gated": ((403, "GatedRepo"), "HubError", "is gated: accept its terms at"),
+    "org/private": ((401, "RepoNotFound"), "DatasetError", "if it is private log in"),
+    "org/busy": ((429, "TooMany"), "HubError", "try again later"),
+    "org/broken": ((500, "Broken"), "HubError", "try again later"),
+    "org/nothing": (None, "DatasetError", "there is no path org/nothing here"),
+    "some/where/deep": (None, "DatasetError", "no valid id"),
+}
+
+
+def test_refusals_say_what_to_do(tmp_path):
     (tmp_path / "repo").mkdir()
-    with loopback_hub({"org/closed": Repository(tmp_path / "repo", SHA, refusal)}) as (endpoint, _):
-        refused = load(endpoint, tmp_path / "home", dataset="org/closed")
-    assert refused["error"] == kind
-    assert words in refused["message"]
-    assert "org/closed" in refused["message"]
-
-
-def test_neither_path_nor_dataset(tmp_path):
-    with loopback_hub({}) as (endpoint, _):
-        missing = load(endpoint, tmp_path / "home", dataset="org/nothing")
-        no_id = load(endpoint, tmp_path / "home", dataset="some/where/deep")
-    assert missing["error"] == no_id["error"] == "DatasetError"
-    assert "there is no path org/nothing here" in missing["message"]
-    assert "no valid id" in no_id["message"]
+    repositories = {
+        dataset: Repository(tmp_path / "repo", SHA, refusal) for dataset, (refusal, _, _) in REFUSALS.items() if refusal
+    }
+    with loopback_hub(repositories) as (endpoint, _):
+        reports = load(endpoint, tmp_path / "home", *({"dataset": dataset} for dataset in REFUSALS))
+    for (dataset, (_, kind, words)), report in zip(REFUSALS.items(), reports, strict=True):
+        assert report["error"] == kind, report
+        assert words in report["message"]
+        assert dataset in report["message"]
 
 
 def test_unreachable_hub_fails_at_once(tmp_path, closed_endpoint):
     start = time.monotonic()
-    refused = load(closed_endpoint, tmp_path / "home", dataset="org/pets")
+    (refused,) = load(closed_endpoint, tmp_path / "home", {"dataset": "org/pets"})
     assert refused["error"] == "HubError"
     assert "cannot be reached" in refused["message"]
     assert time.monotonic() - start < 60  # most of it imports; the client's own retries would add 23 s each
 
 
 def test_offline_without_a_copy(tmp_path, closed_endpoint):
-    refused = load(closed_endpoint, tmp_path / "home", offline=True, dataset="org/pets")
+    (refused,) = load(closed_endpoint, tmp_path / "home", {"dataset": "org/pets"}, offline=True)
     assert refused["error"] == "HubError"
     assert "HF_HUB_OFFLINE" in refused["message"]

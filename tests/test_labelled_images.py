@@ -2,12 +2,14 @@
 
 import io
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Image, Value
 from PIL import Image as PillowImage
 
+from lead_hub.decoded_images import DecodedImages
 from lead_hub.errors import DatasetError
 from lead_hub.labelled_images import DatasetQuery, LabelledImages, load_labelled_images
 
@@ -435,9 +437,11 @@ def test_temporary_images_disappear(load, tmp_path):
     assert list((tmp_path / "cache").glob("lead-hub-images-*")) == []
 
 
-def test_record_is_checked():
-    with pytest.raises(DatasetError, match="one entry per image"):
-        LabelledImages(
-            **dict.fromkeys(LabelledImages.__dataclass_fields__)
-            | {"labels": np.zeros(2, int), "rows": np.zeros(3, int), "pixels": [1, 2], "class_names": ("a", "b")}
-        )
+def test_record_is_checked(load, tmp_path):
+    images = load(image_folder(tmp_path / "pets", cat=2, dog=2))
+    with pytest.raises(DatasetError, match="one entry per image, found 4, 4 and 3"):
+        replace(images, pixels=DecodedImages(images.pixels.folder, images.pixels.places[:-1]))
+    with pytest.raises(DatasetError, match="at least 2 classes"):
+        replace(images, labels=np.array([0, 0, 0, 1]))
+    with pytest.raises(DatasetError, match="at least 2 classes"):
+        replace(images, labels=np.array([0, 0, 2, 2]))

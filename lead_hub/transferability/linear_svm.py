@@ -1,5 +1,6 @@
 """A one-vs-rest linear support vector machine, all classes at once."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -14,6 +15,10 @@ MAX_CONJUGATE_STEPS = 2000
 MAX_HALVINGS = 40
 # Of the gradient's length, relative to that at weights of 0.
 GRADIENT_TOLERANCE = 1e-12
+PATH_TOLERANCE = 1e-3
+PATH_FACTOR = 4.0
+# Of what is left of the gradient after a Newton step that is not exact.
+NEWTON_TOLERANCE = 0.01
 # The classical constant of Armijo's rule, and what rounding may add to an objective that no longer falls.
 SUFFICIENT_DECREASE = 1e-4
 ROUNDING = 1e-14
@@ -34,18 +39,38 @@ def svm_scores(
     """
     rows = torch.cat([features, features.new_ones(len(features), 1)], dim=1)
     signs = 2 * torch.nn.functional.one_hot(labels).to(features.dtype) - 1
-    problem = _Problem(gram_spectrum(rows).coordinates(), signs, penalty)
-    weights = features.new_zeros(rows.shape[1], signs.shape[1])[: problem.coordinates.shape[1]]
-    tolerance = GRADIENT_TOLERANCE * problem.gradient(weights).norm(dim=0)
+    spectrum = gram_spectrum(rows)
+    coordinates = spectrum.coordinates()
+    weights = features.new_zeros(coordinates.shape[1], signs.shape[1])
+    for step in penalty_path(penalty, largest_eigenvalue=float(spectrum.eigenvalues[-1])):
+        tolerance = GRADIENT_TOLERANCE if step == penalty else PATH_TOLERANCE
+        weights = _minimum(_Problem(coordinates, signs, step), weights, tolerance=tolerance)
+    return coordinates @ weights
+
+
+def penalty_path(penalty: float, *, largest_eigenvalue: float) -> list[float]:
+    """Penalties that end at the wanted one and start where the objective is hardly more than |w|^2.
+
+    Newton's method from weights of 0 wanders through hundreds of sets of support vectors when features are long
+    or nearly separable; along this path it needs a few steps for every penalty, each starting at the last minimum.
+    """
+    n_steps = max(0, math.ceil(math.log(2 * penalty * largest_eigenvalue, PATH_FACTOR)))
+    return [penalty * PATH_FACTOR**-step for step in range(n_steps, -1, -1)]
+
+
+def _minimum(
+    problem: "_Problem", weights: Float[Tensor, "axis target_class"], *, tolerance: float
+) -> Float[Tensor, "axis target_class"]:
+    goal = tolerance * problem.gradient(torch.zeros_like(weights)).norm(dim=0)
     for _ in range(MAX_NEWTON_STEPS):
         gradient = problem.gradient(weights)
-        if bool((gradient.norm(dim=0) <= tolerance).all()):
-            return problem.coordinates @ weights
-        direction = problem.newton_direction(weights, gradient)
+        if bool((gradient.norm(dim=0) <= goal).all()):
+            return weights
+        direction = problem.newton_direction(weights, gradient, goal=goal)
         weights = weights + direction * problem.step_lengths(weights, direction, gradient=gradient)
     raise ScoreError(
-        f"the linear classifier must reach a relative gradient of {GRADIENT_TOLERANCE}, found more after"
-        f" {MAX_NEWTON_STEPS} Newton steps: rescale the features"
+        f"the linear classifier must reach a relative gradient of {tolerance}, found more after"
+        f" {MAX_NEWTON_STEPS} Newton steps at penalty {problem.penalty}: rescale the features"
     )
 
 
@@ -69,20 +94,23 @@ class _Problem:
         return weights - 2 * self.penalty * self.coordinates.T @ (self.signs * self.shortfalls(weights))
 
     def newton_direction(
-        self, weights: Float[Tensor, "axis target_class"], gradient: Float[Tensor, "axis target_class"]
+        self,
+        weights: Float[Tensor, "axis target_class"],
+        gradient: Float[Tensor, "axis target_class"],
+        *,
+        goal: Float[Tensor, " target_class"],
     ) -> Float[Tensor, "axis target_class"]:
         """Minus the inverse Hessian times the gradient, by conjugate gradients scaled with its diagonal."""
         curvature = 2 * self.penalty * (self.shortfalls(weights) > 0).to(weights.dtype)
         diagonal = 1 + self.coordinates.square().T @ curvature
-        size = gradient.norm(dim=0)
-        start = self.gradient(torch.zeros_like(weights)).norm(dim=0)
-        # The closer, the more exactly: this makes inexact Newton steps converge quadratically.
-        goal = size * (size / start.clamp(min=GRADIENT_TOLERANCE)).clamp(min=GRADIENT_TOLERANCE, max=0.1)
+        # Far from the minimum the set of support vectors is still wrong, and an exact step would be exactly wrong.
+        accuracy = torch.maximum(NEWTON_TOLERANCE * gradient.norm(dim=0), goal / 2)
+        accuracy = torch.where(gradient.norm(dim=0) > goal, accuracy, math.inf)
         solution, residual = torch.zeros_like(gradient), -gradient
         scaled = residual / diagonal
         search, product = scaled, (residual * scaled).sum(dim=0)
         for _ in range(MAX_CONJUGATE_STEPS):
-            unfinished = residual.norm(dim=0) > goal
+            unfinished = residual.norm(dim=0) > accuracy
             if not bool(unfinished.any()):
                 break
             image = search + self.coordinates.T @ (curvature * (self.coordinates @ search))

@@ -58,8 +58,9 @@ def check_checkpoint(recipe: Recipe, output: Path) -> None:
     if new or report["unexpected_keys"] or report["mismatched_keys"]:
         raise ValueError(f"{recipe.name}: {report}")
     stored = load_file(folder / "model.safetensors")
-    held = {key.removeprefix("timm_model."): value for key, value in network.state_dict().items()}
-    changed = [key for key, value in stored.items() if not torch.equal(held[key.removeprefix("timm_model.")], value)]
+    # by value: on disk some families keep the names of older versions
+    held = {tensor_bytes(value) for value in network.state_dict().values()}
+    changed = [key for key, value in stored.items() if tensor_bytes(value) not in held]
     parameters = sum(parameter.numel() for parameter in network.parameters())
     if changed or parameters > MOST_PARAMETERS:
         raise ValueError(f"{recipe.name}: {parameters} parameters, changed tensors {changed}")
@@ -69,6 +70,10 @@ def check_checkpoint(recipe: Recipe, output: Path) -> None:
     if pictures.shape != (1, 3, PIXELS, PIXELS) or not outputs.isfinite().all():
         raise ValueError(f"{recipe.name}: pictures {tuple(pictures.shape)}, outputs {outputs}")
     print(f"{recipe.name}: {AutoConfig.from_pretrained(folder).architectures[0]}, {parameters:,} parameters")
+
+
+def tensor_bytes(tensor: torch.Tensor) -> tuple[torch.Size, bytes]:
+    return tensor.shape, tensor.contiguous().numpy().tobytes()
 
 
 def check_size(folder: Path, largest_bytes: int) -> None:
