@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -28,6 +28,7 @@ AUTO_BATCH_SIZE = {"cpu": 32, "cuda": 256}
 MOST_PREPARING_THREADS = 8
 
 
+@runtime_checkable
 class ImageSequence(Protocol):
     """Images by position: RGB, 8 bits."""
 

@@ -15,6 +15,7 @@ from transformers.image_utils import ChannelDimension
 
 from lead_hub.checkpoint_folder import LOAD_ERRORS, read_json
 from lead_hub.errors import CandidateError
+from lead_hub.loading_reports import quiet_transformers
 
 _PATCH_KEYS = ("pixel_attention_mask", "spatial_shapes")
 _ALL_KEYS = ("pixel_values", *_PATCH_KEYS)
@@ -29,9 +30,10 @@ def load_image_processor(folder: Path) -> BaseImageProcessor:
     """
     _check_present(folder)
     try:
-        processor = cast(Any, AutoImageProcessor).from_pretrained(
-            folder, local_files_only=True, trust_remote_code=False
-        )
+        with quiet_transformers():
+            processor = cast(Any, AutoImageProcessor).from_pretrained(
+                folder, local_files_only=True, trust_remote_code=False
+            )
     except LOAD_ERRORS as error:
         raise CandidateError(
             f"the image processor must load without remote code, in {folder} it does not: {error}; save it again with"

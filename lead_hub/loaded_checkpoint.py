@@ -1,15 +1,12 @@
 """A checkpoint folder -> a model that gives one feature vector per image, and its head's logits if it has one."""
 
-import logging
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import torch
-from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from transformers import (
@@ -20,12 +17,12 @@ from transformers import (
     Siglip2VisionModel,
     ViTMAEModel,
 )
-from transformers.utils import logging as transformers_logging
 
 from lead_hub.checkpoint_folder import LOAD_ERRORS, check_weights, model_class, read_config
 from lead_hub.errors import CandidateError
 from lead_hub.image_preparation import load_image_processor, prepare_images, processor_settings, unpacked_patches
 from lead_hub.loaded_weights import LoadedWeights, sort_weights
+from lead_hub.loading_reports import quiet_transformers
 from lead_hub.pooling import TIMM_RULE, PoolingRule, pooling_rule
 
 __all__ = ["LoadedCheckpoint", "load_checkpoint", "processor_settings"]
@@ -136,7 +133,7 @@ def load_checkpoint(folder: Path, *, allow_pickle: bool = False) -> LoadedCheckp
     Raises:
         CandidateError: with stage "load" and the reason, whatever is wrong with the folder.
     """
-    with _quiet_transformers():
+    with quiet_transformers():
         config = read_config(folder)
         check_weights(folder, allow_pickle=allow_pickle)
         built = model_class(config)
@@ -194,25 +191,3 @@ def _settings(built: type[PreTrainedModel], config: PreTrainedConfig) -> PreTrai
 def _class_names(config: PreTrainedConfig) -> tuple[str, ...]:
     names = cast(dict[int, str], config.id2label)
     return tuple(str(names.get(index, f"LABEL_{index}")) for index in range(cast(int, config.num_labels)))
-
-
-@contextmanager
-def _quiet_transformers() -> Iterator[None]:
-    """Silence its loading report and progress bar: what matters of them becomes CandidateError. Put back after."""
-    reports: Any = transformers_logging  # partly untyped
-    verbosity, bars, no_hub_bars = (
-        reports.get_verbosity(),
-        reports.is_progress_bar_enabled(),
-        are_progress_bars_disabled(),
-    )
-    reports.set_verbosity(logging.CRITICAL)
-    if bars:
-        reports.disable_progress_bar()
-    try:
-        yield
-    finally:
-        reports.set_verbosity(verbosity)
-        if bars:
-            reports.enable_progress_bar()
-        if no_hub_bars:  # transformers switches the bars of huggingface_hub along with its own
-            disable_progress_bars()

@@ -25,6 +25,7 @@ ORDER = [
     "checkpoint_files",
     # 3 candidate x images -> CheckpointOutputs
     "checkpoint_outputs",
+    "loading_reports",
     "checkpoint_folder",
     "image_preparation",
     "pooling",
@@ -56,7 +57,10 @@ ONLY_IN = {
         *("loaded_checkpoint", "processes", "extraction", "outputs_cache", "transferability", "provenance"),
         "recommendation",
     },
-    "transformers": {"checkpoint_folder", "image_preparation", "pooling", "loaded_weights", "loaded_checkpoint"},
+    "transformers": {
+        *("loading_reports", "checkpoint_folder", "image_preparation", "pooling", "loaded_weights"),
+        "loaded_checkpoint",
+    },
     "accelerate": {"processes", "extraction", "recommendation", "cli"},
     "scipy": {"rank_agreement"},
     "typer": {"cli"},

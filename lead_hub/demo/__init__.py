@@ -7,6 +7,7 @@ import csv
 from collections import defaultdict
 from dataclasses import dataclass, replace
 from importlib import resources
+from operator import itemgetter
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -36,26 +37,23 @@ def target_folder(target: str) -> Path:
     return FOLDER / "targets" / target
 
 
-def finetuned_accuracy(target: str) -> dict[str, float]:
+def finetuned_accuracy(target: str, *, table: Path = FOLDER / "finetuned_accuracy.csv") -> dict[str, float]:
     """Accuracy in percent on the target's test images after full fine-tuning, by checkpoint.
 
     The mean over seeds at the learning rate whose mean accuracy on the validation images is highest, so that the test
     images choose nothing.
     """
-    validation: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
-    test: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
-    with (FOLDER / "finetuned_accuracy.csv").open(encoding="utf-8", newline="") as file:
+    runs: defaultdict[str, defaultdict[str, list[tuple[float, float]]]] = defaultdict(lambda: defaultdict(list))
+    with table.open(encoding="utf-8", newline="") as file:
         for run in csv.DictReader(file):
             if run["target"] == target:
-                key = run["checkpoint"], run["learning_rate"]
-                validation[key].append(float(run["validation_accuracy"]))
-                test[key].append(float(run["test_accuracy"]))
-    best: dict[str, tuple[float, float]] = {}
-    for (checkpoint, _), accuracies in sorted(validation.items()):
-        candidate = fmean(accuracies), fmean(test[checkpoint, _])
-        if checkpoint not in best or candidate[0] > best[checkpoint][0]:
-            best[checkpoint] = candidate
-    return {checkpoint: 100 * accuracy for checkpoint, (_, accuracy) in best.items()}
+                accuracies = float(run["validation_accuracy"]), float(run["test_accuracy"])
+                runs[run["checkpoint"]][run["learning_rate"]].append(accuracies)
+    means = {
+        checkpoint: [(fmean(v for v, _ in seeds), fmean(t for _, t in seeds)) for seeds in by_learning_rate.values()]
+        for checkpoint, by_learning_rate in runs.items()
+    }
+    return {checkpoint: 100 * max(pairs, key=itemgetter(0))[1] for checkpoint, pairs in means.items()}
 
 
 @dataclass(frozen=True)

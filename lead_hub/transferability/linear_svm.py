@@ -1,4 +1,4 @@
-"""A one-vs-rest linear support vector machine, all classes at once."""
+"""A one-vs-rest linear support vector machine, to all digits."""
 
 import math
 from dataclasses import dataclass
@@ -11,14 +11,11 @@ from lead_hub.errors import ScoreError
 from lead_hub.transferability.spectrum import gram_spectrum
 
 MAX_NEWTON_STEPS = 200
-MAX_CONJUGATE_STEPS = 2000
 MAX_HALVINGS = 40
-# Of the gradient's length, relative to that at weights of 0.
+# Of the gradient's length, relative to that at weights of 0: at the wanted penalty, and on the way there.
 GRADIENT_TOLERANCE = 1e-12
 PATH_TOLERANCE = 1e-3
 PATH_FACTOR = 4.0
-# Of what is left of the gradient after a Newton step that is not exact.
-NEWTON_TOLERANCE = 0.01
 # The classical constant of Armijo's rule, and what rounding may add to an objective that no longer falls.
 SUFFICIENT_DECREASE = 1e-4
 ROUNDING = 1e-14
@@ -31,21 +28,20 @@ def svm_scores(
 
     s is 1 for the images of the class and -1 for the others; x ends with a constant 1, so the intercept is
     penalised too, as in LIBLINEAR (Fan et al. 2008). Solved by Newton's method, which is finite for this
-    objective (Mangasarian 2002), with conjugate gradients. Only inner products between images matter, so the
-    work is done in principal coordinates, where the Hessian is nearly diagonal.
+    objective (Mangasarian 2002). Only inner products between images matter, so the work is done in principal
+    coordinates, of which there are never more than images.
 
     Raises:
         ScoreError: no convergence.
     """
-    rows = torch.cat([features, features.new_ones(len(features), 1)], dim=1)
-    signs = 2 * torch.nn.functional.one_hot(labels).to(features.dtype) - 1
-    spectrum = gram_spectrum(rows)
+    spectrum = gram_spectrum(torch.cat([features, features.new_ones(len(features), 1)], dim=1))
     coordinates = spectrum.coordinates()
-    weights = features.new_zeros(coordinates.shape[1], signs.shape[1])
-    for step in penalty_path(penalty, largest_eigenvalue=float(spectrum.eigenvalues[-1])):
-        tolerance = GRADIENT_TOLERANCE if step == penalty else PATH_TOLERANCE
-        weights = _minimum(_Problem(coordinates, signs, step), weights, tolerance=tolerance)
-    return coordinates @ weights
+    path = penalty_path(penalty, largest_eigenvalue=float(spectrum.eigenvalues[-1]))
+    columns = []
+    for target_class in range(int(labels.max()) + 1):
+        signs = torch.where(labels == target_class, 1.0, -1.0).to(features.dtype)
+        columns.append(coordinates @ _svm_weights(coordinates, signs, path=path))
+    return torch.stack(columns, dim=1)
 
 
 def penalty_path(penalty: float, *, largest_eigenvalue: float) -> list[float]:
@@ -58,85 +54,74 @@ def penalty_path(penalty: float, *, largest_eigenvalue: float) -> list[float]:
     return [penalty * PATH_FACTOR**-step for step in range(n_steps, -1, -1)]
 
 
-def _minimum(
-    problem: "_Problem", weights: Float[Tensor, "axis target_class"], *, tolerance: float
-) -> Float[Tensor, "axis target_class"]:
-    goal = tolerance * problem.gradient(torch.zeros_like(weights)).norm(dim=0)
-    for _ in range(MAX_NEWTON_STEPS):
-        gradient = problem.gradient(weights)
-        if bool((gradient.norm(dim=0) <= goal).all()):
-            return weights
-        direction = problem.newton_direction(weights, gradient, goal=goal)
-        weights = weights + direction * problem.step_lengths(weights, direction, gradient=gradient)
-    raise ScoreError(
-        f"the linear classifier must reach a relative gradient of {tolerance}, found more after"
-        f" {MAX_NEWTON_STEPS} Newton steps at penalty {problem.penalty}: rescale the features"
-    )
+def _svm_weights(
+    coordinates: Float[Tensor, "image axis"], signs: Float[Tensor, " image"], *, path: list[float]
+) -> Float[Tensor, " axis"]:
+    weights = coordinates.new_zeros(coordinates.shape[1])
+    for penalty in path:
+        tolerance = GRADIENT_TOLERANCE if penalty == path[-1] else PATH_TOLERANCE
+        weights = _minimum(_Objective(coordinates, signs, penalty), weights, tolerance=tolerance)
+    return weights
 
 
 @dataclass(frozen=True, eq=False)
-class _Problem:
-    """The objectives of all classes: one column of weights each, none depending on another."""
+class _Objective:
+    """What the weights of one class minimise, at one penalty."""
 
     coordinates: Float[Tensor, "image axis"]
-    signs: Float[Tensor, "image target_class"]
+    signs: Float[Tensor, " image"]
     penalty: float
 
-    def shortfalls(self, weights: Float[Tensor, "axis target_class"]) -> Float[Tensor, "image target_class"]:
-        """How much every image lacks to be on the right side of the margin; 0 where it is."""
+    def shortfalls(self, weights: Float[Tensor, " axis"]) -> Float[Tensor, " image"]:
+        """How much every image lacks to be on the right side of its margin; 0 where it is."""
         return (1 - self.signs * (self.coordinates @ weights)).clamp(min=0)
 
-    def objective(self, weights: Float[Tensor, "axis target_class"]) -> Float[Tensor, " target_class"]:
-        losses = self.shortfalls(weights).square().sum(dim=0)
-        return weights.square().sum(dim=0) / 2 + self.penalty * losses
+    def value(self, weights: Float[Tensor, " axis"]) -> float:
+        return float(weights.square().sum() / 2 + self.penalty * self.shortfalls(weights).square().sum())
 
-    def gradient(self, weights: Float[Tensor, "axis target_class"]) -> Float[Tensor, "axis target_class"]:
+    def gradient(self, weights: Float[Tensor, " axis"]) -> Float[Tensor, " axis"]:
         return weights - 2 * self.penalty * self.coordinates.T @ (self.signs * self.shortfalls(weights))
 
-    def newton_direction(
-        self,
-        weights: Float[Tensor, "axis target_class"],
-        gradient: Float[Tensor, "axis target_class"],
-        *,
-        goal: Float[Tensor, " target_class"],
-    ) -> Float[Tensor, "axis target_class"]:
-        """Minus the inverse Hessian times the gradient, by conjugate gradients scaled with its diagonal."""
-        curvature = 2 * self.penalty * (self.shortfalls(weights) > 0).to(weights.dtype)
-        diagonal = 1 + self.coordinates.square().T @ curvature
-        # Far from the minimum the set of support vectors is still wrong, and an exact step would be exactly wrong.
-        accuracy = torch.maximum(NEWTON_TOLERANCE * gradient.norm(dim=0), goal / 2)
-        accuracy = torch.where(gradient.norm(dim=0) > goal, accuracy, math.inf)
-        solution, residual = torch.zeros_like(gradient), -gradient
-        scaled = residual / diagonal
-        search, product = scaled, (residual * scaled).sum(dim=0)
-        for _ in range(MAX_CONJUGATE_STEPS):
-            unfinished = residual.norm(dim=0) > accuracy
-            if not bool(unfinished.any()):
-                break
-            image = search + self.coordinates.T @ (curvature * (self.coordinates @ search))
-            length = torch.where(unfinished, product / (search * image).sum(dim=0), 0.0)
-            solution = solution + length * search
-            residual = residual - length * image
-            scaled = residual / diagonal
-            previous, product = product, (residual * scaled).sum(dim=0)
-            search = scaled + torch.where(unfinished, product / previous, 0.0) * search
-        return solution
+    def newton_direction(self, weights: Float[Tensor, " axis"]) -> Float[Tensor, " axis"]:
+        """To where the minimum would be if the images that fall short now were the only ones."""
+        support = self.shortfalls(weights) > 0
+        rows, signs = self.coordinates[support], self.signs[support]
+        damping = 1 / (2 * self.penalty)
+        # Ridge regression onto the signs, by the smaller of its two systems.
+        if rows.shape[0] < rows.shape[1]:
+            return rows.T @ _solved(rows @ rows.T, signs, damping=damping) - weights
+        return _solved(rows.T @ rows, rows.T @ signs, damping=damping) - weights
 
-    def step_lengths(
-        self,
-        weights: Float[Tensor, "axis target_class"],
-        direction: Float[Tensor, "axis target_class"],
-        *,
-        gradient: Float[Tensor, "axis target_class"],
-    ) -> Float[Tensor, " target_class"]:
-        """Per class the first of 1, 1/2, 1/4, ... that lowers the objective enough (Armijo's rule)."""
-        before = self.objective(weights)
-        slope = (gradient * direction).sum(dim=0)
-        lengths = torch.ones_like(before)
-        for _ in range(MAX_HALVINGS):
-            allowed = before * (1 + ROUNDING) + SUFFICIENT_DECREASE * lengths * slope
-            too_long = self.objective(weights + lengths * direction) > allowed
-            if not bool(too_long.any()):
-                break
-            lengths = torch.where(too_long, lengths / 2, lengths)
-        return lengths
+
+def _solved(gram: Float[Tensor, "side side"], target: Float[Tensor, " side"], *, damping: float) -> Tensor:
+    gram.diagonal().add_(damping)
+    return torch.cholesky_solve(target[:, None], torch.linalg.cholesky(gram))[:, 0]
+
+
+def _minimum(
+    objective: _Objective, weights: Float[Tensor, " axis"], *, tolerance: float
+) -> Float[Tensor, " axis"]:
+    goal = tolerance * float(objective.gradient(torch.zeros_like(weights)).norm())
+    for _ in range(MAX_NEWTON_STEPS):
+        gradient = objective.gradient(weights)
+        if float(gradient.norm()) <= goal:
+            return weights
+        direction = objective.newton_direction(weights)
+        weights = weights + direction * _step_length(objective, weights, direction, slope=float(gradient @ direction))
+    raise ScoreError(
+        f"the linear classifier must reach a relative gradient of {tolerance}, found more after"
+        f" {MAX_NEWTON_STEPS} Newton steps at penalty {objective.penalty}: rescale the features"
+    )
+
+
+def _step_length(
+    objective: _Objective, weights: Float[Tensor, " axis"], direction: Float[Tensor, " axis"], *, slope: float
+) -> float:
+    """The first of 1, 1/2, 1/4, ... that lowers the objective enough (Armijo's rule)."""
+    before = objective.value(weights)
+    length = 1.0
+    for _ in range(MAX_HALVINGS):
+        if objective.value(weights + length * direction) <= before * (1 + ROUNDING) + SUFFICIENT_DECREASE * length * slope:
+            break
+        length /= 2
+    return length

@@ -1,7 +1,7 @@
 """What the list of scores knows about each of them."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -9,6 +9,7 @@ from torch import Tensor
 from lead_hub.transferability.score import TransferabilityScore
 
 
+@runtime_checkable
 class ScoreFunction(Protocol):
     """The one signature of every score: float64 features, labels 0..K-1, both checked beforehand."""
 

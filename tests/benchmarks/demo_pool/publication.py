@@ -25,7 +25,7 @@ LICENCES = {
 
 
 def write_checkpoint(recipe: Recipe, pretrained: Pretrained, folder: Path) -> None:
-    """Writes the folder and reads it back: the reloaded network must give the very same outputs."""
+    """Writes the folder and reads it back: the reloaded network must give the same outputs."""
     network = pretrained.network if recipe.method == "supervised" else without_head(pretrained.network)
     network.eval().save_pretrained(folder)
     (folder / "model.safetensors").chmod(0o644)
@@ -53,7 +53,8 @@ def check_reloaded(network: PreTrainedModel, folder: Path, *, has_head: bool) ->
         raise ValueError(f"{folder.name}: the weights do not fit its config, {report}")
     pictures = torch.randn(4, 3, PIXELS, PIXELS, generator=torch.Generator().manual_seed(0))
     expected, found = network(pictures)[0], reloaded.eval()(pictures)[0]
-    if not torch.equal(expected, found):
+    # The trained weights lie channels last and the reloaded ones do not: other kernels, other rounding.
+    if not torch.allclose(expected, found, rtol=1e-5, atol=1e-5):
         raise ValueError(f"{folder.name}: outputs differ by {(expected - found).abs().max():.3g} after reloading")
 
 
