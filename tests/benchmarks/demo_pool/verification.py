@@ -12,7 +12,7 @@ from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoModelFor
 from .checkpoints import POOL, Recipe
 from .drawings import PIXELS
 from .finetuning import Result, finished_runs, planned_runs, read_table
-from .targets import LOOKS
+from .targets import TARGETS
 
 LARGEST_POOL_BYTES = 20_000_000
 LARGEST_TARGETS_BYTES = 5_000_000
@@ -20,7 +20,7 @@ MOST_PARAMETERS = 900_000
 
 
 def verify(output: Path) -> None:
-    for name in LOOKS:
+    for name in TARGETS:
         check_target(output / "targets" / name)
     for recipe in POOL:
         check_checkpoint(recipe, output)
@@ -98,10 +98,10 @@ def table(results: list[Result]) -> str:
     """Markdown: mean test accuracy and its standard deviation over the seeds, in percent, best mean first."""
     chosen = published(results)
     names = {checkpoint for checkpoint, _ in chosen}
-    score = {name: mean(run.test_accuracy for target in LOOKS for run in chosen[name, target]) for name in names}
-    lines = ["| checkpoint | " + " | ".join(LOOKS) + " |", "|---|" + "---:|" * len(LOOKS)]
+    score = {name: mean(run.test_accuracy for target in TARGETS for run in chosen[name, target]) for name in names}
+    lines = ["| checkpoint | " + " | ".join(TARGETS) + " |", "|---|" + "---:|" * len(TARGETS)]
     for name in sorted(names, key=score.get, reverse=True):
-        cells = [_cell(chosen[name, target]) for target in LOOKS]
+        cells = [_cell(chosen[name, target]) for target in TARGETS]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
