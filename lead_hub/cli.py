@@ -76,7 +76,7 @@ def exit_codes() -> Iterator[None]:
 
 
 @app.command()
-def recommend(  # noqa: PLR0913 - the options of one command
+def recommend(
     dataset: Annotated[str, typer.Argument(help="Hub id, image folder, parquet, or save_to_disk folder.")],
     candidates: Annotated[
         list[str] | None,
@@ -213,7 +213,7 @@ def is_main_process() -> bool:
     """Whether this process is the one that speaks, of those that `accelerate launch` started."""
     from lead_hub.processes import running_processes
 
-    return running_processes().is_main_process
+    return bool(running_processes().is_main_process)
 
 
 def show(board: "Leaderboard", *, as_json: bool, quiet: bool) -> None:

@@ -20,7 +20,7 @@ from lead_hub.loaded_checkpoint import LoadedCheckpoint
 from lead_hub.processes import gather_rows, on_every_process
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
-Pixels = UInt8[np.ndarray, "height width 3"]
+Pixels = UInt8[np.ndarray, "_height _width 3"]
 
 # Without a given batch size: large enough to keep the device busy, halved when it does not fit.
 AUTO_BATCH_SIZE = {"cpu": 32, "cuda": 256}

@@ -114,5 +114,5 @@ def checksum(tensors: dict[str, torch.Tensor]) -> str:
     digest = hashlib.sha256()
     for name in sorted(tensors):
         digest.update(name.encode())
-        digest.update(memoryview(tensors[name].contiguous().numpy()).cast("B"))
+        digest.update(tensors[name].contiguous().numpy().tobytes())
     return digest.hexdigest()

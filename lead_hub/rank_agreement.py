@@ -32,8 +32,9 @@ def regret_at(k: int, scores: Sequence[float], accuracies: Sequence[float]) -> f
     check_pairs(scores, accuracies)
     if not 1 <= k <= len(scores):
         raise ScoreError(f"k must be between 1 and the number of checkpoints, {len(scores)}, found {k}")
-    order = np.lexsort((accuracies, -np.asarray(scores, dtype=float)))
-    return float(max(accuracies) - np.asarray(accuracies, dtype=float)[order[:k]].max())
+    gained = np.asarray(accuracies, dtype=float)
+    order = np.lexsort((gained, -np.asarray(scores, dtype=float)))
+    return float(gained.max() - gained[order[:k]].max())
 
 
 def check_pairs(scores: Sequence[float], accuracies: Sequence[float]) -> None:

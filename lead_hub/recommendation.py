@@ -14,7 +14,7 @@ from typing import Literal, overload
 import torch
 from accelerate import PartialState
 from huggingface_hub import HfApi
-from huggingface_hub.utils import tqdm
+from huggingface_hub.utils import tqdm  # type: ignore[attr-defined]  # public, exported lazily
 
 from lead_hub.candidates import Candidate, CandidateSource, read_candidates
 from lead_hub.checkpoint_files import fetch_checkpoint
@@ -211,7 +211,7 @@ def stream_boards(run: Run) -> Iterator[Leaderboard]:
         )
         n_images = len(images.labels)
         silent = None if run.progress and state.is_main_process else True  # None: silent unless on a terminal
-        with tqdm(total=n_images * len(run.candidates), unit="image", disable=silent) as bar:
+        with tqdm(total=n_images * len(run.candidates), unit="image", disable=silent) as bar:  # type: ignore[no-untyped-call]
             for number, candidate in enumerate(run.candidates, start=1):
                 bar.set_description(f"{number}/{len(run.candidates)} {candidate.checkpoint}")
                 try:

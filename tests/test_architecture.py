@@ -12,12 +12,6 @@ PACKAGE = Path(__file__).parent.parent / "lead_hub"
 ORDER = [
     "errors",
     # 1 dataset id or folder -> LabelledImages
-    "rgb_pixels",
-    "decoded_images",
-    "dataset_columns",
-    "image_folder_layout",
-    "dataset_files",
-    "stratified_sample",
     "labelled_images",
     # 2 ids, folders, index -> Candidates
     "model_index",
@@ -25,11 +19,7 @@ ORDER = [
     "checkpoint_files",
     # 3 candidate x images -> CheckpointOutputs
     "checkpoint_outputs",
-    "loading_reports",
-    "checkpoint_folder",
-    "image_preparation",
     "pooling",
-    "loaded_weights",
     "loaded_checkpoint",
     "processes",
     "extraction",
@@ -53,15 +43,12 @@ ORDER = [
 # Third-party libraries that only these modules may import.
 ONLY_IN = {
     "torch": {
-        *("checkpoint_outputs", "checkpoint_folder", "image_preparation", "pooling", "loaded_weights"),
-        *("loaded_checkpoint", "processes", "extraction", "outputs_cache", "transferability", "provenance"),
-        "recommendation",
+        *("checkpoint_outputs", "pooling", "loaded_checkpoint", "processes", "extraction", "outputs_cache"),
+        *("transferability", "provenance", "recommendation"),
     },
-    "transformers": {
-        *("loading_reports", "checkpoint_folder", "image_preparation", "pooling", "loaded_weights"),
-        "loaded_checkpoint",
-    },
-    "accelerate": {"processes", "extraction", "recommendation", "cli"},
+    "transformers": {"pooling", "loaded_checkpoint"},
+    "datasets": {"labelled_images"},
+    "accelerate": {"processes", "extraction", "recommendation"},
     "scipy": {"rank_agreement"},
     "typer": {"cli"},
 }

@@ -11,9 +11,7 @@ from transformers import PreTrainedModel
 from lead_hub.errors import CandidateError
 from lead_hub.loaded_checkpoint import LoadedCheckpoint, load_checkpoint
 from lead_hub.pooling import FAMILY_RULES, PoolingRule, pooling_rule
-from tests.tiny_checkpoints import CLASSES, random_images, save_checkpoint, tiny_processor
-from tests.tiny_families import FAMILIES, SIGLIP2, TWO_TOWERS
-from tests.vectors_by_hand import (
+from tests.loaded_checkpoint.vectors_by_hand import (
     BY_HAND,
     HEADS,
     TOWERS_BY_HAND,
@@ -21,6 +19,8 @@ from tests.vectors_by_hand import (
     over_tokens,
     without_weights,
 )
+from tests.tiny_checkpoints import CLASSES, random_images, save_checkpoint, tiny_processor
+from tests.tiny_families import FAMILIES, SIGLIP2, TWO_TOWERS
 
 TOLERANCE = 1e-5
 

@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+COSINE_ROUNDING = 1e-14
+
 
 def row_cosines(features: Float[Tensor, "image feature"]) -> Float[Tensor, "image image"]:
     """Cosine between every two rows; 0 with a row of zeros, which has no direction, its own diagonal included."""
@@ -15,8 +17,9 @@ def row_cosines(features: Float[Tensor, "image feature"]) -> Float[Tensor, "imag
     products = rows @ rows.T
     lengths = products.diagonal().sqrt()
     inverses = torch.where(lengths > 0, 1 / lengths, 0.0)
-    cosines = (products * inverses[:, None] * inverses).clamp(-1, 1)
-    # Rounding leaves 1 - 1e-16 between an image and itself, and the arc cosine makes 1e-8 of that.
+    cosines = products * inverses[:, None] * inverses
+    # Rounding leaves 1 - 1e-16 between equal images, and the arc cosine makes 1e-8 of that.
+    cosines = torch.where(cosines.abs() > 1 - COSINE_ROUNDING, cosines.sign(), cosines)
     cosines.diagonal().copy_(lengths > 0)
     return cosines
 
@@ -34,21 +37,17 @@ def infinite_head_kernel(features: Float[Tensor, "image feature"]) -> Float[Tens
     3 on the diagonal. An image of zeros sends no signal through such a head, so its gradient and its row are 0.
     """
     cosines = row_cosines(features)
-    hidden_cosines = _activation_kernel(cosines)
-    hidden_slopes = _slope_kernel(hidden_cosines)
-    last_layer = _activation_kernel(hidden_cosines)
-    middle_layer = hidden_cosines * hidden_slopes
-    first_layer = cosines * _slope_kernel(cosines) * hidden_slopes
+    slopes, hidden_cosines = _arc_cosine_kernels(cosines)
+    hidden_slopes, last_layer = _arc_cosine_kernels(hidden_cosines)
+    kernel = last_layer + hidden_slopes * (hidden_cosines + cosines * slopes)
     has_signal = cosines.diagonal()
-    return (last_layer + middle_layer + first_layer) * has_signal[:, None] * has_signal
+    return kernel * has_signal[:, None] * has_signal
 
 
-def _slope_kernel(cosines: Float[Tensor, "image image"]) -> Float[Tensor, "image image"]:
-    """kappa_0: twice the chance that one random ReLU is active for both images."""
-    return 1 - cosines.acos() / math.pi
-
-
-def _activation_kernel(cosines: Float[Tensor, "image image"]) -> Float[Tensor, "image image"]:
-    """kappa_1: the cosine between the two images' activations in a random ReLU layer."""
+def _arc_cosine_kernels(
+    cosines: Float[Tensor, "image image"],
+) -> tuple[Float[Tensor, "image image"], Float[Tensor, "image image"]]:
+    """Twice the chance that one random ReLU is active for both (kappa_0), and their activations' cosine (kappa_1)."""
+    slopes = 1 - cosines.acos() / math.pi
     sines = (1 - cosines.square()).clamp(min=0).sqrt()
-    return (sines + cosines * (math.pi - cosines.acos())) / math.pi
+    return slopes, sines / math.pi + cosines * slopes

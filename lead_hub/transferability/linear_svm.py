@@ -98,9 +98,7 @@ def _solved(gram: Float[Tensor, "side side"], target: Float[Tensor, " side"], *,
     return torch.cholesky_solve(target[:, None], torch.linalg.cholesky(gram))[:, 0]
 
 
-def _minimum(
-    objective: _Objective, weights: Float[Tensor, " axis"], *, tolerance: float
-) -> Float[Tensor, " axis"]:
+def _minimum(objective: _Objective, weights: Float[Tensor, " axis"], *, tolerance: float) -> Float[Tensor, " axis"]:
     goal = tolerance * float(objective.gradient(torch.zeros_like(weights)).norm())
     for _ in range(MAX_NEWTON_STEPS):
         gradient = objective.gradient(weights)
@@ -121,7 +119,10 @@ def _step_length(
     before = objective.value(weights)
     length = 1.0
     for _ in range(MAX_HALVINGS):
-        if objective.value(weights + length * direction) <= before * (1 + ROUNDING) + SUFFICIENT_DECREASE * length * slope:
+        if (
+            objective.value(weights + length * direction)
+            <= before * (1 + ROUNDING) + SUFFICIENT_DECREASE * length * slope
+        ):
             break
         length /= 2
     return length

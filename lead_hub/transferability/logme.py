@@ -65,10 +65,8 @@ def _projection(features: Float[Tensor, "image feature"], targets: Float[Tensor,
     if largest == 0:
         raise ScoreError("LogME needs features that are not all 0, found only zeros")
     spectrum = gram_spectrum(features / largest)
-    eigenvalues = spectrum.eigenvalues
-    resolution = max(features.shape) * torch.finfo(features.dtype).eps * eigenvalues[-1]
-    kept = eigenvalues > resolution
-    eigenvalues = eigenvalues[kept, None]
+    kept = spectrum.eigenvalues > 0
+    eigenvalues = spectrum.eigenvalues[kept, None]
     squared_components = spectrum.cross_products(targets)[kept].square() / eigenvalues
     totals = targets.sum(dim=0)
     residuals = (totals - squared_components.sum(dim=0)).clamp(min=0)

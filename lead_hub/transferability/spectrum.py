@@ -13,7 +13,7 @@ class GramSpectrum:
 
     Attributes:
         rows: the matrix itself.
-        eigenvalues: squared singular values, ascending, none negative.
+        eigenvalues: squared singular values, ascending; 0 where they are too small to tell.
         vectors: one column per eigenvalue: over features if there are fewer of them than images, else over
             images.
     """
@@ -45,5 +45,6 @@ def gram_spectrum(rows: Float[Tensor, "image feature"]) -> GramSpectrum:
     n_images, n_features = rows.shape
     gram = rows.T @ rows if n_features < n_images else rows @ rows.T
     eigenvalues, vectors = torch.linalg.eigh(gram)
-    # Rounding leaves eigenvalues of -1e-16 times the largest one where there should be zeros.
-    return GramSpectrum(rows, eigenvalues.clamp(min=0), vectors)
+    # Rounding leaves eigenvalues of about 1e-16 times the largest one, of either sign, where there should be zeros.
+    resolution = max(rows.shape) * torch.finfo(rows.dtype).eps * eigenvalues[-1]
+    return GramSpectrum(rows, torch.where(eigenvalues > resolution, eigenvalues, 0.0), vectors)

@@ -11,7 +11,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from lead_hub.loaded_checkpoint import load_checkpoint, processor_settings
-from tests.damaged_checkpoints import edit, refusal
+from tests.loaded_checkpoint.damaged_checkpoints import edit, refusal
 from tests.tiny_checkpoints import random_images, save_timm
 
 TIMM_ARCHITECTURES = ("test_resnet", "test_vit", "test_convnext", "test_efficientnet", "test_byobnet", "test_vit4")

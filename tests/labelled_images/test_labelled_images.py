@@ -9,9 +9,9 @@ import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Image, Value
 from PIL import Image as PillowImage
 
-from lead_hub.decoded_images import DecodedImages
 from lead_hub.errors import DatasetError
 from lead_hub.labelled_images import DatasetQuery, LabelledImages, load_labelled_images
+from lead_hub.labelled_images.decoded_images import DecodedImages
 
 
 def write_image(path, colour=(0, 0, 0)):

@@ -13,9 +13,9 @@ from torch import Tensor
 from transformers import AutoImageProcessor, BaseImageProcessor, TimmWrapperImageProcessor
 from transformers.image_utils import ChannelDimension
 
-from lead_hub.checkpoint_folder import LOAD_ERRORS, read_json
 from lead_hub.errors import CandidateError
-from lead_hub.loading_reports import quiet_transformers
+from lead_hub.loaded_checkpoint.checkpoint_folder import LOAD_ERRORS, read_json
+from lead_hub.loaded_checkpoint.loading_reports import quiet_transformers
 
 _PATCH_KEYS = ("pixel_attention_mask", "spatial_shapes")
 _ALL_KEYS = ("pixel_values", *_PATCH_KEYS)
@@ -75,7 +75,7 @@ def processor_settings(folder: Path) -> dict[str, Any]:
 
 
 def prepare_images(
-    processor: BaseImageProcessor, images: Sequence[UInt8[np.ndarray, "height width 3"]]
+    processor: BaseImageProcessor, images: Sequence[UInt8[np.ndarray, "_height _width 3"]]
 ) -> Float[Tensor, "image ..."]:
     """Model input of RGB images of any sizes, all of one shape: [image, channel, height, width] but for SigLIP 2.
 

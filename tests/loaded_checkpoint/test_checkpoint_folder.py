@@ -9,7 +9,7 @@ import torch
 import transformers
 
 from lead_hub.loaded_checkpoint import load_checkpoint
-from tests.damaged_checkpoints import edit, refusal, vit_classifier
+from tests.loaded_checkpoint.damaged_checkpoints import edit, refusal, vit_classifier
 from tests.tiny_checkpoints import TinyFamily, random_images, save_checkpoint, tiny_processor
 from tests.tiny_families import FAMILIES, TEXT, TRANSFORMER
 

@@ -18,14 +18,12 @@ from transformers import (
     ViTMAEModel,
 )
 
-from lead_hub.checkpoint_folder import LOAD_ERRORS, check_weights, model_class, read_config
 from lead_hub.errors import CandidateError
-from lead_hub.image_preparation import load_image_processor, prepare_images, processor_settings, unpacked_patches
-from lead_hub.loaded_weights import LoadedWeights, sort_weights
-from lead_hub.loading_reports import quiet_transformers
+from lead_hub.loaded_checkpoint.checkpoint_folder import LOAD_ERRORS, check_weights, model_class, read_config
+from lead_hub.loaded_checkpoint.image_preparation import load_image_processor, prepare_images, unpacked_patches
+from lead_hub.loaded_checkpoint.loaded_weights import LoadedWeights, sort_weights
+from lead_hub.loaded_checkpoint.loading_reports import quiet_transformers
 from lead_hub.pooling import TIMM_RULE, PoolingRule, pooling_rule
-
-__all__ = ["LoadedCheckpoint", "load_checkpoint", "processor_settings"]
 
 # What a model raises on pixels it was not made for, apart from torch's own RuntimeError.
 _FORWARD_ERRORS = (ValueError, LookupError, TypeError, AttributeError, AssertionError, ArithmeticError)
@@ -63,7 +61,7 @@ class LoadedCheckpoint:
         """Class name of the image processor."""
         return type(self.image_processor).__name__
 
-    def prepare(self, images: Sequence[UInt8[np.ndarray, "height width 3"]]) -> Float[Tensor, "image ..."]:
+    def prepare(self, images: Sequence[UInt8[np.ndarray, "_height _width 3"]]) -> Float[Tensor, "image ..."]:
         """RGB images of any sizes -> the model's input, by the checkpoint's own image processor."""
         return prepare_images(self.image_processor, images)
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from lead_hub.dataset_query import DatasetQuery
 from lead_hub.errors import DatasetError
+from lead_hub.labelled_images.dataset_query import DatasetQuery
 
 UNREADABLE_LIMIT = 0.05
 _NAMES_SHOWN = 5

@@ -10,9 +10,9 @@ import torch
 import transformers
 
 from lead_hub.errors import CandidateError
-from lead_hub.image_preparation import prepare_images
 from lead_hub.loaded_checkpoint import load_checkpoint, processor_settings
-from tests.damaged_checkpoints import edit, vit_classifier
+from lead_hub.loaded_checkpoint.image_preparation import prepare_images
+from tests.loaded_checkpoint.damaged_checkpoints import edit, vit_classifier
 from tests.tiny_checkpoints import random_images, save_timm, tiny_processor
 
 

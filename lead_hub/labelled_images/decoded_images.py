@@ -22,9 +22,9 @@ from PIL import Image
 from rich.console import Console
 from rich.progress import track
 
-from lead_hub.encoded_images import EncodedImage
 from lead_hub.errors import DatasetError
-from lead_hub.rgb_pixels import rgb_pixels
+from lead_hub.labelled_images.encoded_images import EncodedImage
+from lead_hub.labelled_images.rgb_pixels import rgb_pixels
 
 Pixels = UInt8[np.ndarray, "height width 3"]
 

@@ -12,19 +12,21 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int64
 
-from lead_hub.class_labels import UNLABELLED, ClassLabels, UsableClasses, read_labels
-from lead_hub.dataset_columns import Columns, choose_columns
-from lead_hub.dataset_query import DatasetQuery
-from lead_hub.dataset_source import OpenedSplit, Source, open_split
-from lead_hub.decoded_folder import is_complete, publish, read_record, scratch_folder, write_record
-from lead_hub.decoded_images import DecodedImages, Decoding, decode_images
-from lead_hub.encoded_images import encoded_images
 from lead_hub.errors import DatasetError
-from lead_hub.image_folder_layout import explain_missing_labels, joined_directories, refuse_split_names_as_classes
-from lead_hub.left_out import LeftOut, listed, refuse_many_unreadable
-from lead_hub.stratified_sample import MINIMUM_PER_CLASS, stratified_sample
-
-__all__ = ["DatasetQuery", "LabelledImages", "load_labelled_images"]
+from lead_hub.labelled_images.class_labels import UNLABELLED, ClassLabels, UsableClasses, read_labels
+from lead_hub.labelled_images.dataset_columns import Columns, choose_columns
+from lead_hub.labelled_images.dataset_query import DatasetQuery
+from lead_hub.labelled_images.dataset_source import OpenedSplit, Source, open_split
+from lead_hub.labelled_images.decoded_folder import is_complete, publish, read_record, scratch_folder, write_record
+from lead_hub.labelled_images.decoded_images import DecodedImages, Decoding, decode_images
+from lead_hub.labelled_images.encoded_images import encoded_images
+from lead_hub.labelled_images.image_folder_layout import (
+    explain_missing_labels,
+    joined_directories,
+    refuse_split_names_as_classes,
+)
+from lead_hub.labelled_images.left_out import LeftOut, listed, refuse_many_unreadable
+from lead_hub.labelled_images.stratified_sample import MINIMUM_PER_CLASS, stratified_sample
 
 _NOT_FACTS = ("labels", "rows", "pixels")
 

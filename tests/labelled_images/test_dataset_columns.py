@@ -1,8 +1,8 @@
 import pytest
 from datasets import ClassLabel, Features, Image, List, Value
 
-from lead_hub.dataset_columns import choose_columns
 from lead_hub.errors import DatasetError
+from lead_hub.labelled_images.dataset_columns import choose_columns
 
 IMAGE = Image()
 CLASSES = ClassLabel(names=["cat", "dog"])

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.loopback_dataset_hub import Repository, loopback_hub
+from tests.labelled_images.loopback_dataset_hub import Repository, loopback_hub
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
 
@@ -51,7 +51,7 @@ def load(endpoint, home, *queries, offline=False):
     environment = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
     environment |= {"HF_ENDPOINT": endpoint, "HF_HOME": str(home), "HF_HUB_DISABLE_TELEMETRY": "1"}
     environment |= {"HF_HUB_DISABLE_XET": "1", "HF_HUB_OFFLINE": "1" if offline else "0"}
-    environment["PYTHONPATH"] = str(Path(__file__).parent.parent)
+    environment["PYTHONPATH"] = str(Path(__file__).parents[2])
     command = [sys.executable, "-c", LOAD, json.dumps(queries)]
     result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=False)
     assert result.returncode == 0, result.stderr

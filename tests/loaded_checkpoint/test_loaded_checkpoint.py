@@ -9,7 +9,7 @@ import transformers
 from safetensors.torch import load_file
 
 from lead_hub.loaded_checkpoint import load_checkpoint
-from tests.damaged_checkpoints import edit, edit_weights, refusal, vit_classifier
+from tests.loaded_checkpoint.damaged_checkpoints import edit, edit_weights, refusal, vit_classifier
 from tests.tiny_checkpoints import CLASSES, TinyFamily, random_images, save_checkpoint
 from tests.tiny_families import FAMILIES
 

@@ -15,11 +15,11 @@ from datasets import Dataset, DatasetBuilder
 from datasets.exceptions import DatasetsError
 from huggingface_hub.errors import HfHubHTTPError
 
-from lead_hub.dataset_fingerprint import fingerprint
-from lead_hub.dataset_query import DatasetQuery
 from lead_hub.errors import DatasetError
-from lead_hub.hub_dataset import DatasetCommit, hub_error, pin_dataset
-from lead_hub.image_folder_layout import WAY_OUT, refuse_merged_splits
+from lead_hub.labelled_images.dataset_fingerprint import fingerprint
+from lead_hub.labelled_images.dataset_query import DatasetQuery
+from lead_hub.labelled_images.hub_dataset import DatasetCommit, hub_error, pin_dataset
+from lead_hub.labelled_images.image_folder_layout import WAY_OUT, refuse_merged_splits
 
 # What the datasets library and pyarrow raise on files or repositories that they cannot read.
 _LOADING_ERRORS = (

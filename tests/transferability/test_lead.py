@@ -1,0 +1,131 @@
+import math
+
+import numpy as np
+import pytest
+import scipy.linalg
+import torch
+from sklearn.linear_model import Ridge
+
+from lead_hub.transferability import transferability
+from lead_hub.transferability.lead import LeadSettings, lead
+from lead_hub.transferability.leave_one_out import RELATIVE_STRENGTHS
+from tests.transferability.made_features import balanced_labels, clusters, noise
+
+
+def naive_lead(features: np.ndarray, labels: np.ndarray, *, time: float = 0.3, sharpness: float = 8.0) -> list[float]:
+    """The definition in plain loops: refit for every image, one kernel entry at a time, a matrix exponential."""
+    n_images, n_classes = len(labels), int(labels.max()) + 1
+    targets = np.eye(n_classes)[labels]
+    centred = features - features.mean(axis=0)
+    unit = float(np.mean([row @ row for row in centred]))
+    best_error, initial = math.inf, targets
+    for strength in RELATIVE_STRENGTHS:
+        predictions = np.empty_like(targets)
+        for image in range(n_images):
+            others = [other for other in range(n_images) if other != image]
+            model = Ridge(alpha=strength * unit, solver="svd").fit(features[others], targets[others])
+            predictions[image] = model.predict(features[image : image + 1])[0]
+        error = float(np.square(targets - predictions).sum())
+        if error < best_error:
+            best_error, initial = error, predictions
+    evolved = initial.copy()
+    for target_class in range(n_classes):
+        members = np.flatnonzero(labels == target_class)
+        kernel = np.array([[kernel_entry(features[u], features[v]) for v in members] for u in members])
+        decay = scipy.linalg.expm(-time * kernel / np.linalg.eigvalsh(kernel).max())
+        evolved[members] = targets[members] + decay @ (initial[members] - targets[members])
+    terms = []
+    for row, label in zip(evolved, labels, strict=True):
+        terms.append(math.log(math.exp(sharpness * row[label]) / sum(math.exp(sharpness * logit) for logit in row)))
+    return terms
+
+
+def kernel_entry(image: np.ndarray, other: np.ndarray) -> float:
+    """Jacot et al.'s recursion over the layers of the infinitely wide head."""
+    cosine = min(1.0, float(image @ other) / math.sqrt(float(image @ image) * float(other @ other)))
+    tangent = cosine
+    for _ in range(2):
+        slope = (math.pi - math.acos(cosine)) / math.pi
+        cosine = (math.sqrt(1 - cosine**2) + cosine * (math.pi - math.acos(cosine))) / math.pi
+        tangent = cosine + slope * tangent
+    return tangent
+
+
+@pytest.mark.parametrize(("n_images", "n_features", "n_classes"), [(14, 4, 3), (12, 20, 2), (20, 6, 4)])
+@pytest.mark.parametrize("distance", [0.5, 3.0])
+def test_equals_the_naive_definition(n_images, n_features, n_classes, distance) -> None:
+    labels = balanced_labels(n_images, n_classes)
+    features = clusters(labels, n_features, distance=distance) + 0.5
+    found = transferability(features, labels)
+    expected = naive_lead(features.numpy(), labels.numpy())
+    np.testing.assert_allclose(found.per_image.numpy(), expected, rtol=0, atol=1e-9)
+    assert found.value == pytest.approx(np.mean(expected), abs=1e-10)
+
+
+def test_four_images_by_hand() -> None:
+    # Images 1, 1 of one class and -1, -1 of the other; ridge strength l, in units of the mean squared norm, 1.
+    # The leverage is 1/4 + 1/(4 + l), the fit of the own class 1/2 + 2/(4 + l): the left-out error is
+    # (1/2 - 2/(4 + l)) / (3/4 - 1/(4 + l)) = 2 l / (8 + 3 l), least at the weakest strength.
+    error = 2 * 1e-6 / (8 + 3 * 1e-6)
+    # Within a class the images are equal, so their kernel is constant and the error, equal for both, lies along its
+    # only eigenvector with a positive eigenvalue, the largest: it decays by e^{-0.3}.
+    error_left = math.exp(-0.3) * error
+    # Two classes whose predictions add up to 1: the margin is (1 - error) - error.
+    expected = -math.log(1 + math.exp(-8 * (1 - 2 * error_left)))
+    found = transferability(np.array([[1.0], [1.0], [-1.0], [-1.0]]), np.array([0, 0, 1, 1]))
+    assert found.value == pytest.approx(expected, abs=1e-12)
+    assert found.companions["loo_log_loss"] == pytest.approx(math.log(1 + math.exp(-8 * (1 - 2 * error))), abs=1e-12)
+    assert found.companions["loo_accuracy"] == 1.0
+
+
+def test_features_without_information_by_hand() -> None:
+    # Constant features, K balanced classes of m images: the left-out prediction of the own class is (m - 1) / (n - 1),
+    # of every other m / (n - 1). All images are alike, so the own class's error decays by e^{-0.3}, the others' too.
+    n_classes, n_members = 5, 6
+    n_others = n_classes * n_members - 1
+    own, other, decay = (n_members - 1) / n_others, n_members / n_others, math.exp(-0.3)
+    gap = 1 + decay * (own - 1) - decay * other
+    labels = balanced_labels(n_classes * n_members, n_classes)
+    found = transferability(torch.full((len(labels), 3), 0.1), labels)
+    assert found.value == pytest.approx(-math.log(1 + (n_classes - 1) * math.exp(-8 * gap)), abs=1e-12)
+    expected_loss = math.log(1 + (n_classes - 1) * math.exp(-8 * (own - other)))
+    assert found.companions["loo_log_loss"] == pytest.approx(expected_loss, abs=1e-12)
+    assert found.companions["loo_accuracy"] == 0.0
+
+
+@pytest.mark.parametrize("n_features", [50, 500, 2048, 5000])
+def test_noise_loses_and_separable_classes_win_for_every_shape(n_features) -> None:
+    """n / d from 10 to 0.1: noise is near what constant features get, log 10 before evolution; separable near 0."""
+    labels = balanced_labels(500, 10)
+    nothing = transferability(torch.ones(500, 3), labels)
+    bad = transferability(noise(500, n_features), labels)
+    good = transferability(clusters(labels, n_features, distance=4 * n_features**0.25), labels)
+    assert abs(bad.value - nothing.value) < 0.15
+    assert abs(bad.companions["loo_log_loss"] - math.log(10)) < 0.1
+    assert bad.companions["loo_accuracy"] < 0.2
+    assert -0.05 < good.value <= 0
+    assert good.companions["loo_log_loss"] < 0.1
+    assert good.companions["loo_accuracy"] > 0.99
+
+
+def test_without_time_it_is_the_plain_log_loss() -> None:
+    labels = balanced_labels(40, 4)
+    features = clusters(labels, 6, distance=1.5)
+    still = lead(features, labels, settings=LeadSettings(time=0.0))
+    plain = transferability(features, labels, "loo-log-loss")
+    assert still.value == plain.value == -transferability(features, labels).companions["loo_log_loss"]
+
+
+@pytest.mark.parametrize("seed", [1, 2, 12345])
+def test_no_seed_matters(seed) -> None:
+    labels = balanced_labels(40, 4)
+    features = clusters(labels, 6, distance=1.5)
+    assert transferability(features, labels, seed=seed).value == transferability(features, labels, seed=0).value
+
+
+def test_a_class_of_5000_among_classes_of_5() -> None:
+    labels = torch.cat([torch.zeros(5000, dtype=torch.int64), torch.arange(20) % 4 + 1])
+    bad = transferability(noise(5020, 8), labels)
+    good = transferability(clusters(labels, 8, distance=8.0), labels)
+    assert bad.per_image[5000:].mean() < good.per_image[5000:].mean() < 0
+    assert bad.value < good.value
