@@ -66,7 +66,8 @@ def expand(source: CandidateSource) -> list[Candidate]:
         return [source]
     path = Path(source).expanduser()
     if path.is_dir():
-        return [Candidate(str(folder)) for folder in checkpoint_folders(path)]
+        inner = checkpoint_folders(path)
+        return [Candidate(str(folder)) for folder in inner] or [Candidate(str(source))]
     if path.is_file() and path.suffix == ".json":
         return [from_index(entry) for entry in read_model_index(path)]
     if path.is_file():
@@ -102,9 +103,10 @@ def read_lines(path: Path) -> list[str]:
 
 
 def checkpoint_folders(folder: Path) -> list[Path]:
-    """The subfolders that are checkpoints, by name, if there are any and the folder is none itself."""
-    inner = sorted(path.parent for path in folder.glob("*/config.json"))
-    return [folder] if (folder / "config.json").is_file() or not inner else inner
+    """The subfolders that are checkpoints, by name; none of a folder that is a checkpoint itself."""
+    if (folder / "config.json").is_file():
+        return []
+    return sorted(path.parent for path in folder.glob("*/config.json"))
 
 
 def unique(candidates: Iterable[Candidate]) -> Iterator[Candidate]:

@@ -157,27 +157,63 @@ def test_an_output_that_cannot_be_written_exits_with_2_after_showing_the_board(
     assert ".json, .parquet, .csv" in finished.stderr
 
 
+def pool_of(number: int, template: Path, folder: Path) -> Path:
+    """Copies of a checkpoint, each with another normalisation and so another checkpoint for the cache."""
+    for copy in range(number):
+        checkpoint = shutil.copytree(template, folder / f"{copy:02}")
+        settings = json.loads((checkpoint / "preprocessor_config.json").read_text())
+        settings["image_mean"] = [copy / 100] * 3
+        (checkpoint / "preprocessor_config.json").write_text(json.dumps(settings))
+    return folder
+
+
+def started(images: Path, pool: Path, cache: Path, *, until: int = 0) -> subprocess.Popen[str]:
+    """A run in a process of its own, with at least so many outputs in its cache."""
+    command = [sys.executable, "-m", "lead_hub", "recommend", str(images), "-c", str(pool), "--cache-dir", str(cache)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    deadline = time.monotonic() + 200
+    while len(list(cache.glob("outputs/*.safetensors"))) < until:
+        assert time.monotonic() < deadline
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+    return process
+
+
+def board_of(process: subprocess.Popen[str]) -> tuple[int, Leaderboard]:
+    stdout, stderr = process.communicate(timeout=200)
+    assert stdout, stderr
+    return process.returncode, Leaderboard.from_document(json.loads(stdout))
+
+
 def test_ctrl_c_shows_the_board_so_far(colour_folder: Path, tiny_pool: Path, tmp_path: Path) -> None:
-    pool, cache = tmp_path / "pool", tmp_path / "cache"
-    for number in range(60):
-        folder = shutil.copytree(tiny_pool / "vit", pool / f"{number:02}")
-        settings = json.loads((folder / "preprocessor_config.json").read_text())
-        settings["image_mean"] = [number / 100] * 3  # another checkpoint for the cache
-        (folder / "preprocessor_config.json").write_text(json.dumps(settings))
-    command = [sys.executable, "-m", "lead_hub", "recommend", colour_folder, "-c", pool, "--cache-dir", cache]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:
-        deadline = time.monotonic() + 200
-        while len(list(cache.glob("outputs/*.safetensors"))) < 2:
-            assert time.monotonic() < deadline
-            assert process.poll() is None
-            time.sleep(0.02)
-        process.send_signal(signal.SIGINT)
-        stdout, stderr = process.communicate(timeout=200)
-    assert process.returncode == 130, stderr
-    board = Leaderboard.from_document(json.loads(stdout))
+    pool, cache = pool_of(60, tiny_pool / "vit", tmp_path / "pool"), tmp_path / "cache"
+    process = started(colour_folder, pool, cache, until=2)
+    process.send_signal(signal.SIGINT)
+    code, board = board_of(process)
+    assert code == 130
     assert 1 <= len(board.rows) < 60
     assert not board.is_complete
     assert not list(cache.glob("outputs/.*"))
+
+
+def test_a_killed_run_loses_nothing_that_was_finished(colour_folder: Path, tiny_pool: Path, tmp_path: Path) -> None:
+    pool, cache = pool_of(30, tiny_pool / "vit", tmp_path / "pool"), tmp_path / "cache"
+    process = started(colour_folder, pool, cache, until=2)
+    process.kill()
+    process.communicate()
+    finished = len(list(cache.glob("outputs/*.safetensors")))
+    code, board = board_of(started(colour_folder, pool, cache))
+    assert code == 0
+    assert len(board.rows) == 30
+    assert sum(row.note == "from cache" for row in board.rows) == finished < 30
+
+
+def test_two_runs_at_once_share_a_cache_without_harm(colour_folder: Path, tiny_pool: Path, tmp_path: Path) -> None:
+    pool, cache = pool_of(8, tiny_pool / "resnet", tmp_path / "pool"), tmp_path / "cache"
+    (code, board), (other_code, other) = map(board_of, [started(colour_folder, pool, cache) for _ in range(2)])
+    assert code == other_code == 0
+    assert [(row.checkpoint, row.score) for row in board.rows] == [(row.checkpoint, row.score) for row in other.rows]
+    assert len(list((cache / "outputs").iterdir())) == 8
 
 
 def test_score_of_a_feature_file(tmp_path: Path) -> None:

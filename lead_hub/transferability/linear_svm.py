@@ -95,7 +95,14 @@ class _Objective:
 
 def _solved(gram: Float[Tensor, "side side"], target: Float[Tensor, " side"], *, damping: float) -> Tensor:
     gram.diagonal().add_(damping)
-    return torch.cholesky_solve(target[:, None], torch.linalg.cholesky(gram))[:, 0]
+    try:
+        factor = torch.linalg.cholesky(gram)
+    except torch.linalg.LinAlgError as error:
+        raise ScoreError(
+            f"the linear classifier needs features whose squared length float64 can add to {damping}, found a sum of"
+            f" {float(gram.trace()):.3g}: rescale the features"
+        ) from error
+    return torch.cholesky_solve(target[:, None], factor)[:, 0]
 
 
 def _minimum(objective: _Objective, weights: Float[Tensor, " axis"], *, tolerance: float) -> Float[Tensor, " axis"]:
@@ -119,10 +126,8 @@ def _step_length(
     before = objective.value(weights)
     length = 1.0
     for _ in range(MAX_HALVINGS):
-        if (
-            objective.value(weights + length * direction)
-            <= before * (1 + ROUNDING) + SUFFICIENT_DECREASE * length * slope
-        ):
+        bound = before * (1 + ROUNDING) + SUFFICIENT_DECREASE * length * slope
+        if objective.value(weights + length * direction) <= bound:
             break
         length /= 2
     return length

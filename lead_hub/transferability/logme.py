@@ -76,7 +76,7 @@ def _projection(features: Float[Tensor, "image feature"], targets: Float[Tensor,
             f" {int((residuals <= RESIDUAL_TOLERANCE * totals).sum())} of {len(totals)} classes with"
             f" {len(eigenvalues)} independent features of {len(features)} images: use more images"
         )
-    start = float(largest) ** -2
+    start = float(largest.square().reciprocal().clamp(max=torch.finfo(features.dtype).max))
     return _Projection(len(features), start, eigenvalues, squared_components, residuals)
 
 

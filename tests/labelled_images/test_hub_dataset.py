@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.labelled_images.loopback_dataset_hub import Repository, loopback_hub
+from tests.loopback_hub import Repository, loopback_hub
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
 

@@ -108,6 +108,15 @@ def test_noise_loses_and_separable_classes_win_for_every_shape(n_features) -> No
     assert good.companions["loo_accuracy"] > 0.99
 
 
+def test_with_two_classes_noise_can_pass_for_a_weak_checkpoint() -> None:
+    """The known limit of the evolution, and why the log-loss without it is always reported beside LEAD."""
+    labels = balanced_labels(300, 2)
+    bad, weak = (transferability(clusters(labels, 64, distance=distance), labels) for distance in (0.0, 1.0))
+    assert bad.value > weak.value
+    assert bad.companions["loo_log_loss"] > weak.companions["loo_log_loss"]
+    assert bad.companions["loo_accuracy"] + 0.1 < 0.7 < weak.companions["loo_accuracy"]
+
+
 def test_without_time_it_is_the_plain_log_loss() -> None:
     labels = balanced_labels(40, 4)
     features = clusters(labels, 6, distance=1.5)

@@ -1,4 +1,4 @@
-"""As much of the Hub as `datasets.load_dataset` asks for, over folders on disk and on loopback."""
+"""As much of the Hub as reading datasets and models asks for, over folders on disk and on loopback."""
 
 import hashlib
 import json
@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 @dataclass(frozen=True)
 class Repository:
-    """A dataset repository of one commit; `refusal` is the Hub's error code for whoever asks."""
+    """A repository of one commit; `refusal` is the Hub's error code for whoever asks."""
 
     folder: Path
     sha: str
@@ -32,6 +32,8 @@ class _Handler(BaseHTTPRequestHandler):
         path = unquote(urlsplit(self.path).path)
         self.requests.append(f"{self.command} {path}")
         parts = path.removeprefix("/api").strip("/").split("/")
+        if parts[0] not in {"datasets", "models"}:  # files of models are asked for as /org/name/resolve/...
+            parts = ["models", *parts]
         repository = self.repositories.get("/".join(parts[1:3]))
         if repository is None:
             return self._refuse(404, "RepoNotFound")
