@@ -69,16 +69,14 @@ def lead_paper(
     return TransferabilityScore(float(per_image.mean()), per_image)
 
 
-def class_samples(labels: Int[Tensor, " image"], *, seed: int, images_per_class: int) -> list[Int[Tensor, " sample"]]:
+def class_samples(labels: Int[Tensor, " image"], *, seed: int, images_per_class: int) -> list[Int[Tensor, " _"]]:
     """Per class the first of its images in one random order of all of them, so that renamed classes keep theirs."""
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed)).to(labels.device)
     classes = range(int(labels.max()) + 1)
     return [order[labels[order] == target_class][:images_per_class] for target_class in classes]
 
 
-def class_rates(
-    head: RandomHead, class_features: list[Float[Tensor, "sample feature"]]
-) -> Float[Tensor, " target_class"]:
+def class_rates(head: RandomHead, class_features: list[Float[Tensor, "_ feature"]]) -> Float[Tensor, " target_class"]:
     """Rates eta lambda_k of Eq. 7 (as quoted): a class's mean eigenvalue over the largest one of any class."""
     means = head.first.new_tensor([mean_eigenvalue(head, rows) for rows in class_features])
     largest = max(float(torch.linalg.eigvalsh(gradient_gram(head, rows))[-1]) for rows in class_features)

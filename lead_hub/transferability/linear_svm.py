@@ -95,13 +95,12 @@ class _Objective:
 
 def _solved(gram: Float[Tensor, "side side"], target: Float[Tensor, " side"], *, damping: float) -> Tensor:
     gram.diagonal().add_(damping)
-    try:
-        factor = torch.linalg.cholesky(gram)
-    except torch.linalg.LinAlgError as error:
+    factor, failure = torch.linalg.cholesky_ex(gram)
+    if int(failure):
         raise ScoreError(
             f"the linear classifier needs features whose squared length float64 can add to {damping}, found a sum of"
             f" {float(gram.trace()):.3g}: rescale the features"
-        ) from error
+        )
     return torch.cholesky_solve(target[:, None], factor)[:, 0]
 
 

@@ -1,25 +1,23 @@
-"""Features whose usefulness is known, because they were made that way."""
+"""Features whose quality is known by construction, for the tests of every score."""
 
 import torch
 from torch import Tensor
 
 
 def balanced_labels(n_images: int, n_classes: int) -> Tensor:
-    """Classes 0..K-1 in turn."""
     return torch.arange(n_images) % n_classes
 
 
 def noise(n_images: int, n_features: int, *, seed: int = 0) -> Tensor:
-    """Says nothing of any label."""
     return torch.randn(n_images, n_features, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-def clusters(labels: Tensor, n_features: int, *, spread: float, seed: int = 0) -> Tensor:
-    """One random centre of length about sqrt(n_features) per class, and noise of `spread` times that around it."""
+def clusters(labels: Tensor, n_features: int, *, distance: float, seed: int = 0) -> Tensor:
+    """Unit noise around one random centre per class, each `distance` from the origin."""
     centres = noise(int(labels.max()) + 1, n_features, seed=seed + 1000)
-    return centres[labels] + spread * noise(len(labels), n_features, seed=seed)
+    centres = distance * centres / centres.norm(dim=1, keepdim=True)
+    return noise(len(labels), n_features, seed=seed) + centres[labels]
 
 
-def rotation(n_features: int, *, seed: int = 0) -> Tensor:
-    """A random orthogonal matrix."""
-    return torch.linalg.qr(noise(n_features, n_features, seed=seed)).Q
+def rotation(n_features: int) -> Tensor:
+    return torch.linalg.qr(noise(n_features, n_features, seed=77))[0]

@@ -134,7 +134,8 @@ def test_no_seed_matters(seed) -> None:
 
 def test_a_class_of_5000_among_classes_of_5() -> None:
     labels = torch.cat([torch.zeros(5000, dtype=torch.int64), torch.arange(20) % 4 + 1])
-    bad = transferability(noise(5020, 8), labels)
-    good = transferability(clusters(labels, 8, distance=8.0), labels)
-    assert bad.per_image[5000:].mean() < good.per_image[5000:].mean() < 0
-    assert bad.value < good.value
+    found = transferability(clusters(labels, 8, distance=12.0), labels)
+    assert found.per_image.shape == (5020,)
+    assert -0.05 < found.value < 0
+    # A ridge classifier serves the many first: the few are further from their labels, but beat a guess among 5.
+    assert found.per_image[:5000].mean() > found.per_image[5000:].mean() > -math.log(5)

@@ -83,9 +83,9 @@ def test_equals_the_naive_definition(n_images, n_features, n_classes, widths, sa
 
 
 def test_takes_noise_for_signal_where_lead_does_not() -> None:
-    """The trap of in-sample logits: 2,048 numbers of noise separate 500 images as well as true centres do."""
-    labels = balanced_labels(500, 10)
-    bad, good = noise(500, 2048), clusters(labels, 2048, distance=30.0)
+    """The trap of in-sample logits: 2,048 numbers of noise separate 200 images as well as true centres do."""
+    labels = balanced_labels(200, 10)
+    bad, good = noise(200, 2048), clusters(labels, 2048, distance=30.0)
     true_share = {
         name: math.exp(score(bad, labels, name) - score(good, labels, name)) for name in ("lead-paper", "lead")
     }

@@ -74,6 +74,19 @@ def finetune_pool(output: Path, *, only: list[str] | None, worker: int, workers:
             result = finetune(run, output / "pool" / checkpoint, train=train, test=test)
             append(table, result)
             print(result, f"{time.perf_counter() - started:.1f} s", flush=True)
+    if not set(planned_runs()) - finished_runs(table):
+        put_in_order(table)
+
+
+def put_in_order(table: Path) -> None:
+    """The rows of a complete table in the order of the plan, each once, whichever process wrote them first."""
+    results = {
+        Run(row.target, row.checkpoint, row.learning_rate, row.seed, row.epochs): row for row in read_table(table)
+    }
+    ordered = table.with_suffix(".ordered")
+    for run in planned_runs():
+        append(ordered, results[run])
+    ordered.replace(table)
 
 
 def read_table(table: Path) -> list[Result]:
