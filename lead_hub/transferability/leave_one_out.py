@@ -59,6 +59,18 @@ def leave_one_out_logits(
     return LeaveOneOutLogits(one_hot - residuals, relative_strengths[chosen])
 
 
+def explained_share(predictions: Float[Tensor, "image target_class"], labels: Int[Tensor, " image"]) -> float:
+    """How much less squared error left-out predictions have than the class frequencies of the other images, in [0, 1].
+
+    0 also where they are worse than the frequencies: the coefficient of determination, out of sample.
+    """
+    one_hot = torch.nn.functional.one_hot(labels).to(predictions.dtype)
+    # Leaving an image out moves the mean of its column away from it by a factor n / (n - 1).
+    left_out = (one_hot - one_hot.mean(dim=0)) * len(one_hot) / (len(one_hot) - 1)
+    share = 1 - (one_hot - predictions).square().sum() / left_out.square().sum()
+    return float(share.clamp(min=0))
+
+
 def standardised(
     features: Float[Tensor, "image feature"], *, scaling: FeatureScaling
 ) -> Float[Tensor, "image feature"]:
