@@ -1,6 +1,5 @@
 """Whether the seed of a score could change the order of real checkpoints."""
 
-from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -18,9 +17,9 @@ from lead_hub.transferability import score
 
 @pytest.fixture(scope="module")
 def demo_outputs(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Tensor], Tensor]:
-    """Every checkpoint's features of the same 200 images, and their labels."""
+    """Every checkpoint's features of the same 100 images, and their labels."""
     folder = tmp_path_factory.mktemp("demo")
-    query = DatasetQuery(dataset=str(target_folder("emoji")), max_images=200)
+    query = DatasetQuery(dataset=str(target_folder("clipart")), max_images=100)
     images = load_labelled_images(query, decoded_folder=folder / "decoded", cache_dir=folder, progress=False)
     state, settings = running_processes(), ExtractionSettings(device="cpu")
     features = []
@@ -35,6 +34,5 @@ def demo_outputs(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Tensor]
 def test_seeds_agree_on_the_demo_pool(method: str, least: float, demo_outputs: tuple[list[Tensor], Tensor]) -> None:
     features, labels = demo_outputs
     assert len(features) >= 10
-    scores = [[score(rows, labels, method, seed=seed) for rows in features] for seed in range(3)]
-    for first, second in combinations(scores, 2):
-        assert spearmanr(first, second).statistic >= least - 1e-12
+    scores = [[score(rows, labels, method, seed=seed) for rows in features] for seed in range(2)]
+    assert spearmanr(*scores).statistic >= least - 1e-12
