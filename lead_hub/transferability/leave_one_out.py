@@ -114,12 +114,14 @@ class _PressResiduals:
         cross_products = spectrum.cross_products(centred_targets)
         return cls(eigenvalues, strengths, coordinates, coordinates.square(), centred_targets, cross_products)
 
-    def at(self, position: int) -> Float[Tensor, "image target_class"]:
-        inverses = 1 / (self.eigenvalues + self.strengths[position])
-        in_sample = self.centred_targets - self.coordinates @ (self.cross_products * inverses)
+    def at(self, positions: range) -> list[Float[Tensor, "image target_class"]]:
+        """Residuals at the strengths of these positions: one product with the coordinates serves all of them."""
+        inverses = 1 / (self.eigenvalues + self.strengths[positions.start : positions.stop])
         # 1/n is the leverage of the intercept: centring is part of the fit, so it is left out with the image.
-        leverages = 1 / len(in_sample) + self.squared_coordinates @ inverses
-        return in_sample / (1 - leverages)
+        kept = 1 - 1 / len(self.coordinates) - self.squared_coordinates @ inverses
+        weights = torch.cat([self.cross_products * inverse[:, None] for inverse in inverses.T], dim=1)
+        fits = torch.split(self.coordinates @ weights, self.cross_products.shape[1], dim=1)
+        return [(self.centred_targets - fit).div_(share[:, None]) for fit, share in zip(fits, kept.T, strict=True)]
 
     def generalised(self) -> Float[Tensor, " strength"]:
         """Squared error of generalised cross-validation: every leverage replaced by their mean."""
@@ -132,14 +134,17 @@ class _PressResiduals:
 
 def _nearest_minimum(press: _PressResiduals) -> tuple[int, Float[Tensor, "image target_class"]]:
     """Position of the strength, and its residuals."""
-    position = int(press.generalised().argmin())
-    residuals = press.at(position)
-    error = float(residuals.square().sum())
-    for direction in (-1, 1):
-        while 0 <= position + direction < len(press.strengths):
-            candidate = press.at(position + direction)
-            candidate_error = float(candidate.square().sum())
-            if candidate_error >= error:
-                break
-            position, residuals, error = position + direction, candidate, candidate_error
-    return position, residuals
+    last = len(press.strengths) - 1
+    start = int(press.generalised().argmin())
+    near = range(max(0, start - 1), min(last, start + 1) + 1)
+    residuals = dict(zip(near, press.at(near), strict=True))
+    errors = {position: float(residual.square().sum()) for position, residual in residuals.items()}
+    best = min(near, key=lambda position: (errors[position], abs(position - start)))
+    while best != start and 0 < best < last:
+        further = best + (1 if best > start else -1)
+        (residual,) = press.at(range(further, further + 1))
+        error = float(residual.square().sum())
+        if error >= errors[best]:
+            break
+        best, residuals[further], errors[further] = further, residual, error
+    return best, residuals[best]

@@ -52,3 +52,17 @@ def test_path_ends_at_the_penalty() -> None:
     # 2 * 1000 / 4^k is at most 1 from k = 6 on.
     assert path == [4.0**-k for k in range(6, -1, -1)]
     assert penalty_path(1.0, largest_eigenvalue=0.1) == [1.0]
+
+
+def test_features_far_from_the_origin_have_an_answer_too() -> None:
+    """Their gradient cannot fall to 1e-12 in float64: the minimum is where it stops falling, a descent away from 0."""
+    labels = balanced_labels(300, 5)
+    features = 100 * clusters(labels, 60, distance=2.0) + 1e4
+    rows = np.column_stack([features.numpy(), np.ones(300)])
+    scores = svm_scores(features, labels).numpy()
+    for target_class in range(5):
+        signs = np.where(labels.numpy() == target_class, 1.0, -1.0)
+        weights = np.linalg.lstsq(rows, scores[:, target_class], rcond=None)[0]
+        shortfalls = np.maximum(0, 1 - signs * (rows @ weights))
+        gradient = weights - 2 * rows.T @ (signs * shortfalls)
+        assert np.linalg.norm(gradient) < 1e-6 * np.linalg.norm(2 * rows.T @ signs)
