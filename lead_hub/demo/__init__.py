@@ -90,7 +90,7 @@ def compare(board: Leaderboard, target: str) -> Comparison:
     scores = [row.score for row in named]
     truth = [accuracy[row.checkpoint] for row in named]
     return Comparison(
-        board=replace(board, rows=named),
+        board=replace(board, rows=named, dataset=replace(board.dataset, dataset=f"demo target {target}")),
         accuracy=accuracy,
         weighted_kendall_tau=weighted_kendall_tau(scores, truth),
         regret_at_1=regret_at(1, scores, truth),
