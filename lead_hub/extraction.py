@@ -48,7 +48,7 @@ class ExtractionSettings:
 
     batch_size: int | Literal["auto"] = "auto"
     device: str = "auto"
-    dtype: Dtype = "auto"
+    dtype: str = "auto"  # one of Dtype, checked below because it may come from a command line
 
     def __post_init__(self) -> None:
         if self.batch_size != "auto" and self.batch_size < 1:
