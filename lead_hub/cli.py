@@ -4,7 +4,9 @@ Exit codes: 0 ranked, 2 bad usage or dataset, 3 no candidate could be scored, 13
 """
 
 import json as json_format
+import signal
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from enum import Enum
@@ -198,15 +200,35 @@ def parse_batch_size(text: str) -> int | Literal["auto"]:
 def last_board(boards: "Iterator[Leaderboard]") -> "tuple[Leaderboard, bool]":
     """The last board, and whether Ctrl-C came before the end; what was computed until then is kept."""
     board: Leaderboard | None = None
-    try:
-        for board in boards:  # noqa: B007 - the last one is wanted
-            pass
-    except KeyboardInterrupt:
-        if board is None:
-            raise
-        return board, True
+    with remembered_interrupts() as interrupts:
+        try:
+            for board in boards:  # noqa: B007 - the last one is wanted
+                if interrupts:
+                    break
+        except KeyboardInterrupt:
+            if board is None:
+                raise
     assert board is not None  # there is a board for every candidate, and at least one candidate
-    return board, False
+    return board, bool(interrupts)
+
+
+@contextmanager
+def remembered_interrupts() -> Iterator[list[int]]:
+    """Ctrl-C raises KeyboardInterrupt as ever, and is noted: where Python or a library drops it, the wish remains."""
+    seen: list[int] = []
+
+    def interrupt(signal_number: int, frame: object) -> None:  # noqa: ARG001 - the signature of a handler
+        seen.append(signal_number)
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():  # only the main thread may handle signals
+        yield seen
+        return
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield seen
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def is_main_process() -> bool:

@@ -124,7 +124,8 @@ def test_leaving_early_stops_the_threads() -> None:
 
 
 # The limit is on address space, beyond what the interpreter and the libraries have taken already, so that torch's
-# allocator really fails. A batch of 64 images needs 64 x 128 x 128 x 128 x 4 bytes = 0.5 GiB for one activation.
+# allocator really fails. At 256 px one activation of 64 images needs 64 x 128 x 128 x 128 x 4 bytes = 0.5 GiB; at
+# 1,024 px that of one image needs 128 MiB, more than the C library ever keeps back from the warm-up for reuse.
 MEMORY_LIMITED = """
 import resource, sys
 from pathlib import Path
@@ -135,7 +136,8 @@ from lead_hub.loaded_checkpoint import load_checkpoint
 
 torch.set_num_threads(1)
 checkpoint = load_checkpoint(Path(sys.argv[1]))
-pixel_values = checkpoint.prepare([np.random.default_rng(0).integers(0, 256, (256, 256, 3), dtype=np.uint8)] * 64)
+image = np.random.default_rng(0).integers(0, 256, (256, 256, 3), dtype=np.uint8)
+pixel_values = checkpoint.prepare([image] * int(sys.argv[3]))
 forward = BatchedForward(checkpoint, device=torch.device("cpu"), dtype=torch.float32, batch_size=64)
 with torch.inference_mode():
     forward.forward(pixel_values[:1])
@@ -150,30 +152,27 @@ except CandidateError as error:
 """
 
 
-@pytest.fixture(scope="module")
-def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def limited(folder: Path, *, size_px: int, n_images: int, mebibytes: int) -> str:
+    """What a process says that runs a wide checkpoint on images of this size, with so much memory left."""
     import transformers
 
     settings = {"embedding_size": 128, "hidden_sizes": [8], "depths": [1], "layer_type": "basic"}
     model = transformers.ResNetModel(transformers.ResNetConfig(**settings, downsample_in_first_stage=True))
-    return save_checkpoint(tmp_path_factory.mktemp("wide") / "wide", model, tiny_processor(size_px=256))
-
-
-def limited(folder: Path, mebibytes: int) -> str:
-    command = [sys.executable, "-c", MEMORY_LIMITED, str(folder), str(mebibytes)]
+    save_checkpoint(folder, model, tiny_processor(size_px=size_px))
+    command = [sys.executable, "-c", MEMORY_LIMITED, str(folder), str(mebibytes), str(n_images)]
     return subprocess.run(
         command, capture_output=True, text=True, check=True, timeout=300, cwd=Path(__file__).parents[1]
     ).stdout.strip()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the address space through /proc and RLIMIT_AS")
-def test_out_of_memory_halves_the_batch_and_goes_on(wide: Path) -> None:
-    n_images, batch_size = map(int, limited(wide, 400).split())
+def test_out_of_memory_halves_the_batch_and_goes_on(tmp_path: Path) -> None:
+    n_images, batch_size = map(int, limited(tmp_path, size_px=256, n_images=64, mebibytes=400).split())
     assert n_images == 64
     assert 1 <= batch_size < 64
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the address space through /proc and RLIMIT_AS")
-def test_out_of_memory_at_one_image_skips_the_checkpoint(wide: Path) -> None:
-    answer = limited(wide, 2)
-    assert answer.startswith("extract one image of shape (3, 256, 256) must fit into the memory of cpu")
+def test_out_of_memory_at_one_image_skips_the_checkpoint(tmp_path: Path) -> None:
+    answer = limited(tmp_path, size_px=1024, n_images=2, mebibytes=2)
+    assert answer.startswith("extract one image of shape (3, 1024, 1024) must fit into the memory of cpu")
