@@ -70,11 +70,12 @@ class OutputsCache:
             write_outputs(part, outputs)
             part.replace(self.path(key))
         except (OSError, SafetensorError) as error:
-            if part.is_file():
-                part.unlink()
             warnings.warn(
                 f"outputs could not be kept in {self.folder}, they will be computed again: {error}", stacklevel=2
             )
+        finally:  # also when Ctrl-C comes in between
+            if part.is_file():
+                part.unlink()
 
 
 def write_outputs(path: Path, outputs: CheckpointOutputs) -> None:
