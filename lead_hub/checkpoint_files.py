@@ -1,24 +1,27 @@
 """Where a candidate's files are: a local folder as it is, a Hub repository downloaded at one commit."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from huggingface_hub import HfApi, ModelCard
-from huggingface_hub.errors import (
-    GatedRepoError,
-    HfHubHTTPError,
-    HFValidationError,
-    LocalEntryNotFoundError,
-    OfflineModeIsEnabled,
-    RepositoryNotFoundError,
-    RevisionNotFoundError,
-)
-from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]  # public, exported lazily
+from huggingface_hub import ModelCard, ModelCardData
 from yaml import YAMLError
 
 from lead_hub.candidates import Candidate
 from lead_hub.errors import CandidateError
+from lead_hub.hub_checkpoint import (
+    HubCache,
+    HubCheckpoint,
+    check_disk,
+    fetch,
+    fetch_settings,
+    has_weights,
+    listed,
+    missing,
+    pin,
+    weight_files,
+)
 
 CARD = "README.md"
 CONFIGURATION = ("config.json", "preprocessor_config.json", "processor_config.json")
@@ -29,76 +32,85 @@ HASH_CHUNK_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class CheckpointFiles:
-    """A checkpoint on this machine's disk.
+    """A checkpoint on this machine's disk; of a Hub checkpoint perhaps not yet the weights.
 
     Attributes:
         folder: holds config, image processor and weights.
         sha: the Hub's commit (40 hex digits), or for a local folder the sha256 of the files that matter (64).
         licence: the licence identifier of the model card, or None where it names none.
+        datasets: what it was trained on, as the model card says.
+        pinned: the repository at its commit; None for a local folder.
     """
 
     folder: Path
     sha: str
     licence: str | None
+    datasets: tuple[str, ...] = ()
+    pinned: HubCheckpoint | None = None
 
 
-def fetch_checkpoint(
-    candidate: Candidate, *, api: HfApi, cache_dir: Path | None = None, allow_pickle: bool = False
-) -> CheckpointFiles:
-    """Find a candidate's files, downloading those that are needed and not there yet.
+def find_checkpoint(candidate: Candidate, *, cache: HubCache) -> CheckpointFiles:
+    """Find a candidate and all of its files but the weights, downloading those that are not there yet.
 
     Raises:
         CandidateError: neither a folder nor a valid Hub id (stage "find"), or the Hub did not give its files
             (stage "download").
+        HubDownError: the Hub does not answer, and the cache has no copy.
     """
-    patterns = CONFIGURATION + SAFETENSORS + (PICKLES if allow_pickle else ())
     local = candidate.folder
     if local is None:
-        folder = download(candidate, [*patterns, CARD], api=api, cache_dir=cache_dir)
-        return CheckpointFiles(folder, sha=folder.name, licence=candidate.licence or card_licence(folder))
-    if candidate.revision:
+        pinned = pin(candidate, cache)
+        folder, sha = fetch_settings(pinned, cache), pinned.sha
+    elif candidate.revision:
         raise CandidateError(
             f"only a Hub repository has revisions, found '@{candidate.revision}' after the local folder"
             f" {candidate.checkpoint!r}: give the folder that holds the wanted version",
             stage="find",
         )
-    return CheckpointFiles(local, sha=fingerprint(local, patterns), licence=candidate.licence or card_licence(local))
+    else:
+        patterns = CONFIGURATION + SAFETENSORS + (PICKLES if cache.allow_pickle else ())
+        pinned, folder, sha = None, local, fingerprint(local, patterns)
+    card = card_data(folder)
+    licence = card.license if card else None
+    named = card.datasets if card else None
+    return CheckpointFiles(
+        folder,
+        sha=sha,
+        licence=candidate.licence or (licence if isinstance(licence, str) else None),
+        datasets=tuple(map(str, [named] if isinstance(named, str) else named or ())),
+        pinned=pinned,
+    )
 
 
-def download(candidate: Candidate, patterns: list[str], *, api: HfApi, cache_dir: Path | None) -> Path:
-    """The snapshot folder of a Hub repository, named by its commit."""
-    try:
-        validate_repo_id(candidate.checkpoint)
-        return Path(
-            api.snapshot_download(
-                candidate.checkpoint,
-                revision=candidate.revision,
-                allow_patterns=patterns,
-                cache_dir=cache_dir,
-            )
-        )
-    except HFValidationError as error:
-        raise CandidateError(
-            "a candidate must be an existing checkpoint folder or a Hub id such as 'org/name', found"
-            f" {candidate.checkpoint!r}: check the spelling or the working directory",
-            stage="find",
-        ) from error
-    except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError) as error:
-        raise CandidateError(why_no_download(candidate, error), stage="download") from error
+def fetch_weights(
+    files: CheckpointFiles, *, cache: HubCache, make_room: Callable[[int], None] | None = None
+) -> tuple[Path, ...]:
+    """Download a Hub checkpoint's weights where they are not there yet.
 
+    Args:
+        files: of `find_checkpoint`.
+        cache: where to.
+        make_room: called with the bytes to come before they do.
 
-def why_no_download(candidate: Candidate, error: Exception) -> str:
-    """What the Hub's answer means for this candidate, and what to do about it."""
-    name = candidate.checkpoint + (f"@{candidate.revision}" if candidate.revision else "")
-    if isinstance(error, GatedRepoError):
-        return f"{name} is gated: ask for access on its Hub page, then log in with `hf auth login` or pass a token"
-    if isinstance(error, RepositoryNotFoundError):
-        return f"{name} is no local folder and the Hub has no such model, or it is private: check the id, or log in"
-    if isinstance(error, RevisionNotFoundError):
-        return f"{name}: the repository exists, this revision does not: check the branch, tag or commit"
-    if isinstance(error, (LocalEntryNotFoundError, OfflineModeIsEnabled)):
-        return f"{name} is no local folder, is not in the cache, and the Hub cannot be reached: go online once"
-    return f"{name} could not be downloaded: {error}"
+    Returns:
+        The files that were downloaded; none of those that were there before.
+
+    Raises:
+        CandidateError: no weights that may be read, no room, or the Hub did not give them (stage "download").
+        HubDownError: the Hub does not answer.
+    """
+    pinned = files.pinned
+    if pinned is None or has_weights(files.folder, allow_pickle=cache.allow_pickle):
+        return ()
+    if pinned.files is None:
+        pinned = listed(Candidate(pinned.checkpoint, revision=pinned.sha), cache)
+    wanted = missing(weight_files(pinned, cache), pinned, cache)
+    size_bytes = sum(file.size_bytes for file in wanted)
+    if make_room:
+        make_room(size_bytes)
+    check_disk(size_bytes, pinned, cache)
+    fetch(wanted, pinned, cache)
+    return tuple(files.folder / file.name for file in wanted)
 
 
 def fingerprint(folder: Path, patterns: tuple[str, ...]) -> str:
@@ -112,13 +124,13 @@ def fingerprint(folder: Path, patterns: tuple[str, ...]) -> str:
     return digest.hexdigest()
 
 
-def card_licence(folder: Path) -> str | None:
-    """The licence that the model card's front matter names; a card that cannot be read names none."""
+def card_data(folder: Path) -> ModelCardData | None:
+    """The model card's front matter; None without one that can be read."""
     card = folder / CARD
     if not card.is_file():
         return None
     try:
-        licence = ModelCard.load(card, ignore_metadata_errors=True).data.license
+        data: ModelCardData = ModelCard.load(card, ignore_metadata_errors=True).data
     except (ValueError, OSError, YAMLError):
         return None
-    return licence if isinstance(licence, str) else None
+    return data

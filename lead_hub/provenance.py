@@ -2,6 +2,7 @@
 
 import hashlib
 import platform
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 
 import torch
@@ -56,6 +57,7 @@ def ranked_dataset(images: LabelledImages) -> RankedDataset:
         n_images=len(images.labels),
         rows_sha256=rows_sha256(images),
         notes=images.notes,
+        is_private=images.is_private,
     )
 
 
@@ -66,6 +68,7 @@ def ranked_checkpoint(
     *,
     score: TransferabilityScore,
     images_per_s: float | None,
+    images: LabelledImages,
 ) -> RankedCheckpoint:
     """The row of one scored candidate, before it has a rank."""
     return RankedCheckpoint(
@@ -84,8 +87,17 @@ def ranked_checkpoint(
         dtype=outputs.dtype,
         device=outputs.device,
         images_per_s=images_per_s,
+        trained_on_dataset=names_dataset(
+            (*candidate.datasets, *candidate.base_datasets, *files.datasets), images.dataset
+        ),
         note=FROM_CACHE if images_per_s is None else "",
     )
+
+
+def names_dataset(datasets: Iterable[str], dataset: str) -> bool:
+    """Whether a dataset is among those that a checkpoint was trained on, by id or, without an owner, by name."""
+    own = dataset.lower()
+    return any(name.lower() in (own, own.rpartition("/")[2]) for name in datasets)
 
 
 def cache_key(files: CheckpointFiles, images: LabelledImages, *, dtype: torch.dtype) -> str:

@@ -11,12 +11,18 @@ PACKAGE = Path(__file__).parent.parent / "lead_hub"
 # Every module, each after all those that it may import. A new module finds its place here first.
 ORDER = [
     "errors",
+    # the Hub, asked patiently: every stage that asks it
+    "hub_requests",
     # 1 dataset id or folder -> LabelledImages
     "labelled_images",
     # 2 ids, folders, index -> Candidates
+    "model_index_checks",
     "model_index",
+    "found_candidates",
     "candidates",
+    "hub_checkpoint",
     "checkpoint_files",
+    "downloads",
     # 3 candidate x images -> CheckpointOutputs
     "checkpoint_outputs",
     "pooling",
@@ -27,7 +33,9 @@ ORDER = [
     # 4 outputs -> float
     "transferability",
     # 5 scores and skipped -> Leaderboard
+    "leaderboard_rows",
     "leaderboard_file",
+    "score_cards",
     "leaderboard",
     "provenance",
     # the whole path, and what stands around it

@@ -44,6 +44,7 @@ class OpenedSplit:
         is_local: whether it was read from disk.
         config: configuration that was loaded, None where the notion does not apply.
         image_directories: for an image folder, the directories of the split's images relative to it; else None.
+        is_private: False only for a repository that the Hub shows to everybody.
     """
 
     rows: Dataset
@@ -51,6 +52,7 @@ class OpenedSplit:
     is_local: bool
     config: str | None
     image_directories: tuple[str, ...] | None
+    is_private: bool = True
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,12 @@ def _open_hub(source: Source, commit: DatasetCommit) -> OpenedSplit:
     rows = _prepared(builder, source)
     sha = commit.loaded(str(builder.hash))
     return OpenedSplit(
-        rows, sha, is_local=False, config=builder.config.name, image_directories=_directories(builder, files)
+        rows,
+        sha,
+        is_local=False,
+        config=builder.config.name,
+        image_directories=_directories(builder, files),
+        is_private=commit.is_private,
     )
 
 

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from huggingface_hub import HfApi, constants
+from huggingface_hub import constants
 from huggingface_hub.errors import (
     GatedRepoError,
     HfHubHTTPError,
@@ -14,11 +14,7 @@ from huggingface_hub.errors import (
 )
 
 from lead_hub.errors import DatasetError, HubError, LeadHubError
-
-_TIMEOUT_S = 30.0  # the client itself would wait for ever
-
-# The base of the HTTP library's errors, httpx or httpx2, whichever the installed client is built on.
-_TRANSPORT_ERROR: type[BaseException] = HfHubHTTPError.__mro__[1]
+from lead_hub.hub_requests import TIMEOUT_S, TRANSPORT_ERROR, hub_api, patiently
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -31,11 +27,13 @@ class DatasetCommit:
         dataset: Hub id.
         revision: what the user asked for.
         sha: 40 hex digits; None offline, where only the copy that was loaded can tell.
+        is_private: False only where the Hub said that everybody may read it.
     """
 
     dataset: str
     revision: str | None
     sha: str | None
+    is_private: bool = True
 
     def loaded(self, copy: str) -> str:
         """The commit that was loaded, which offline is what the library's cached copy says of itself.
@@ -61,12 +59,15 @@ def pin_dataset(dataset: str, revision: str | None, *, token: str | None) -> Dat
         HubError: gated, refused, or not reachable.
     """
     try:
-        info = HfApi(token=token).dataset_info(dataset, revision=revision, timeout=_TIMEOUT_S)
+        info = patiently(
+            lambda: hub_api(token).dataset_info(dataset, revision=revision, timeout=TIMEOUT_S),
+            asked_for=f"the dataset {dataset}",
+        )
     except OfflineModeIsEnabled:
         return DatasetCommit(dataset, revision, None)
-    except (HFValidationError, OSError, _TRANSPORT_ERROR) as error:
+    except (HFValidationError, OSError, TRANSPORT_ERROR) as error:
         raise hub_error(dataset, error) or HubError(f"{dataset}: {error}") from error
-    return DatasetCommit(dataset, revision, info.sha)
+    return DatasetCommit(dataset, revision, info.sha, is_private=bool(info.private or info.gated))
 
 
 def hub_error(dataset: str, error: BaseException) -> LeadHubError | None:
@@ -112,7 +113,7 @@ def _translated(dataset: str, error: BaseException) -> LeadHubError | None:
         ),
         (
             # The datasets library turns both the offline mode and a broken network into a ConnectionError.
-            (ConnectionError, _TRANSPORT_ERROR),
+            (ConnectionError, TRANSPORT_ERROR),
             HubError,
             f"there is no path {dataset} here, and {hub} cannot be reached: {error}; check the path, "
             + ("or unset HF_HUB_OFFLINE" if constants.HF_HUB_OFFLINE else "or set HF_HUB_OFFLINE=1 for a cached copy"),

@@ -52,6 +52,7 @@ class LabelledImages:
         unreadable: number of sampled images that could not be decoded and were dropped.
         left_out_classes: names of classes with fewer than two usable images.
         notes: what was left out or changed, as sentences for people.
+        is_private: False only for a repository that the Hub shows to everybody.
     """
 
     dataset: str
@@ -70,6 +71,7 @@ class LabelledImages:
     unreadable: int
     left_out_classes: tuple[str, ...]
     notes: tuple[str, ...]
+    is_private: bool = True
 
     def __post_init__(self) -> None:
         if not len(self.labels) == len(self.rows) == len(self.pixels):
@@ -212,6 +214,7 @@ def _assembled(
         unreadable=len(unreadable),
         left_out_classes=left_out.classes,
         notes=left_out.notes(),
+        is_private=opened.is_private,
     )
 
 
