@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from lead_hub.errors import CandidateError
-from lead_hub.model_index import IndexEntry, read_model_index, shipped_model_index
+from lead_hub.model_index import IndexEntry, default_model_index, read_model_index
 
 
 @dataclass(frozen=True)
@@ -18,12 +18,20 @@ class Candidate:
         revision: branch, tag or commit asked for; None means the default branch, or a local folder.
         parameters: number of weights where known beforehand.
         licence: the Hub's licence identifier where known beforehand, e.g. "apache-2.0".
+        weight_bytes: size of its weights where known beforehand.
+        imagenet_top1_percent: published top-1 accuracy on ImageNet-1k where known, 0 to 100.
+        datasets: what it was trained on, as far as its card says.
+        base_datasets: what the checkpoints that it was fine-tuned from were trained on.
     """
 
     checkpoint: str
     revision: str | None = None
     parameters: int | None = None
     licence: str | None = None
+    weight_bytes: int | None = None
+    imagenet_top1_percent: float | None = None
+    datasets: tuple[str, ...] = ()
+    base_datasets: tuple[str, ...] = ()
 
     @property
     def folder(self) -> Path | None:
@@ -40,14 +48,14 @@ def read_candidates(sources: CandidateSource | Iterable[CandidateSource] | None 
 
     A source is a Candidate, a Hub id (optionally "@revision"), a checkpoint folder, a folder of checkpoint
     folders, a text file with one of these a line ("#" starts a comment) or a model index (`.json`). None means
-    the model index that comes with the package.
+    `default_model_index()`: the user's own after a `lead-hub crawl`, else the one that comes with the package.
 
     Raises:
         CandidateError: a file of candidates that cannot be read, or no candidate at all. Whether each one
             exists is found out only when its turn comes, so that one bad entry never ends a run.
     """
     if sources is None:
-        sources = [shipped_model_index()]
+        sources = [default_model_index()]
     elif isinstance(sources, (str, Path, Candidate)):
         sources = [sources]
     candidates = list(unique(candidate for source in sources for candidate in expand(source)))
@@ -69,7 +77,7 @@ def expand(source: CandidateSource) -> list[Candidate]:
         inner = checkpoint_folders(path)
         return [Candidate(str(folder)) for folder in inner] or [Candidate(str(source))]
     if path.is_file() and path.suffix == ".json":
-        return [from_index(entry) for entry in read_model_index(path)]
+        return [from_index(entry) for entry in read_model_index(path).entries]
     if path.is_file():
         return [candidate for line in read_lines(path) for candidate in expand(line)]
     if isinstance(source, Path) or path.suffix in {".txt", ".json"}:
@@ -80,7 +88,16 @@ def expand(source: CandidateSource) -> list[Candidate]:
 
 def from_index(entry: IndexEntry) -> Candidate:
     """The candidate of a model index entry, pinned to its commit where the index has one."""
-    return Candidate(entry.id, revision=entry.sha, parameters=entry.parameters, licence=entry.licence)
+    return Candidate(
+        entry.id,
+        revision=entry.sha,
+        parameters=entry.parameters,
+        licence=entry.licence,
+        weight_bytes=entry.weight_bytes,
+        imagenet_top1_percent=entry.imagenet_top1_percent,
+        datasets=entry.datasets,
+        base_datasets=entry.base_datasets,
+    )
 
 
 def read_lines(path: Path) -> list[str]:

@@ -1,0 +1,142 @@
+"""Which listed models are left out, and why. What passes should load; where the listing is silent, it may pass."""
+
+from fnmatch import fnmatchcase
+
+from lead_hub.found_candidates.candidate_query import CandidateQuery
+from lead_hub.found_candidates.listed_model import ListedModel
+from lead_hub.found_candidates.model_families import IMAGE_ENCODERS, OTHER_CLASSES, OTHER_TASKS
+from lead_hub.model_index import LeftOut
+
+# The reasons, as they are counted. The rest of the text of a LeftOut is its detail.
+EXCLUDED = "excluded"
+PRIVATE = "private"
+GATED = "gated"
+REMOTE_CODE = "needs remote code"
+NOT_AN_ENCODER = "not an image encoder"
+QUANTISED = "quantised"
+GGUF_ONLY = "GGUF only"
+ONNX_ONLY = "ONNX only"
+PICKLE_ONLY = "pickle only"
+NO_WEIGHTS = "no weights"
+NO_PROCESSOR = "no image processor"
+OTHER_FAMILY = "family not asked for"
+TOO_LARGE = "too large"
+UNKNOWN_SIZE = "size unknown"
+LICENCE = "licence not allowed"
+FEW_DOWNLOADS = "few downloads"
+COPY = "copy"
+BEYOND_LIMIT = "beyond the limit"
+GONE = "gone"
+
+# Names of image processor settings; timm's stand in config.json.
+PROCESSORS = frozenset({"preprocessor_config.json", "processor_config.json"})
+PICKLE_ENDS = (".bin", ".pt", ".pth", ".ckpt")
+
+
+def why_not(model: ListedModel, query: CandidateQuery) -> LeftOut | None:
+    """The first reason to leave a model out, None if there is none."""
+    for check in (why_not_wanted, why_not_open, why_not_encoder, why_not_loadable, why_not_in_bounds):
+        if found := check(model, query):
+            return found
+    return None
+
+
+def why_not_wanted(model: ListedModel, query: CandidateQuery) -> LeftOut | None:
+    """The user said no."""
+    for pattern in query.exclude:
+        if fnmatchcase(model.entry.id.lower(), pattern.lower()):
+            return LeftOut(model.entry.id, EXCLUDED, f"by {pattern}")
+    return None
+
+
+def why_not_open(model: ListedModel, _query: CandidateQuery) -> LeftOut | None:
+    """Not everybody may download it."""
+    if model.private:
+        return LeftOut(model.entry.id, PRIVATE)
+    if model.entry.gated:
+        return LeftOut(model.entry.id, GATED, f"access is granted: {model.entry.gated}")
+    return None
+
+
+def why_not_encoder(model: ListedModel, _query: CandidateQuery) -> LeftOut | None:
+    """It does not turn one image into one description of it, or only by code that lead-hub never runs."""
+    model_type, architecture = model.entry.model_type, model.entry.architecture
+    if model.remote_code and model_type not in IMAGE_ENCODERS:
+        return LeftOut(model.entry.id, REMOTE_CODE, f"model_type {model_type}")
+    for end, task in OTHER_CLASSES.items():
+        if (architecture or "").endswith(end):
+            return LeftOut(model.entry.id, NOT_AN_ENCODER, f"{task}: {architecture}")
+    if model_type is None and model.entry.library == "timm":
+        return None
+    if model_type not in IMAGE_ENCODERS:
+        task = OTHER_TASKS.get(model_type or "", "not a known vision model")
+        return LeftOut(model.entry.id, NOT_AN_ENCODER, f"{task}: model_type {model_type}")
+    return None
+
+
+def why_not_loadable(model: ListedModel, query: CandidateQuery) -> LeftOut | None:
+    """Its files are not of a kind that is read."""
+    if model.quantised:
+        return LeftOut(model.entry.id, QUANTISED)
+    files = model.files
+    if files is not None and "adapter_config.json" in files:
+        return LeftOut(model.entry.id, NO_WEIGHTS, "an adapter: merge it into its base model")
+    if model.entry.weight_format is None:
+        return without_format(model)
+    if model.entry.weight_format == "pickle" and not query.allow_pickle:
+        return LeftOut(model.entry.id, PICKLE_ONLY)
+    if files is not None and model.entry.library != "timm" and not PROCESSORS & set(files):
+        return LeftOut(model.entry.id, NO_PROCESSOR, "no preprocessor_config.json")
+    return None
+
+
+def without_format(model: ListedModel) -> LeftOut | None:
+    """Why a model without weights that transformers reads is left out: what it has instead."""
+    files = model.files or ()
+    if "gguf" in model.tags or any(name.endswith(".gguf") for name in files):
+        return LeftOut(model.entry.id, GGUF_ONLY)
+    if "onnx" in model.tags or any(name.endswith(".onnx") for name in files):
+        return LeftOut(model.entry.id, ONNX_ONLY)
+    if model.files is None:
+        return None  # nothing is known yet; the files are asked for before it is kept
+    if pickles := [name for name in files if name.endswith(PICKLE_ENDS)]:
+        return LeftOut(model.entry.id, PICKLE_ONLY, ", ".join(pickles[:3]))
+    others = [name for name in files if not name.endswith("config.json")]
+    return LeftOut(model.entry.id, NO_WEIGHTS, f"found only {', '.join(others[:3])}" if others else "")
+
+
+def why_not_in_bounds(model: ListedModel, query: CandidateQuery) -> LeftOut | None:
+    """Outside of what the query asks for."""
+    for check in (why_not_family, why_not_size, why_not_licence):
+        if found := check(model, query):
+            return found
+    downloads = model.entry.downloads or 0
+    if downloads < query.min_downloads:
+        return LeftOut(model.entry.id, FEW_DOWNLOADS, f"{downloads} of {query.min_downloads}")
+    return None
+
+
+def why_not_family(model: ListedModel, query: CandidateQuery) -> LeftOut | None:
+    names = {name.lower() for name in (model.entry.family, model.entry.model_type) if name}
+    if query.families and not names & {family.lower() for family in query.families}:
+        return LeftOut(model.entry.id, OTHER_FAMILY, model.entry.family or "unknown")
+    return None
+
+
+def why_not_size(model: ListedModel, query: CandidateQuery) -> LeftOut | None:
+    parameters = model.entry.parameters
+    if query.max_parameters is None:
+        return None
+    if parameters is None:
+        return LeftOut(model.entry.id, UNKNOWN_SIZE, "the Hub does not know its number of parameters")
+    if parameters > query.max_parameters:
+        return LeftOut(model.entry.id, TOO_LARGE, f"{parameters} parameters of {query.max_parameters}")
+    return None
+
+
+def why_not_licence(model: ListedModel, query: CandidateQuery) -> LeftOut | None:
+    allowed = query.allowed_licences
+    named = {licence.lower() for licence in (model.entry.licence or "").split(", ") if licence}
+    if allowed is None or (named and named <= allowed):
+        return None
+    return LeftOut(model.entry.id, LICENCE, model.entry.licence or "names none")

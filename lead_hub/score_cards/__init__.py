@@ -1,0 +1,14 @@
+"""Score cards: a leaderboard's scores in a dataset repository of the user's own, for others to find, trust and reuse.
+
+document -> ScoreResult per row -> cards, table, README -> one commit      push_scores
+repository -> table -> cards, each checked against its hash -> document    read_scores, load_cards
+
+cards/<dataset>/<checkpoint>@<sha>.json   all results of a checkpoint on a dataset; the record
+data/scores.parquet                       one line a result, in the order of the pushes; made anew if it is lost
+README.md                                 front matter, rankings, how to read them
+"""
+
+from lead_hub.score_cards.push import PlannedFile, Push, push_scores
+from lead_hub.score_cards.reading import ScoreCards, load_cards, read_scores
+
+__all__ = ["PlannedFile", "Push", "ScoreCards", "load_cards", "push_scores", "read_scores"]

@@ -1,0 +1,162 @@
+"""Score card: all results of one checkpoint on one dataset, each with a hash over everything that it says."""
+
+import dataclasses
+import hashlib
+import json
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lead_hub.errors import LeadHubError
+from lead_hub.score_cards.public_names import is_hub_sha, is_local_sha, public_name, slug, without_paths
+
+CARD_SCHEMA_VERSION = 1
+COMPARABLE = ("sha", "config", "split", "image_column", "label_column", "class_names", "rows_sha256")
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class ScoreResult:
+    """One score of one checkpoint on one sample of images, under public names.
+
+    Attributes:
+        schema_version: of the leaderboard that it was taken from.
+        dataset: the leaderboard's block on the images.
+        method: name of the score.
+        method_version: of the score's definition; another version's numbers are not comparable.
+        row: the leaderboard's row, without its rank (that depends on the other rows).
+        settings: arguments of the run.
+        versions: of Python and the packages that can change a number.
+    """
+
+    schema_version: int
+    dataset: Json
+    method: str
+    method_version: int
+    row: Json
+    settings: Json
+    versions: Json
+
+    @property
+    def ranking_id(self) -> str:
+        """Results with the same one were made on the same images by the same method: they can be ranked together."""
+        return ranking_id(self.dataset, method=self.method, method_version=self.method_version)
+
+    @property
+    def identity(self) -> tuple[str, str, str]:
+        """Two results of the same identity are the same measurement, made twice."""
+        return self.row["checkpoint"], self.row["sha"], self.ranking_id
+
+    @property
+    def content_sha256(self) -> str:
+        return sha256_of(dataclasses.asdict(self))
+
+    @property
+    def card_path(self) -> str:
+        """Where its card lies in the repository."""
+        return f"{card_folder(self.dataset['dataset'])}/{slug(self.row['checkpoint'])}@{self.row['sha']}.json"
+
+
+def ranking_id(dataset: Mapping[str, Any], *, method: str, method_version: int) -> str:
+    """sha256 over all that must be equal for scores to be comparable."""
+    images = {key: dataset[key] for key in COMPARABLE}
+    return sha256_of({**images, "class_names": [*images["class_names"]], "method": [method, method_version]})
+
+
+def card_folder(public_dataset: str) -> str:
+    return f"cards/{slug(public_dataset)}"
+
+
+def sha256_of(value: object) -> str:
+    """sha256 over the one canonical JSON text of a value."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def results_of(document: Mapping[str, Any]) -> list[ScoreResult]:
+    """A leaderboard's rows as results under public names, best first.
+
+    Raises:
+        LeadHubError: there is no row, or a row does not say which files were scored.
+    """
+    if not document["rows"]:
+        raise LeadHubError("score cards are made of scored checkpoints, and this leaderboard has none: nothing to push")
+    return [result_of(document, row) for row in document["rows"]]
+
+
+def result_of(document: Mapping[str, Any], row: Mapping[str, Any]) -> ScoreResult:
+    dataset = document["dataset"]
+    for name, sha in ((row["checkpoint"], row["sha"]), (dataset["dataset"], dataset["sha"])):
+        if not is_hub_sha(sha) and not is_local_sha(sha):
+            raise LeadHubError(
+                f"a score card names the exact files by 40 or 64 hex digits, found {sha!r} for {name!r}:"
+                " rank it again with `recommend`"
+            )
+    checkpoint = public_name(row["checkpoint"], is_local=is_local_sha(row["sha"]))
+    images = public_name(dataset["dataset"], is_local=dataset["is_local"] or is_local_sha(dataset["sha"]))
+    private = {
+        path: name
+        for path, name in ((row["checkpoint"], checkpoint), (dataset["dataset"], images))
+        if path != name  # a Hub id is no secret
+    }
+    notes = [without_paths(note, private) for note in dataset["notes"]]
+    public_dataset = {**dataset, "dataset": images, "class_names": [*dataset["class_names"]], "notes": notes}
+    public_row = {key: value for key, value in row.items() if key != "rank"}
+    return ScoreResult(
+        schema_version=document["schema_version"],
+        dataset=public_dataset,
+        method=document["method"],
+        method_version=document["method_version"],
+        row={**public_row, "checkpoint": checkpoint, "note": without_paths(row["note"], private)},
+        settings={
+            key: without_paths(value, private) if isinstance(value, str) else value
+            for key, value in document["settings"].items()
+        },
+        versions=dict(document["versions"]),
+    )
+
+
+def card_bytes(results: Iterable[ScoreResult]) -> bytes:
+    """The card of one checkpoint on one dataset, as it lies in the repository."""
+    listed = list(results)
+    first = listed[0]
+    card = {
+        "schema_version": CARD_SCHEMA_VERSION,
+        "checkpoint": first.row["checkpoint"],
+        "sha": first.row["sha"],
+        "dataset": first.dataset["dataset"],
+        "results": [{**dataclasses.asdict(result), "content_sha256": result.content_sha256} for result in listed],
+    }
+    return (json.dumps(card, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def read_card(content: bytes, *, path: str) -> list[ScoreResult]:
+    """The results of a card that are what their hash says; the others are left out with a warning.
+
+    Args:
+        content: the file.
+        path: its place, for the warning and to know a card that was moved.
+    """
+    try:
+        card = json.loads(content)
+        entries = card["results"] if card["schema_version"] == CARD_SCHEMA_VERSION else []
+        results = [read_result(entry, path=path) for entry in entries]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        warnings.warn(f"{path} is no score card that this version can read and is ignored: {error!r}", stacklevel=2)
+        return []
+    return [result for result in results if result is not None]
+
+
+def read_result(entry: Json, *, path: str) -> ScoreResult | None:
+    values = {key: value for key, value in entry.items() if key != "content_sha256"}
+    result = ScoreResult(**values)
+    if result.content_sha256 != entry.get("content_sha256") or result.card_path != path:
+        warnings.warn(
+            f"{path}: a result is ignored, because its content is not the one that its content_sha256 or its place"
+            " names: it was changed after it was written",
+            stacklevel=3,
+        )
+        return None
+    return result

@@ -1,0 +1,212 @@
+"""A leaderboard's document -> cards, table and README in a dataset repository, in one commit that loses nothing.
+
+Every attempt starts from the repository's head and names it as the parent of its commit: where another writer was
+faster, the Hub refuses and the attempt starts over. A result that is there already is kept as it is, so that a push
+that was carried out although its answer was lost finds nothing to do.
+"""
+
+import random
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from huggingface_hub import HfApi
+from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
+
+from lead_hub.errors import HubError
+from lead_hub.hub_requests import patiently
+from lead_hub.score_cards.card import ScoreResult, results_of, sha256_of
+from lead_hub.score_cards.collection import publish_collection
+from lead_hub.score_cards.models_of_user import open_model_pull_requests
+from lead_hub.score_cards.pull_requests import additions, open_once
+from lead_hub.score_cards.push_files import changed_files, new_repository_files
+from lead_hub.score_cards.repository import README_PATH, Repository, open_repository, plain_errors
+
+ATTEMPTS = 30  # against writers that are faster
+LONGEST_PAUSE_S = 1.0
+PARENT_HAS_MOVED = 412
+
+
+@dataclass(frozen=True)
+class PlannedFile:
+    """A file that the commit writes."""
+
+    path: str
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class Push:
+    """What a push did, or would do.
+
+    Attributes:
+        repo_id: the dataset repository.
+        files: what the commit writes; empty where everything was there already.
+        commit_url: of the commit, if one was made.
+        pr_url: of the pull request, if one was asked for; an open one with the same content is used again.
+        changed: whether something was written, or in a dry run would be.
+        collection_url: of the dataset's collection, if one was asked for.
+        model_prs: addresses of the pull requests to the user's own models, if asked for.
+        n_models_refused: ranked checkpoints that got no pull request, because they are not the user's own models.
+        readme: the README as written; empty where there was nothing to write.
+    """
+
+    repo_id: str
+    files: tuple[PlannedFile, ...] = ()
+    commit_url: str | None = None
+    pr_url: str | None = None
+    changed: bool = False
+    collection_url: str | None = None
+    model_prs: tuple[str, ...] = ()
+    n_models_refused: int = 0
+    readme: str = ""
+
+
+def push_scores(  # noqa: PLR0913 - the one call that users see carries every choice that they may make
+    document: Mapping[str, Any],
+    repo_id: str,
+    *,
+    api: HfApi,
+    private: bool | None = None,
+    create_pr: bool = False,
+    commit_message: str | None = None,
+    collection: bool = False,
+    pr_to_models: bool = False,
+    dry_run: bool = False,
+) -> Push:
+    """Write a leaderboard's scores into a dataset repository, which is created if it is missing.
+
+    Args:
+        document: of `Leaderboard.to_document`.
+        repo_id: "user/name" or "organisation/name".
+        api: the client, with the token that is used.
+        private: whether a new repository is private; None means if the ranked dataset is. False also allows to write
+            a private dataset's scores where all can see them.
+        create_pr: open a pull request instead of writing to the main branch.
+        commit_message: title of the commit or pull request.
+        collection: also keep a collection of the best checkpoints for the dataset.
+        pr_to_models: also open a pull request with the card to each ranked model in the user's own namespace.
+        dry_run: read only, and say what would be written.
+
+    Raises:
+        LeadHubError: the leaderboard has no rows, or one without a sha.
+        HubError: the Hub refused or cannot be reached, or a private dataset's scores would become public.
+    """
+    results = results_of(document)
+    # Unknown counts as private: what was published by mistake cannot be taken back.
+    is_private = document["dataset"].get("is_private") is not False if private is None else private
+    title = commit_message or f"Add {len(results)} scores on {results[0].dataset['dataset']}"
+    with plain_errors(repo_id, to="write score cards to"):
+        if dry_run:
+            return rehearse(results, repo_id, api=api, is_private=is_private)
+        repository = find_or_create(repo_id, api=api, private=is_private)
+        if create_pr:
+            push = request_pull(results, repository, title=title, is_private=is_private)
+        else:
+            push = commit_results(results, repository, title=title, is_private=is_private)
+        if collection:
+            namespace = repo_id.split("/", maxsplit=1)[0]
+            url = publish_collection(results, namespace=namespace, api=api, private=is_private)
+            push = replace(push, collection_url=url)
+        if pr_to_models:
+            urls, n_refused = open_model_pull_requests(results, api=api, only_private=is_private)
+            push = replace(push, model_prs=urls, n_models_refused=n_refused)
+    return push
+
+
+def rehearse(results: Sequence[ScoreResult], repo_id: str, *, api: HfApi, is_private: bool) -> Push:
+    """What a push would write, without writing."""
+    repository = find(repo_id, api=api)
+    if repository is None:
+        files = new_repository_files(results, endpoint=api.endpoint)
+    else:
+        refuse_to_publish(repository, is_private=is_private)
+        files = changed_files(results, repository)
+    return planned(repo_id, files)
+
+
+def commit_results(results: Sequence[ScoreResult], repository: Repository, *, title: str, is_private: bool) -> Push:
+    """Commit what is missing, from the head anew until no other writer is in between."""
+    for attempt in range(ATTEMPTS):
+        refuse_to_publish(repository, is_private=is_private)
+        files = changed_files(results, repository)
+        if not files:
+            return Push(repository.repo_id)
+        try:
+            url = commit(files, repository, title=title)
+        except HfHubHTTPError as error:
+            if error.response.status_code != PARENT_HAS_MOVED:
+                raise
+            time.sleep(random.uniform(0, min(LONGEST_PAUSE_S, 0.05 * 2**attempt)))  # noqa: S311 - no secret
+            repository = open_repository(repository.repo_id, api=repository.api)
+        else:
+            return replace(planned(repository.repo_id, files), commit_url=url)
+    raise HubError(
+        f"{repository.repo_id} must stand still for a moment, but other writers were faster {ATTEMPTS} times: try again"
+    )
+
+
+def commit(files: Mapping[str, bytes], repository: Repository, *, title: str) -> str:
+    """One commit on the repository's sha; asking twice does no harm, because the sha is then no longer the head."""
+
+    def request() -> str:
+        made = repository.api.create_commit(
+            repository.repo_id,
+            additions(files),
+            commit_message=title,
+            repo_type="dataset",
+            parent_commit=repository.sha or None,
+        )
+        return made.commit_url
+
+    return patiently(request, asked_for=f"a commit to {repository.repo_id}")
+
+
+def request_pull(results: Sequence[ScoreResult], repository: Repository, *, title: str, is_private: bool) -> Push:
+    """A pull request with what is missing at the head; the title tells results of another content apart."""
+    refuse_to_publish(repository, is_private=is_private)
+    files = changed_files(results, repository)
+    if not files:
+        return Push(repository.repo_id)
+    content = sha256_of(sorted(result.identity for result in results))[:8]
+    pull_request = open_once(
+        repository.repo_id, files, title=f"{title} ({content})", api=repository.api, repo_type="dataset"
+    )
+    if pull_request is None:
+        return Push(repository.repo_id)
+    push = planned(repository.repo_id, files)
+    return replace(push, pr_url=pull_request.url, changed=pull_request.is_new)
+
+
+def planned(repo_id: str, files: Mapping[str, bytes]) -> Push:
+    listed = tuple(PlannedFile(path, len(content)) for path, content in sorted(files.items()))
+    return Push(repo_id, files=listed, changed=bool(files), readme=files.get(README_PATH, b"").decode())
+
+
+def find(repo_id: str, *, api: HfApi) -> Repository | None:
+    """The repository at its head; None where there is none that this login can see."""
+    try:
+        return open_repository(repo_id, api=api)
+    except RepositoryNotFoundError:
+        return None
+
+
+def find_or_create(repo_id: str, *, api: HfApi, private: bool) -> Repository:
+    """The repository at its head. One that exists stays as it is: a contributor need not be allowed to create it."""
+    found = find(repo_id, api=api)
+    if found is not None:
+        return found
+    create = partial(api.create_repo, repo_id, repo_type="dataset", private=private, exist_ok=True)
+    patiently(create, asked_for=f"the new repository {repo_id}")
+    return open_repository(repo_id, api=api)
+
+
+def refuse_to_publish(repository: Repository, *, is_private: bool) -> None:
+    """Raise if scores that are private would become public."""
+    if is_private and not repository.is_private:
+        raise HubError(
+            f"the scores of a private or local dataset belong in a private repository, but {repository.repo_id} is"
+            " public: name another one, make it private, or allow it with private=False (--public)"
+        )

@@ -1,0 +1,47 @@
+"""Which files a push writes: what the repository does not hold yet, merged into what it holds."""
+
+from collections.abc import Sequence
+
+from lead_hub.score_cards.card import ScoreResult, card_bytes
+from lead_hub.score_cards.readme import readme_bytes
+from lead_hub.score_cards.repository import README_PATH, Repository
+from lead_hub.score_cards.table import TABLE_PATH, ScoreRow, score_row, table_bytes
+
+
+def new_repository_files(results: Sequence[ScoreResult], *, endpoint: str) -> dict[str, bytes]:
+    """All files of a repository that holds these results alone, by path."""
+    return card_files(results, {}) | overview_files(list(map(score_row, results)), endpoint=endpoint, readme=None)
+
+
+def changed_files(results: Sequence[ScoreResult], repository: Repository) -> dict[str, bytes]:
+    """The files to write for those results that the repository does not hold, by path; none if it holds them all."""
+    there = repository.files([README_PATH, *(result.card_path for result in results)])
+    rows = repository.read_rows()
+    listed = {row.identity for row in rows if row.card in there}
+    missing = [result for result in results if result.identity not in listed]
+    if not missing:
+        return {}
+    touched = {result.card_path for result in missing} & there.keys()
+    cards = repository.read_results(there[path] for path in sorted(touched))
+    # A card may hold a result that the table has lost: of two results of one identity the first stays.
+    on_cards = {result.identity: result for card in cards.values() for result in card}
+    final = [on_cards.get(result.identity, result) for result in missing]
+    identities = {result.identity for result in final}
+    table = [*(row for row in rows if row.identity not in identities), *map(score_row, final)]
+    readme = repository.read_one(there[README_PATH]) if README_PATH in there else None
+    return card_files(final, cards) | overview_files(table, endpoint=repository.api.endpoint, readme=readme)
+
+
+def card_files(results: Sequence[ScoreResult], cards: dict[str, list[ScoreResult]]) -> dict[str, bytes]:
+    """The cards that get a result added, by path."""
+    merged: dict[str, list[ScoreResult]] = {}
+    for result in results:
+        card = merged.get(result.card_path, cards.get(result.card_path, []))
+        if result.identity not in {other.identity for other in card}:
+            merged[result.card_path] = [*card, result]
+    return {path: card_bytes(card) for path, card in merged.items()}
+
+
+def overview_files(rows: Sequence[ScoreRow], *, endpoint: str, readme: bytes | None) -> dict[str, bytes]:
+    """Table and README, by path."""
+    return {TABLE_PATH: table_bytes(rows), README_PATH: readme_bytes(rows, endpoint=endpoint, before=readme)}

@@ -1,0 +1,184 @@
+"""A score-card repository as it is at one commit; every byte is checked against the hash that the Hub lists."""
+
+import hashlib
+import warnings
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+from huggingface_hub import HfApi, get_session, hf_hub_url
+from huggingface_hub.errors import (
+    EntryNotFoundError,
+    GatedRepoError,
+    HfHubHTTPError,
+    HFValidationError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+from huggingface_hub.hf_api import RepoFile
+from huggingface_hub.utils import build_hf_headers, hf_raise_for_status  # type: ignore[attr-defined]  # public, lazy
+
+from lead_hub.errors import HubError
+from lead_hub.hub_requests import patiently
+from lead_hub.score_cards.card import ScoreResult, read_card
+from lead_hub.score_cards.table import TABLE_PATH, ScoreRow, read_table, score_row
+
+README_PATH = "README.md"
+PATHS_A_REQUEST = 100
+READERS = 8
+READS = 3  # of one file, before its bytes are called wrong
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A dataset repository at one commit.
+
+    Attributes:
+        repo_id: its id on the Hub.
+        sha: the commit, 40 hex digits.
+        is_private: whether others cannot see it.
+        api: the client that reads it.
+    """
+
+    repo_id: str
+    sha: str
+    is_private: bool
+    api: HfApi
+
+    def files(self, paths: Iterable[str]) -> dict[str, RepoFile]:
+        """Those of the paths that exist."""
+        wanted = sorted(set(paths))
+        found: dict[str, RepoFile] = {}
+        for start in range(0, len(wanted), PATHS_A_REQUEST):
+            some = wanted[start : start + PATHS_A_REQUEST]
+            ask = partial(self.api.get_paths_info, self.repo_id, some, revision=self.sha, repo_type="dataset")
+            entries = patiently(ask, asked_for=f"the files of {self.repo_id}")
+            found |= {entry.path: entry for entry in entries if isinstance(entry, RepoFile)}
+        return found
+
+    def cards(self) -> list[RepoFile]:
+        """All cards, by path."""
+
+        def listing() -> list[RepoFile]:
+            tree = self.api.list_repo_tree(
+                self.repo_id, "cards", recursive=True, revision=self.sha, repo_type="dataset"
+            )
+            return [entry for entry in tree if isinstance(entry, RepoFile) and entry.path.endswith(".json")]
+
+        try:
+            return sorted(patiently(listing, asked_for=f"the cards of {self.repo_id}"), key=lambda file: file.path)
+        except EntryNotFoundError:
+            return []
+
+    def read(self, files: Iterable[RepoFile]) -> dict[str, bytes]:
+        """The contents of files, by path."""
+        wanted = list(files)
+        with ThreadPoolExecutor(max_workers=READERS) as readers:
+            return {
+                file.path: content for file, content in zip(wanted, readers.map(self.read_one, wanted), strict=True)
+            }
+
+    def read_one(self, file: RepoFile) -> bytes:
+        """One file.
+
+        Raises:
+            HubError: its bytes are not those that the Hub lists, however often they are asked for.
+        """
+        url = hf_hub_url(self.repo_id, file.path, repo_type="dataset", revision=self.sha, endpoint=self.api.endpoint)
+        headers = build_hf_headers(token=self.api.token, library_name="lead_hub")
+
+        def content() -> bytes:
+            response = get_session().get(url, headers=headers)
+            hf_raise_for_status(response)
+            return bytes(response.content)
+
+        for _ in range(READS):
+            data = patiently(content, asked_for=f"{file.path} of {self.repo_id}")
+            if is_listed(data, file):
+                return data
+        raise HubError(
+            f"{self.repo_id}@{self.sha} {file.path} must have the hash that the Hub lists, found other bytes"
+            f" {READS} times: try again later"
+        )
+
+    def read_results(self, files: Iterable[RepoFile]) -> dict[str, list[ScoreResult]]:
+        """The results on the given cards, by path; what does not match its hash is left out with a warning."""
+        return {path: read_card(content, path=path) for path, content in self.read(files).items()}
+
+    def read_rows(self) -> list[ScoreRow]:
+        """The table of all results; made anew from the cards where the file is missing or cannot be read."""
+        table = self.files([TABLE_PATH]).get(TABLE_PATH)
+        rows = None if table is None else read_table(self.read_one(table))
+        if rows is not None:
+            return rows
+        results = self.read_results(self.cards())
+        if results:
+            warnings.warn(
+                f"{self.repo_id}: {TABLE_PATH} is missing or damaged; its rows are taken from the cards", stacklevel=2
+            )
+        return [score_row(result) for path in sorted(results) for result in results[path]]
+
+
+def open_repository(repo_id: str, *, api: HfApi, revision: str | None = None) -> Repository:
+    """The repository at its head, or at the given branch, tag or commit.
+
+    Raises:
+        HfHubHTTPError: the Hub's refusal, for `plain_errors` or the caller to translate.
+    """
+    ask = partial(api.dataset_info, repo_id, revision=revision)
+    info = patiently(ask, asked_for=f"the dataset repository {repo_id}")
+    return Repository(repo_id, sha=info.sha or "", is_private=bool(info.private), api=api)
+
+
+def is_listed(content: bytes, file: RepoFile) -> bool:
+    """Whether the bytes have the sha256 (LFS) or the git blob hash of the listing."""
+    if file.lfs is not None:
+        return hashlib.sha256(content).hexdigest() == file.lfs.sha256
+    blob = b"blob %d\0" % len(content) + content
+    return hashlib.sha1(blob, usedforsecurity=False).hexdigest() == file.blob_id
+
+
+@contextmanager
+def plain_errors(repo_id: str, *, to: str) -> Iterator[None]:
+    """Within the block, the client's errors become a HubError that says what to do.
+
+    Args:
+        repo_id: the repository that it is about.
+        to: what is being done, e.g. "write score cards to".
+    """
+    try:
+        yield
+    except (HfHubHTTPError, HFValidationError, OfflineModeIsEnabled) as error:
+        raise HubError(f"cannot {to} {repo_id}: {in_words(error)}") from error
+
+
+def in_words(error: Exception) -> str:
+    """What the Hub's answer means, and what to do about it."""
+    status = error.response.status_code if isinstance(error, HfHubHTTPError) else None
+    known: list[tuple[bool, str]] = [
+        (isinstance(error, HFValidationError), "a repository is named 'user/name' or 'organisation/name'"),
+        (isinstance(error, OfflineModeIsEnabled), "the Hub is not asked because HF_HUB_OFFLINE is set: unset it"),
+        (
+            isinstance(error, GatedRepoError),
+            "it is gated: ask for access on its Hub page, then log in with `hf auth login` or pass a token",
+        ),
+        (status == 401, "the Hub does not know who asks: log in with `hf auth login`, or pass a valid token"),
+        (
+            status == 403,
+            "this login may not do that: use a token with write access, or a repository in your own namespace",
+        ),
+        (
+            isinstance(error, RepositoryNotFoundError),
+            "there is no such repository, or this login has no access to it: check the id and the login",
+        ),
+        (
+            isinstance(error, RevisionNotFoundError),
+            "the repository exists, this revision does not: check the branch, tag or commit",
+        ),
+    ]
+    words = error.server_message if isinstance(error, HfHubHTTPError) else None
+    otherwise = f"the Hub answered {status}: {words or 'without a reason'}"
+    return next((meaning for is_it, meaning in known if is_it), otherwise)

@@ -1,0 +1,133 @@
+"""All results as one table, data/scores.parquet, in the order in which they were pushed."""
+
+import io
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lead_hub.score_cards.card import ScoreResult
+
+TABLE_PATH = "data/scores.parquet"
+
+SCHEMA = pa.schema(
+    [
+        ("dataset", pa.string()),
+        ("checkpoint", pa.string()),
+        ("score", pa.float64()),
+        ("method", pa.string()),
+        ("method_version", pa.int64()),
+        ("companions", pa.string()),
+        ("parameters", pa.int64()),
+        ("licence", pa.string()),
+        ("family", pa.string()),
+        ("note", pa.string()),
+        ("sha", pa.string()),
+        ("dataset_sha", pa.string()),
+        ("dataset_is_local", pa.bool_()),
+        ("config", pa.string()),
+        ("split", pa.string()),
+        ("image_column", pa.string()),
+        ("label_column", pa.string()),
+        ("class_names", pa.list_(pa.string())),
+        ("n_images", pa.int64()),
+        ("settings", pa.string()),
+        ("versions", pa.string()),
+        ("ranking_id", pa.string()),
+        ("card", pa.string()),
+        ("content_sha256", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class ScoreRow:
+    """One line of the table: a result in short, and where its card is. Companions, settings, versions are JSON text."""
+
+    dataset: str
+    checkpoint: str
+    score: float
+    method: str
+    method_version: int
+    companions: str
+    parameters: int
+    licence: str | None
+    family: str
+    note: str
+    sha: str
+    dataset_sha: str
+    dataset_is_local: bool
+    config: str | None
+    split: str
+    image_column: str
+    label_column: str
+    class_names: Sequence[str]
+    n_images: int
+    settings: str
+    versions: str
+    ranking_id: str
+    card: str
+    content_sha256: str
+
+    @property
+    def identity(self) -> tuple[str, str, str]:
+        """As of `ScoreResult`."""
+        return self.checkpoint, self.sha, self.ranking_id
+
+
+def score_row(result: ScoreResult) -> ScoreRow:
+    """A result's line."""
+    dataset, row = result.dataset, result.row
+    return ScoreRow(
+        dataset=dataset["dataset"],
+        checkpoint=row["checkpoint"],
+        score=row["score"],
+        method=result.method,
+        method_version=result.method_version,
+        companions=json.dumps(row["companions"]),
+        parameters=row["parameters"],
+        licence=row["licence"],
+        family=row["family"],
+        note=row["note"],
+        sha=row["sha"],
+        dataset_sha=dataset["sha"],
+        dataset_is_local=dataset["is_local"],
+        config=dataset["config"],
+        split=dataset["split"],
+        image_column=dataset["image_column"],
+        label_column=dataset["label_column"],
+        class_names=tuple(dataset["class_names"]),
+        n_images=dataset["n_images"],
+        settings=json.dumps(result.settings),
+        versions=json.dumps(result.versions),
+        ranking_id=result.ranking_id,
+        card=result.card_path,
+        content_sha256=result.content_sha256,
+    )
+
+
+def table_bytes(rows: Iterable[ScoreRow]) -> bytes:
+    """The parquet file; equal rows give equal bytes with the same pyarrow."""
+    file = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist([vars(row) for row in rows], schema=SCHEMA), file)
+    return file.getvalue()
+
+
+def read_table(content: bytes) -> list[ScoreRow] | None:
+    """The rows of a parquet file that this module wrote; None where it is damaged or holds something else."""
+    try:
+        table = pq.read_table(io.BytesIO(content))
+    except (pa.ArrowException, OSError):
+        return None
+    if not table.schema.equals(SCHEMA, check_metadata=False):
+        return None
+    return [ScoreRow(**{**line, "class_names": tuple(line["class_names"])}) for line in table.to_pylist()]
+
+
+def with_ranks(rows: Iterable[ScoreRow]) -> list[tuple[int, ScoreRow]]:
+    """Rank and row, best first; equal scores share the better rank, the smaller checkpoint first."""
+    ordered = sorted(rows, key=lambda row: (-row.score, row.parameters, row.checkpoint))
+    scores = [row.score for row in ordered]
+    return [(scores.index(row.score) + 1, row) for row in ordered]
