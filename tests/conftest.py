@@ -1,24 +1,44 @@
-"""What every test may rely on: no network, caches of its own, images and checkpoints made on the spot."""
+"""What every test may rely on: a Hub on loopback and no other, caches of its own, images and checkpoints made here."""
 
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from tests.hub import HubServer
+
 # All of this is read when the Hugging Face libraries are first imported, so it is set before any test is. No test may
-# reach the real Hub, or wait for it, or leave anything in the caches of whoever runs it.
+# reach the real Hub, or leave anything in the caches of whoever runs it. Processes that tests start inherit it.
 CACHES = Path(tempfile.mkdtemp(prefix="lead-hub-tests-"))
-os.environ |= {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "NO_COLOR": "1", "HF_HOME": str(CACHES)}
-for name in ("HF_DATASETS_CACHE", "HF_HUB_CACHE", "HF_ASSETS_CACHE", "HF_TOKEN", "HF_ENDPOINT"):
-    os.environ.pop(name, None)
+HUB = HubServer()
+for name in [name for name in os.environ if name.startswith("HF_")]:
+    del os.environ[name]
+os.environ |= {"HF_ENDPOINT": HUB.endpoint, "HF_HOME": str(CACHES), "HF_HUB_DISABLE_XET": "1", "NO_COLOR": "1"}
+for feature in ("TELEMETRY", "UPDATE_CHECK", "PROGRESS_BARS"):
+    os.environ[f"HF_HUB_DISABLE_{feature}"] = "1"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # huggingface_hub 2.4 itself uploads large files by an argument that its HTTP library no longer likes.
+    config.addinivalue_line("filterwarnings", "ignore:Use 'content=<...>' to upload raw bytes:DeprecationWarning")
 
 
 def pytest_unconfigure() -> None:
+    HUB.stop()
     shutil.rmtree(CACHES, ignore_errors=True)
+
+
+@pytest.fixture
+def hub() -> Iterator[HubServer]:
+    """The session's test Hub, which HF_ENDPOINT names, empty before and after the test."""
+    HUB.reset()
+    yield HUB
+    HUB.reset()
 
 
 def coloured_images(folder: Path, *, classes: dict[str, tuple[int, int, int]], n_images: int, size: int = 40) -> Path:
