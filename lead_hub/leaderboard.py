@@ -2,108 +2,22 @@
 
 import dataclasses
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lead_hub.errors import CandidateError, LeadHubError
 from lead_hub.leaderboard_file import read_board, write_board
+from lead_hub.leaderboard_rows import RankedCheckpoint as RankedCheckpoint
+from lead_hub.leaderboard_rows import RankedDataset as RankedDataset
+from lead_hub.leaderboard_rows import Skipped as Skipped
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from lead_hub.score_cards import Push
+
 SCHEMA_VERSION = 1
-
-
-@dataclass(frozen=True)
-class RankedCheckpoint:
-    """One scored checkpoint.
-
-    Attributes:
-        checkpoint: Hub id or folder, as given.
-        score: higher predicts better fine-tuning; comparable within one leaderboard only.
-        rank: 1 is best; equal scores share the better rank. 0 before the leaderboard has sorted it.
-        revision: branch, tag or commit asked for, if any.
-        sha: the Hub commit that was scored (40 hex digits), or the sha256 of a local folder's files (64).
-        companions: figures computed beside the score, by name, e.g. leave-one-out accuracy in [0, 1].
-        family: the model type, e.g. "resnet".
-        parameters: number of weights of the vision model that was run.
-        licence: as the checkpoint's card names it, or None.
-        n_features: length of the feature vector.
-        n_source_classes: outputs of the checkpoint's own trained head; None without one.
-        pooling: the rule that made one vector of the hidden states.
-        processor: class of the image processor that prepared the pixels.
-        dtype: number format of the forward pass.
-        device: where the forward pass ran.
-        images_per_s: images a second, preparation included; None when the outputs came from the cache.
-        note: what else the reader should know.
-    """
-
-    checkpoint: str
-    score: float
-    rank: int = 0
-    revision: str | None = None
-    sha: str = ""
-    companions: Mapping[str, float] = field(default_factory=dict)
-    family: str = ""
-    parameters: int = 0
-    licence: str | None = None
-    n_features: int = 0
-    n_source_classes: int | None = None
-    pooling: str = ""
-    processor: str = ""
-    dtype: str = ""
-    device: str = ""
-    images_per_s: float | None = None
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class Skipped:
-    """A checkpoint that could not be scored.
-
-    Attributes:
-        checkpoint: Hub id or folder, as given.
-        revision: branch, tag or commit asked for, if any.
-        stage: "find", "download", "load", "extract" or "score".
-        reason: what must hold, what was found, what to do next.
-    """
-
-    checkpoint: str
-    revision: str | None
-    stage: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class RankedDataset:
-    """The images that the ranking was made on.
-
-    Attributes:
-        dataset: Hub id or path, as given.
-        sha: the Hub commit (40 hex digits), or the sha256 of local data (64).
-        is_local: True for data that was read from this machine's disk.
-        config: dataset configuration, if any.
-        split: the one split that was read.
-        image_column: column of the images.
-        label_column: column of the labels.
-        class_names: the classes that were ranked on.
-        n_images: images that were used.
-        rows_sha256: sha256 over the numbers of the sampled rows.
-        notes: what was left out, and why.
-    """
-
-    dataset: str
-    sha: str
-    is_local: bool
-    config: str | None
-    split: str
-    image_column: str
-    label_column: str
-    class_names: tuple[str, ...]
-    n_images: int
-    rows_sha256: str
-    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -118,6 +32,7 @@ class Leaderboard:
         settings: arguments of the run (seed, max_images, batch_size, ...).
         versions: of Python and the packages that can change a number.
         n_candidates: checkpoints asked for; more than rows and skipped while a run goes on.
+        method_version: of the score; scores of different versions are not comparable.
     """
 
     dataset: RankedDataset
@@ -127,6 +42,7 @@ class Leaderboard:
     settings: Mapping[str, str | int | None]
     versions: Mapping[str, str]
     n_candidates: int
+    method_version: int = 1
 
     @property
     def best(self) -> RankedCheckpoint:
@@ -192,6 +108,81 @@ class Leaderboard:
             LeadHubError: no such file, another ending, or a file that holds no leaderboard of this version.
         """
         return Leaderboard.from_document(read_board(Path(path)))
+
+    def push_to_hub(  # noqa: PLR0913 - the one call that users see carries every choice that they may make
+        self,
+        repo_id: str,
+        *,
+        private: bool | None = None,
+        create_pr: bool = False,
+        commit_message: str | None = None,
+        collection: bool = False,
+        pr_to_models: bool = False,
+        dry_run: bool = False,
+        token: str | None = None,
+    ) -> "Push":
+        """Write the scores as score cards into a dataset repository, which is created if it is missing.
+
+        What is there already is kept: pushing the same board twice makes no second commit. Paths of this machine are
+        never written, local data and checkpoints go by their folder's name.
+
+        Args:
+            repo_id: "user/name" or "organisation/name".
+            private: whether a new repository is private; None means if the ranked dataset is. False also allows to
+                write a private dataset's scores where all can see them.
+            create_pr: open a pull request instead of writing to the main branch.
+            commit_message: title of the commit or pull request.
+            collection: also keep a collection of the best checkpoints for the dataset.
+            pr_to_models: also open a pull request with the card to each ranked model in the user's own namespace.
+            dry_run: read only, and say what would be written.
+            token: Hub token; None means the Hub's own login.
+
+        Raises:
+            LeadHubError: no rows, or one that does not name its files by a sha.
+            HubError: the Hub refused or cannot be reached, or a private dataset's scores would become public.
+        """
+        from lead_hub.hub_requests import hub_api  # noqa: PLC0415 - reading a saved board needs no Hub
+        from lead_hub.score_cards import push_scores  # noqa: PLC0415
+
+        return push_scores(
+            self.to_document(),
+            repo_id,
+            api=hub_api(token),
+            private=private,
+            create_pr=create_pr,
+            commit_message=commit_message,
+            collection=collection,
+            pr_to_models=pr_to_models,
+            dry_run=dry_run,
+        )
+
+    @staticmethod
+    def from_hub(
+        repo_id: str,
+        *,
+        dataset: str,
+        method: str | None = None,
+        revision: str | None = None,
+        token: str | None = None,
+    ) -> "Leaderboard":
+        """The ranking of a dataset that was pushed last to a repository of score cards.
+
+        Args:
+            repo_id: the repository.
+            dataset: Hub id; for local data the folder's name.
+            method: name of the score; None means whichever was pushed last.
+            revision: branch, tag or commit of the repository.
+            token: Hub token; None means the Hub's own login.
+
+        Raises:
+            HubError: the Hub refused or cannot be reached, or holds no such ranking.
+            LeadHubError: the scores were written by another version of lead-hub.
+        """
+        from lead_hub.hub_requests import hub_api  # noqa: PLC0415 - reading a saved board needs no Hub
+        from lead_hub.score_cards import read_scores  # noqa: PLC0415
+
+        document = read_scores(repo_id, api=hub_api(token), dataset=dataset, method=method, revision=revision)
+        return Leaderboard.from_document(document)
 
     def to_document(self) -> dict[str, Any]:
         """The board as plain JSON values."""

@@ -69,7 +69,7 @@ def list_everything(
     """
     asked = listings(query)
     progress = read_progress(progress_file, query)
-    expand = (*EXPAND, *EXPAND_IF_GIVEN)
+    expand: tuple[str, ...] = (*EXPAND, *EXPAND_IF_GIVEN)
     for number, listing in enumerate(asked, start=1):
         if listing.name not in progress:
             progress[listing.name], expand = list_one(listing, query, api=api, expand=expand)

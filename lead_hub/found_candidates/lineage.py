@@ -78,13 +78,15 @@ def one_per_tree(
         trees.setdefault((root_of(model, listed), model.entry.family), []).append(model)
     kept, left_out = [], []
     for (root, _), tree in trees.items():
-        best = min(tree, key=lambda model, root=root: (model.entry.id != root, -(model.entry.downloads or 0)))  # type: ignore[misc]
+        best = next((model for model in tree if model.entry.id == root), None) or max(tree, key=downloads)
         kept.append(best)
-        note = f"copy of {root}" + (
-            "" if best.entry.id == root else f", as is {best.entry.id}, which has more downloads"
-        )
+        note = f"copy of {root}" + ("" if best.entry.id == root else f"; {best.entry.id} has more downloads")
         left_out += [LeftOut(model.entry.id, COPY, note) for model in tree if model is not best]
     return kept, left_out
+
+
+def downloads(model: ListedModel) -> int:
+    return model.entry.downloads or 0
 
 
 def root_of(model: ListedModel, listed: Mapping[str, ListedModel]) -> str:

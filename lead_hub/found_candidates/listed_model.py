@@ -17,8 +17,10 @@ BYTES_PER_NUMBER = {
     **dict.fromkeys(("I8", "U8", "BOOL", "F8_E4M3", "F8_E5M2"), 1),
 }
 # Of a repository's files only these decide anything here; some hold thousands of others.
-TELLING_ENDS = (".safetensors", ".safetensors.index.json", ".bin", ".bin.index.json", ".pt", ".pth", ".ckpt", ".h5")
-TELLING_ENDS += (".gguf", ".onnx", ".msgpack", "config.json")
+TELLING_ENDS = (
+    *(".safetensors", ".safetensors.index.json", ".bin", ".bin.index.json", ".pt", ".pth", ".ckpt", ".h5"),
+    *(".gguf", ".onnx", ".msgpack", "config.json"),
+)
 QUANTISED_TAGS = frozenset(
     {"4-bit", "8-bit", "bitsandbytes", "gptq", "awq", "compressed-tensors", "quantized", "fp8", "nf4", "int8", "int4"}
 )
@@ -144,7 +146,8 @@ def base_models(info: ModelInfo, tags: tuple[str, ...]) -> tuple[str, ...]:
     # The Hub has answered with ids, with objects, and with {"relation": ..., "models": [...]}.
     told: object = info.base_models
     told = told.get("models") if isinstance(told, dict) else told
-    ids = [text(each.get("id")) if isinstance(each, dict) else text(each) for each in told or ()]  # type: ignore[attr-defined]
+    given = told if isinstance(told, list) else []
+    ids = [text(each.get("id")) if isinstance(each, dict) else text(each) for each in given]
     named = card_list(info, "base_model")
     tagged = [tag.removeprefix("base_model:") for tag in tags if tag.startswith("base_model:")]
     for relation in BASE_RELATIONS:
@@ -166,7 +169,7 @@ def licence(info: ModelInfo, tags: tuple[str, ...]) -> str | None:
 
 def card_list(info: ModelInfo, key: str) -> list[str]:
     """A key of the card's front matter that holds a text or a list of them; strangers write all sorts of things."""
-    value = mapping(info.card_data.to_dict() if info.card_data else None).get(key)
+    value = getattr(info.card_data, key, None)
     values = value if isinstance(value, list) else [value]
     return [each for each in values if isinstance(each, str) and each]
 

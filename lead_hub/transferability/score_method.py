@@ -33,6 +33,7 @@ class ScoreMethod:
         title: name for people.
         paper: where it was defined.
         range: the values it can take.
+        version: raised whenever the same features would score differently; results of two versions never mix.
         direction: which way is better; the same for every score, so that one sort order fits all.
         needs_logits: whether it needs the outputs of the checkpoint's own trained head.
         cost: what the time depends on, in words.
@@ -45,4 +46,5 @@ class ScoreMethod:
     range: str
     needs_logits: bool
     cost: str
+    version: int = 1
     direction: str = "higher is better"

@@ -1,19 +1,17 @@
 """The real client reads from the test Hub: facts, file lists, files, and what it may not see."""
 
-import json
 from pathlib import Path
 
 import pytest
-from huggingface_hub import HfApi, HfFileSystem
+from huggingface_hub import HfApi
 from huggingface_hub.errors import (
-    GatedRepoError,
     HfHubHTTPError,
     RemoteEntryNotFoundError,
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
 
-from tests.hub import Fault, HubServer
+from tests.hub import HubServer
 
 SHORT = {"README.md": b"---\nlicense: mit\n---\nA card.\n", "config.json": b'{"model_type": "vit"}'}
 LARGE = bytes(range(256)) * 4000

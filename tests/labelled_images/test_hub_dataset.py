@@ -14,9 +14,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.loopback_hub import Repository, loopback_hub
-
-SHA = "0123456789abcdef0123456789abcdef01234567"
+from tests.hub import Fault, HubServer
 
 LOAD = """
 import json, sys
@@ -48,9 +46,7 @@ def image_folder(folder, *classes, split="train"):
 
 def load(endpoint, home, *queries, offline=False):
     """What each query gave, all asked in one fresh process."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
-    environment |= {"HF_ENDPOINT": endpoint, "HF_HOME": str(home), "HF_HUB_DISABLE_TELEMETRY": "1"}
-    environment |= {"HF_HUB_DISABLE_XET": "1", "HF_HUB_OFFLINE": "1" if offline else "0"}
+    environment = os.environ | {"HF_ENDPOINT": endpoint, "HF_HOME": str(home), "HF_HUB_OFFLINE": str(int(offline))}
     environment["PYTHONPATH"] = str(Path(__file__).parents[2])
     command = [sys.executable, "-c", LOAD, json.dumps(queries)]
     result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=False)
@@ -65,16 +61,16 @@ def closed_endpoint():
         yield f"http://127.0.0.1:{taken.getsockname()[1]}"
 
 
-def test_image_folder_is_pinned_and_then_read_offline(tmp_path, closed_endpoint):
+def test_image_folder_is_pinned_and_then_read_offline(hub: HubServer, tmp_path, closed_endpoint):
     folder = image_folder(tmp_path / "repo", "cat", "dog")
     image_folder(folder, "cat", "dog", split="test")
     home = tmp_path / "home"
-    with loopback_hub({"org/pets": Repository(folder, SHA)}) as (endpoint, requests):
-        online, by_branch, missing = load(
-            endpoint, home, *({"dataset": "org/pets", "revision": revision} for revision in (None, "main", "nowhere"))
-        )
+    sha = hub.add_repo("org/pets", kind="dataset", folder=folder)
+    online, by_branch, missing = load(
+        hub.endpoint, home, *({"dataset": "org/pets", "revision": revision} for revision in (None, "main", "nowhere"))
+    )
     assert online == {
-        "sha": SHA,
+        "sha": sha,
         "is_local": False,
         "class_names": ["cat", "dog"],
         "labels": [0, 0, 0, 1, 1, 1],
@@ -86,31 +82,32 @@ def test_image_folder_is_pinned_and_then_read_offline(tmp_path, closed_endpoint)
     assert missing["error"] == "DatasetError"
     assert "no such revision" in missing["message"]
     # The branch is resolved once; every file is asked for at the commit.
-    assert not [request for request in requests if "/resolve/main" in request]
+    assert [request for request in hub.requests if f"/resolve/{sha}/" in request.path]
+    assert not [request for request in hub.requests if "/resolve/main" in request.path]
     offline, at_commit, other = load(
         closed_endpoint,
         home,
-        *({"dataset": "org/pets", "revision": revision} for revision in (None, SHA, "1" * 40)),
+        *({"dataset": "org/pets", "revision": revision} for revision in (None, sha, "1" * 40)),
         offline=True,
     )
     assert offline == at_commit == online
     assert other["error"] == "HubError"
-    assert SHA in other["message"]
+    assert sha in other["message"]
 
 
-def test_configurations_and_splits_are_listed(tmp_path):
+def test_configurations_and_splits_are_listed(hub: HubServer, tmp_path):
     folder = image_folder(tmp_path / "repo", "cat", "dog")
     image_folder(folder, "cow", "hen", split="farm")
     (folder / "README.md").write_text(
         "---\nconfigs:\n- config_name: pets\n  data_files:\n  - split: train\n    path: train/**\n"
         "- config_name: farm\n  data_files:\n  - split: test\n    path: farm/**\n---\n"
     )
-    with loopback_hub({"org/animals": Repository(folder, SHA)}) as (endpoint, _):
-        none_named, wrong, no_split, chosen = load(
-            endpoint,
-            tmp_path / "home",
-            *({"dataset": "org/animals", "config": config} for config in (None, "birds", "farm", "pets")),
-        )
+    hub.add_repo("org/animals", kind="dataset", folder=folder)
+    none_named, wrong, no_split, chosen = load(
+        hub.endpoint,
+        tmp_path / "home",
+        *({"dataset": "org/animals", "config": config} for config in (None, "birds", "farm", "pets")),
+    )
     assert none_named["error"] == wrong["error"] == no_split["error"] == "DatasetError"
     assert "2 configurations; name one with config: pets, farm" in none_named["message"]
     assert "'birds'" in wrong["message"]
@@ -119,34 +116,35 @@ def test_configurations_and_splits_are_listed(tmp_path):
     assert (chosen["config"], chosen["class_names"]) == ("pets", ["cat", "dog"])
 
 
-def test_merged_splits_are_found_on_the_hub_too(tmp_path):
+def test_merged_splits_are_found_on_the_hub_too(hub: HubServer, tmp_path):
     folder = image_folder(tmp_path / "repo", "cat", "dog", split="Train")
     image_folder(folder, "cat", "dog", split="Test")
-    with loopback_hub({"org/pets": Repository(folder, SHA)}) as (endpoint, requests):
-        (refused,) = load(endpoint, tmp_path / "home", {"dataset": "org/pets"})
+    hub.add_repo("org/pets", kind="dataset", folder=folder)
+    (refused,) = load(hub.endpoint, tmp_path / "home", {"dataset": "org/pets"})
     assert refused["error"] == "DatasetError"
     assert "Test, Train read as one" in refused["message"]
-    assert not [request for request in requests if request.endswith(".png")]
+    assert [request for request in hub.requests if "/tree/" in request.path]
+    assert not [request for request in hub.requests if request.path.endswith(".png")]
 
 
 REFUSALS = {
-    "org/gated": ((403, "GatedRepo"), "HubError", "is gated: accept its terms at"),
-    "org/private": ((401, "RepoNotFound"), "DatasetError", "if it is private log in"),
-    "org/busy": ((429, "TooMany"), "HubError", "try again later"),
-    "org/broken": ((500, "Broken"), "HubError", "try again later"),
-    "org/nothing": (None, "DatasetError", "there is no path org/nothing here"),
-    "some/where/deep": (None, "DatasetError", "no valid id"),
+    "org/gated": ("HubError", "is gated: accept its terms at"),
+    "org/private": ("DatasetError", "if it is private log in"),
+    "org/busy": ("HubError", "try again later"),
+    "org/broken": ("HubError", "try again later"),
+    "org/nothing": ("DatasetError", "there is no path org/nothing here"),
+    "some/where/deep": ("DatasetError", "no valid id"),
 }
 
 
-def test_refusals_say_what_to_do(tmp_path):
-    (tmp_path / "repo").mkdir()
-    repositories = {
-        dataset: Repository(tmp_path / "repo", SHA, refusal) for dataset, (refusal, _, _) in REFUSALS.items() if refusal
-    }
-    with loopback_hub(repositories) as (endpoint, _):
-        reports = load(endpoint, tmp_path / "home", *({"dataset": dataset} for dataset in REFUSALS))
-    for (dataset, (_, kind, words)), report in zip(REFUSALS.items(), reports, strict=True):
+def test_refusals_say_what_to_do(hub: HubServer, tmp_path):
+    files = {path.name: path.read_bytes() for path in image_folder(tmp_path / "repo", "cat").rglob("*.png")}
+    hub.add_repo("org/gated", kind="dataset", files=files, gated="auto")
+    hub.add_repo("org/private", kind="dataset", files=files, private=True)
+    for name, status in (("org/busy", 429), ("org/broken", 500)):
+        hub.add_fault(Fault("status", match=name, status=status, times=None))
+    reports = load(hub.endpoint, tmp_path / "home", *({"dataset": dataset} for dataset in REFUSALS))
+    for (dataset, (kind, words)), report in zip(REFUSALS.items(), reports, strict=True):
         assert report["error"] == kind, report
         assert words in report["message"]
         assert dataset in report["message"]

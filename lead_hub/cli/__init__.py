@@ -1,0 +1,48 @@
+"""The command line: `lead-hub`, also installed as `hf-lead`.
+
+Exit codes: 0 done, 2 bad usage, dataset or Hub, 3 no candidate could be scored, 130 interrupted.
+Everything that needs torch is imported inside the commands: `--version` and `--help` answer at once.
+"""
+
+from typing import Annotated
+
+import typer
+
+from lead_hub.cli.crawl import crawl
+from lead_hub.cli.demo import demo
+from lead_hub.cli.recommend import recommend
+from lead_hub.cli.score import score
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    help="Which pretrained vision checkpoint to fine-tune on your dataset, ranked without fine-tuning any.",
+)
+
+
+def show_version(wanted: bool) -> None:  # noqa: FBT001 - Typer calls it with the flag's value
+    if wanted:
+        from lead_hub import __version__
+
+        typer.echo(f"lead-hub {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Options of every command."""
+
+
+app.command()(recommend)
+app.command()(score)
+app.command()(demo)
+app.command()(crawl)
+
+
+def main() -> None:
+    """Entry point."""
+    app()

@@ -1,0 +1,34 @@
+"""`lead-hub demo`."""
+
+from typing import Annotated
+
+import typer
+
+from lead_hub.cli.boards import is_main_process, last_board, leave, show, show_comparison
+from lead_hub.cli.options import JsonFlag, QuietFlag, exit_codes
+
+
+def demo(
+    target: Annotated[str, typer.Option(help="Which embedded dataset to rank on; `--target list` names them.")] = "",
+    method: Annotated[str, typer.Option("--score", help="Name of the score.")] = "lead",
+    json: JsonFlag = False,
+    quiet: QuietFlag = False,
+) -> None:
+    """Rank the embedded checkpoints, offline, next to what fine-tuning them really gave."""
+    with exit_codes():
+        from lead_hub import recommend as recommend_checkpoints
+        from lead_hub.demo import TARGETS, compare, pool, target_folder
+
+        if target == "list":
+            typer.echo("\n".join(TARGETS))
+            return
+        target = target or TARGETS[0]
+        boards = recommend_checkpoints(target_folder(target), pool(), method, stream=True, progress=not quiet)
+        board, interrupted = last_board(boards)
+        if not is_main_process():
+            return
+        if interrupted or not board.rows:
+            show(board, as_json=json, quiet=quiet)
+        else:
+            show_comparison(compare(board, target), as_json=json, quiet=quiet)
+        leave(board, interrupted=interrupted)

@@ -1,0 +1,98 @@
+"""`lead-hub recommend`."""
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from lead_hub.cli.boards import is_main_process, last_board, leave, show
+from lead_hub.cli.options import JsonFlag, QuietFlag, TokenOption, exit_codes
+from lead_hub.errors import LeadHubError
+
+
+class Dtype(str, Enum):
+    """Number formats of the forward pass."""
+
+    auto = "auto"
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+    float16 = "float16"
+
+
+def recommend(
+    dataset: Annotated[str, typer.Argument(help="Hub id, image folder, parquet, or save_to_disk folder.")],
+    candidates: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--candidates", "-c", help="Hub id[@revision], checkpoint folder, text file or model index; repeat."
+        ),
+    ] = None,
+    score: Annotated[str, typer.Option(help="Name of the score.")] = "lead",
+    config: Annotated[str | None, typer.Option(help="Configuration of the dataset.")] = None,
+    split: Annotated[str, typer.Option(help="The one split that is read.")] = "train",
+    image_column: Annotated[str | None, typer.Option(help="Column of the images.")] = None,
+    label_column: Annotated[str | None, typer.Option(help="Column of the classes.")] = None,
+    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of the dataset.")] = None,
+    max_images: Annotated[int, typer.Option(help="Largest size of the stratified sample.")] = 2000,
+    seed: Annotated[int, typer.Option(help="Seed of the sample and the score.")] = 0,
+    batch_size: Annotated[str, typer.Option(help='Images a forward pass, or "auto".')] = "auto",
+    device: Annotated[str, typer.Option(help='"auto", "cpu", "cuda:0", ...')] = "auto",
+    dtype: Annotated[Dtype, typer.Option(help="Number format of the forward pass.")] = Dtype.auto,
+    cache_dir: Annotated[Path | None, typer.Option(help="Keeps downloads and outputs.")] = None,
+    token: TokenOption = None,
+    allow_pickle: Annotated[bool, typer.Option("--allow-pickle", help="Accept pickled weights, weights only.")] = False,
+    max_disk: Annotated[
+        str | None, typer.Option(help='Most disk for weights that this run downloads, e.g. "20GB".')
+    ] = None,
+    reuse_cards: Annotated[
+        str | None, typer.Option(help="Dataset repository whose score cards may stand in for computing.")
+    ] = None,
+    output: Annotated[
+        list[Path] | None, typer.Option("--output", "-o", help="Save as .json, .csv or .parquet; repeat for several.")
+    ] = None,
+    json: JsonFlag = False,
+    quiet: QuietFlag = False,
+) -> None:
+    """Rank checkpoints on a labelled image dataset."""
+    with exit_codes():
+        import lead_hub
+
+        boards = lead_hub.recommend(
+            dataset,
+            candidates,
+            score,
+            stream=True,
+            config=config,
+            split=split,
+            image_column=image_column,
+            label_column=label_column,
+            revision=revision,
+            max_images=max_images,
+            seed=seed,
+            batch_size=parse_batch_size(batch_size),
+            device=device,
+            dtype=dtype.value,
+            cache_dir=cache_dir,
+            token=token,
+            progress=not quiet,
+            allow_pickle=allow_pickle,
+            max_disk=max_disk,
+            reuse_cards=reuse_cards,
+        )
+        board, interrupted = last_board(boards)
+        if not is_main_process():
+            return
+        for path in output or []:
+            board.save(path)
+        show(board, as_json=json, quiet=quiet)
+        leave(board, interrupted=interrupted)
+
+
+def parse_batch_size(text: str) -> int | Literal["auto"]:
+    """An int or "auto"."""
+    if text == "auto":
+        return "auto"
+    if not text.isdecimal():
+        raise LeadHubError(f'--batch-size must be "auto" or a whole number from 1, found {text!r}')
+    return int(text)

@@ -1,0 +1,157 @@
+"""recommend(): the whole path, from a dataset to a leaderboard. Read this first; every step is a module of its own.
+
+dataset id -> LabelledImages -> Candidate... -> CheckpointOutputs -> score -> Leaderboard
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Literal, overload
+
+from lead_hub.candidates import CandidateSource, read_candidates
+from lead_hub.extraction import Dtype, ExtractionSettings
+from lead_hub.labelled_images import DatasetQuery
+from lead_hub.leaderboard import Leaderboard
+from lead_hub.recommendation.boards import stream_boards
+from lead_hub.recommendation.run import Run, parse_size
+
+
+@overload
+def recommend(
+    dataset: str | Path,
+    candidates: CandidateSource | Iterable[CandidateSource] | None = ...,
+    score: str = ...,
+    *,
+    stream: Literal[False] = ...,
+    config: str | None = ...,
+    split: str = ...,
+    image_column: str | None = ...,
+    label_column: str | None = ...,
+    revision: str | None = ...,
+    max_images: int = ...,
+    seed: int = ...,
+    batch_size: int | Literal["auto"] = ...,
+    device: str = ...,
+    dtype: Dtype = ...,
+    cache_dir: str | Path | None = ...,
+    token: str | None = ...,
+    progress: bool = ...,
+    allow_pickle: bool = ...,
+    max_disk: int | str | None = ...,
+    reuse_cards: str | None = ...,
+) -> Leaderboard: ...
+
+
+@overload
+def recommend(
+    dataset: str | Path,
+    candidates: CandidateSource | Iterable[CandidateSource] | None = ...,
+    score: str = ...,
+    *,
+    stream: Literal[True],
+    config: str | None = ...,
+    split: str = ...,
+    image_column: str | None = ...,
+    label_column: str | None = ...,
+    revision: str | None = ...,
+    max_images: int = ...,
+    seed: int = ...,
+    batch_size: int | Literal["auto"] = ...,
+    device: str = ...,
+    dtype: Dtype = ...,
+    cache_dir: str | Path | None = ...,
+    token: str | None = ...,
+    progress: bool = ...,
+    allow_pickle: bool = ...,
+    max_disk: int | str | None = ...,
+    reuse_cards: str | None = ...,
+) -> Iterator[Leaderboard]: ...
+
+
+def recommend(  # noqa: PLR0913 - the one call that users see carries every choice that they may make
+    dataset: str | Path,
+    candidates: CandidateSource | Iterable[CandidateSource] | None = None,
+    score: str = "lead",
+    *,
+    stream: bool = False,
+    config: str | None = None,
+    split: str = "train",
+    image_column: str | None = None,
+    label_column: str | None = None,
+    revision: str | None = None,
+    max_images: int = 2000,
+    seed: int = 0,
+    batch_size: int | Literal["auto"] = "auto",
+    device: str = "auto",
+    dtype: Dtype = "auto",
+    cache_dir: str | Path | None = None,
+    token: str | None = None,
+    progress: bool = True,
+    allow_pickle: bool = False,
+    max_disk: int | str | None = None,
+    reuse_cards: str | None = None,
+) -> Leaderboard | Iterator[Leaderboard]:
+    """Rank pretrained checkpoints by how well each would fine-tune on a labelled image dataset.
+
+    Each checkpoint sees the same images of one split through its own image processor; nothing is trained. Outputs
+    are kept on disk, so that a second call, or one after a kill, goes on where the first stopped. Started by
+    `accelerate launch` or `torchrun`, the images are split over all processes and each returns the same board.
+
+    Args:
+        dataset: Hub id, or path of an image folder, a parquet file or folder, or a `save_to_disk` folder.
+        candidates: Hub ids (optionally "@revision"), checkpoint folders, folders of them, text files with one a
+            line, or a model index; None means the index that comes with lead-hub.
+        score: a key of SCORES.
+        stream: return an iterator that yields a board after every checkpoint; closing it stops the run.
+        config: configuration of the dataset, needed if it has several.
+        split: the only split that is read. Leave the one that you will test on alone.
+        image_column: needed if the dataset has several columns of images.
+        label_column: needed if it is not clear which column holds the class.
+        revision: branch, tag or commit of the dataset on the Hub.
+        max_images: at most this many images are used, a seeded sample stratified by class.
+        seed: of the sample and of whatever a score draws.
+        batch_size: images a forward pass, or "auto"; halved when memory runs out.
+        device: "auto", or a torch device such as "cpu" or "cuda:1".
+        dtype: "auto" (bfloat16 or float16 on a GPU, float32 elsewhere), "float32", "bfloat16" or "float16".
+        cache_dir: keeps downloads, prepared data and outputs; None means the Hugging Face caches.
+        token: Hub token; None means the Hub's own login.
+        progress: show a bar on a terminal's standard error.
+        allow_pickle: also accept weights as pickle files, loaded with `weights_only`.
+        max_disk: the most that weights downloaded by this run may take on the disk, in bytes or as "20GB"; beyond it
+            scored checkpoints are deleted again, the worst first, never what was there before.
+        reuse_cards: a dataset repository of score cards, "me/lead-scores": a card of the same checkpoint commit,
+            dataset commit, sample and score stands in for computing, and its row says so.
+
+    Returns:
+        A Leaderboard, best first. Checkpoints that could not be scored are in its `skipped`, with the reason.
+
+    Raises:
+        DatasetError: the dataset cannot be used; the message lists what there is.
+        CandidateError: the source of candidates cannot be read, or names none.
+        ScoreError: `score` is no key of SCORES.
+        HubError: the Hub refused the dataset or the score cards, or cannot be reached.
+        LeadHubError: `max_disk` is no size.
+    """
+    run = Run(
+        query=DatasetQuery(
+            dataset=str(dataset),
+            config=config,
+            split=split,
+            image_column=image_column,
+            label_column=label_column,
+            revision=revision,
+            max_images=max_images,
+            seed=seed,
+        ),
+        candidates=read_candidates(candidates),
+        method=score,
+        extraction=ExtractionSettings(batch_size=batch_size, device=device, dtype=dtype),
+        cache_dir=Path(cache_dir).expanduser() if cache_dir is not None else None,
+        token=token,
+        progress=progress,
+        allow_pickle=allow_pickle,
+        max_disk_bytes=parse_size(max_disk),
+        reuse_cards=reuse_cards,
+    )
+    boards = stream_boards(run)
+    return boards if stream else deque(boards, maxlen=1).pop()

@@ -1,0 +1,163 @@
+"""The run itself: images, then candidate after candidate, a board after each."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from accelerate import PartialState
+from huggingface_hub.utils import tqdm  # type: ignore[attr-defined]  # public, exported lazily
+
+from lead_hub.candidates import Candidate
+from lead_hub.checkpoint_files import CheckpointFiles, fetch_weights, find_checkpoint
+from lead_hub.checkpoint_outputs import CheckpointOutputs
+from lead_hub.downloads import Downloads
+from lead_hub.errors import CandidateError, ScoreError
+from lead_hub.extraction import extract
+from lead_hub.hub_requests import HubDownError
+from lead_hub.labelled_images import LabelledImages, load_labelled_images
+from lead_hub.leaderboard import Leaderboard, RankedCheckpoint, Skipped
+from lead_hub.loaded_checkpoint import load_checkpoint
+from lead_hub.processes import first_on_each_node, on_every_process, on_main_process, running_processes, shared_folder
+from lead_hub.provenance import cache_key, ranked_checkpoint, ranked_dataset, versions
+from lead_hub.recommendation.run import Run
+from lead_hub.transferability import SCORES, TransferabilityScore, transferability
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What stays the same from candidate to candidate."""
+
+    run: Run
+    images: LabelledImages
+    state: PartialState
+    downloads: Downloads
+    device: torch.device
+    dtype: torch.dtype
+
+
+def stream_boards(run: Run) -> Iterator[Leaderboard]:
+    """A board after every candidate.
+
+    Raises:
+        HubDownError: after the last board, if the Hub did not answer and no candidate could be ranked without it.
+    """
+    state = running_processes()
+    with shared_folder(state) as folder, closing(first_on_each_node(lambda: load_images(run, folder), state)) as images:
+        board = empty_board(run, images)
+        device = run.extraction.torch_device(state)
+        dtype = run.extraction.torch_dtype(device)
+
+        def needs_weights(candidate: Candidate, files: CheckpointFiles) -> bool:  # noqa: ARG001 - see Downloads
+            return not run.cache.path(cache_key(files, images, dtype=dtype)).is_file()
+
+        downloads = Downloads(run.candidates, run.hub_cache, needs_weights, run.max_disk_bytes)
+        n_images = len(images.labels)
+        silent = None if run.progress and state.is_main_process else True  # None: silent unless on a terminal
+        down: HubDownError | None = None
+        with (
+            downloads.running() if state.is_local_main_process else nullcontext(),
+            tqdm(total=n_images * len(run.candidates), unit="image", disable=silent) as bar,  # type: ignore[no-untyped-call]
+        ):
+            setting = Setting(run, images, state, downloads, device, dtype)
+            for number, candidate in enumerate(run.candidates):
+                bar.set_description(f"{number + 1}/{len(run.candidates)} {candidate.checkpoint}")
+                score: float | None = None
+                try:
+                    row = score_candidate(number, setting, advance=bar.update)
+                    board, score = board.with_row(row), row.score
+                except (CandidateError, HubDownError) as error:
+                    down = error if isinstance(error, HubDownError) else down
+                    stage = error.stage if isinstance(error, CandidateError) else "download"
+                    board = board.with_skipped(Skipped(candidate.checkpoint, candidate.revision, stage, str(error)))
+                downloads.scored(number, score)
+                bar.update((number + 1) * n_images - bar.n)
+                yield board
+    if down and not board.rows:
+        raise down
+
+
+def empty_board(run: Run, images: LabelledImages) -> Leaderboard:
+    """The board before the first candidate."""
+    return Leaderboard(
+        dataset=ranked_dataset(images),
+        method=run.method,
+        rows=(),
+        skipped=(),
+        settings=run.settings,
+        versions=versions(),
+        n_candidates=len(run.candidates),
+        method_version=SCORES[run.method].version,
+    )
+
+
+def load_images(run: Run, decoded_folder: Path | None) -> LabelledImages:
+    """The images of the run's query."""
+    return load_labelled_images(
+        run.query,
+        decoded_folder=decoded_folder,
+        cache_dir=run.cache_dir / "datasets" if run.cache_dir else None,
+        token=run.token,
+        progress=run.progress,
+    )
+
+
+def find_files(number: int, setting: Setting) -> CheckpointFiles:
+    """The candidate's files: downloaded by one process of each machine, found in the cache by its others."""
+    state, candidate = setting.state, setting.run.candidates[number]
+    downloaded = on_every_process(
+        lambda: setting.downloads.take(number) if state.is_local_main_process else None, state
+    )
+    sha = on_main_process(lambda: downloaded.sha if downloaded else "", state)
+    pinned = candidate if candidate.folder else replace(candidate, revision=sha)
+    return on_every_process(lambda: downloaded or find_checkpoint(pinned, cache=setting.run.hub_cache), state)
+
+
+def score_candidate(number: int, setting: Setting, *, advance: Callable[[int], object]) -> RankedCheckpoint:
+    """One candidate's row: find its files, take its outputs from the cache or extract them, score them.
+
+    Raises:
+        CandidateError: any of that failed; the error knows the stage.
+        HubDownError: the Hub does not answer, and the cache has no copy.
+    """
+    run, images, state = setting.run, setting.images, setting.state
+    candidate = run.candidates[number]
+    files = find_files(number, setting)
+    key = on_every_process(lambda: cache_key(files, images, dtype=setting.dtype), state)
+    outputs = run.cache.read(key, n_images=len(images.labels)) if state.is_main_process else None
+    images_per_s: float | None = None
+    if on_main_process(lambda: outputs is None, state):
+        # The weights are there already, unless another run's limit on the disk, or a damaged file, came in between.
+        on_every_process(lambda: fetch_weights(files, cache=run.hub_cache), state)
+        checkpoint = on_every_process(lambda: load_checkpoint(files.folder, allow_pickle=run.allow_pickle), state)
+        start = time.perf_counter()
+        outputs = extract(checkpoint, images.pixels, state=state, settings=run.extraction, advance=advance)
+        images_per_s = len(images.labels) / (time.perf_counter() - start)
+        if state.is_main_process:
+            run.cache.write(key, outputs)
+
+    def row() -> RankedCheckpoint:
+        assert outputs is not None  # the main process, which runs this, has read or extracted them
+        score = score_outputs(outputs, images, run=run, device=setting.device)
+        return ranked_checkpoint(candidate, files, outputs, score=score, images_per_s=images_per_s, images=images)
+
+    return on_main_process(row, state)
+
+
+def score_outputs(
+    outputs: CheckpointOutputs, images: LabelledImages, *, run: Run, device: torch.device
+) -> TransferabilityScore:
+    """The run's score of one checkpoint's outputs, on the GPU where there is one (float64, so not on others)."""
+    place = device if device.type == "cuda" else torch.device("cpu")
+    try:
+        return transferability(
+            outputs.features.to(place),
+            torch.from_numpy(images.labels),
+            run.method,
+            logits=None if outputs.logits is None else outputs.logits.to(place),
+            seed=run.query.seed,
+        )
+    except ScoreError as error:
+        raise CandidateError(str(error), stage="score") from error
