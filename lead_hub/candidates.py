@@ -5,7 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+from huggingface_hub import HfApi
+
 from lead_hub.errors import CandidateError
+from lead_hub.found_candidates import CandidateQuery, find_candidates
+from lead_hub.hub_requests import hub_api
 from lead_hub.model_index import IndexEntry, default_model_index, read_model_index
 
 
@@ -40,25 +44,29 @@ class Candidate:
         return path if path.is_dir() else None
 
 
-CandidateSource: TypeAlias = str | Path | Candidate
+CandidateSource: TypeAlias = str | Path | Candidate | CandidateQuery
 
 
-def read_candidates(sources: CandidateSource | Iterable[CandidateSource] | None = None) -> list[Candidate]:
+def read_candidates(
+    sources: CandidateSource | Iterable[CandidateSource] | None = None, *, api: HfApi | None = None
+) -> list[Candidate]:
     """Every candidate that the sources name, each once, in order.
 
     A source is a Candidate, a Hub id (optionally "@revision"), a checkpoint folder, a folder of checkpoint
-    folders, a text file with one of these a line ("#" starts a comment) or a model index (`.json`). None means
+    folders, a text file with one of these a line ("#" starts a comment), a model index (`.json`), or a CandidateQuery,
+    which asks the Hub through `api` (None: as whoever is logged in). None means
     `default_model_index()`: the user's own after a `lead-hub crawl`, else the one that comes with the package.
 
     Raises:
         CandidateError: a file of candidates that cannot be read, or no candidate at all. Whether each one
             exists is found out only when its turn comes, so that one bad entry never ends a run.
+        HubError: a query, and the Hub refuses or cannot be reached.
     """
     if sources is None:
         sources = [default_model_index()]
-    elif isinstance(sources, (str, Path, Candidate)):
+    elif isinstance(sources, (str, Path, Candidate, CandidateQuery)):
         sources = [sources]
-    candidates = list(unique(candidate for source in sources for candidate in expand(source)))
+    candidates = list(unique(candidate for source in sources for candidate in expand(source, api)))
     if not candidates:
         raise CandidateError(
             "at least one candidate checkpoint is needed, found none: give Hub ids, checkpoint folders, a text"
@@ -68,10 +76,12 @@ def read_candidates(sources: CandidateSource | Iterable[CandidateSource] | None 
     return candidates
 
 
-def expand(source: CandidateSource) -> list[Candidate]:
+def expand(source: CandidateSource, api: HfApi | None) -> list[Candidate]:
     """The candidates behind one source, see `read_candidates`."""
     if isinstance(source, Candidate):
         return [source]
+    if isinstance(source, CandidateQuery):
+        return [from_index(entry) for entry in find_candidates(source, api=api or hub_api()).candidates]
     path = Path(source).expanduser()
     if path.is_dir():
         inner = checkpoint_folders(path)
@@ -79,7 +89,7 @@ def expand(source: CandidateSource) -> list[Candidate]:
     if path.is_file() and path.suffix == ".json":
         return [from_index(entry) for entry in read_model_index(path).entries]
     if path.is_file():
-        return [candidate for line in read_lines(path) for candidate in expand(line)]
+        return [candidate for line in read_lines(path) for candidate in expand(line, api)]
     if isinstance(source, Path) or path.suffix in {".txt", ".json"}:
         raise CandidateError(f"the file of candidates must exist, found nothing at {str(path)!r}", stage="find")
     checkpoint, _, revision = source.strip().partition("@")

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from lead_hub.errors import CandidateError, LeadHubError
 from lead_hub.leaderboard_file import read_board, write_board
-from lead_hub.leaderboard_rows import RankedCheckpoint as RankedCheckpoint
-from lead_hub.leaderboard_rows import RankedDataset as RankedDataset
-from lead_hub.leaderboard_rows import Skipped as Skipped
+from lead_hub.leaderboard_rows import RankedCheckpoint, RankedDataset, Skipped
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from lead_hub.score_cards import Push
+
+__all__ = ["Leaderboard", "RankedCheckpoint", "RankedDataset", "Skipped", "rank"]
 
 SCHEMA_VERSION = 1
 

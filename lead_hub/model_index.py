@@ -191,7 +191,16 @@ def entry_to_json(entry: IndexEntry) -> dict[str, JsonValue]:
 
 
 def write_model_index(path: Path, index: ModelIndex) -> None:
-    """Write an index, one candidate a line, so that a change reads well in a diff. It appears whole or not at all.
+    """Write an index, one candidate a line, so that a change reads well in a diff; whole or not at all.
+
+    Raises:
+        LeadHubError: the place cannot be written.
+    """
+    write_whole(path, index_as_text(index))
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file that appears whole or not at all.
 
     Raises:
         LeadHubError: the place cannot be written.
@@ -199,12 +208,13 @@ def write_model_index(path: Path, index: ModelIndex) -> None:
     part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(index_as_text(index), encoding="utf-8")
+        part.write_text(text, encoding="utf-8")
         part.replace(path)
     except OSError as error:
-        raise LeadHubError(f"the model index must be written to {str(path)!r}, found: {error}") from error
-    finally:
-        part.unlink(missing_ok=True)
+        raise LeadHubError(f"{path.name} must be written to {str(path.parent)!r}, found: {error}") from error
+    finally:  # also when Ctrl-C comes in between
+        if part.is_file():
+            part.unlink()
 
 
 def index_as_text(index: ModelIndex) -> str:

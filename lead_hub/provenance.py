@@ -10,6 +10,7 @@ import torch
 from lead_hub.candidates import Candidate
 from lead_hub.checkpoint_files import CheckpointFiles
 from lead_hub.checkpoint_outputs import CheckpointOutputs
+from lead_hub.found_candidates import same_dataset
 from lead_hub.labelled_images import LabelledImages
 from lead_hub.leaderboard import RankedCheckpoint, RankedDataset
 from lead_hub.loaded_checkpoint import processor_settings
@@ -87,17 +88,14 @@ def ranked_checkpoint(
         dtype=outputs.dtype,
         device=outputs.device,
         images_per_s=images_per_s,
-        trained_on_dataset=names_dataset(
-            (*candidate.datasets, *candidate.base_datasets, *files.datasets), images.dataset
-        ),
+        trained_on_dataset=was_trained_on(images, (*candidate.datasets, *candidate.base_datasets, *files.datasets)),
         note=FROM_CACHE if images_per_s is None else "",
     )
 
 
-def names_dataset(datasets: Iterable[str], dataset: str) -> bool:
-    """Whether a dataset is among those that a checkpoint was trained on, by id or, without an owner, by name."""
-    own = dataset.lower()
-    return any(name.lower() in (own, own.rpartition("/")[2]) for name in datasets)
+def was_trained_on(images: LabelledImages, datasets: Iterable[str]) -> bool:
+    """Whether the images' dataset is among those that a checkpoint was trained on; a local one has no public name."""
+    return not images.is_local and any(same_dataset(name, images.dataset) for name in datasets)
 
 
 def cache_key(files: CheckpointFiles, images: LabelledImages, *, dtype: torch.dtype) -> str:

@@ -24,6 +24,11 @@ class Column:
     align_right: bool = True
 
 
+def notes(row: RankedCheckpoint) -> str:
+    """What else is worth knowing of a row, in few words."""
+    return "; ".join(filter(None, ["trained on this dataset" if row.trained_on_dataset else "", row.note]))
+
+
 COLUMNS = (
     Column("rank", lambda row: str(row.rank)),
     Column("checkpoint", lambda row: display_name(row.checkpoint, row.revision), align_right=False),
@@ -31,7 +36,7 @@ COLUMNS = (
     Column("parameters", lambda row: count_in_words(row.parameters)),
     Column("licence", lambda row: row.licence or "not named", align_right=False),
     Column("images/s", lambda row: "" if row.images_per_s is None else f"{row.images_per_s:.0f}"),
-    Column("note", lambda row: row.note, align_right=False),
+    Column("note", notes, align_right=False),
 )
 NOTE = len(COLUMNS) - 1
 
@@ -81,10 +86,12 @@ def print_board(board: Leaderboard, console: Console, *, extra: tuple[Column, ..
 def summary(board: Leaderboard) -> str:
     """One line on where the forward passes ran, so that an idle GPU does not go unnoticed."""
     computed = [row for row in board.rows if row.images_per_s is not None]
-    cached = len(board.rows) - len(computed)
+    on_cards = sum(row.note.startswith("score card ") for row in board.rows)
+    cached = len(board.rows) - len(computed) - on_cards
     places = sorted({f"{row.device} in {row.dtype}" for row in computed})
     parts = [f"{len(computed)} checkpoints ran on {', '.join(places)}"] if computed else []
     parts += [f"{cached} of {len(board.rows)} read from the cache without a forward pass"] if cached else []
+    parts += [f"{on_cards} of {len(board.rows)} taken from score cards"] if on_cards else []
     parts += [f"{len(board.skipped)} skipped"] if board.skipped else []
     return "; ".join(parts)
 

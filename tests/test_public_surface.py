@@ -10,7 +10,7 @@ import pytest
 import lead_hub
 
 PUBLIC = [
-    *("recommend", "score", "SCORES", "Leaderboard", "Candidate"),
+    *("recommend", "score", "SCORES", "Leaderboard", "Candidate", "CandidateQuery", "find_candidates"),
     *("LeadHubError", "DatasetError", "CandidateError", "ScoreError", "HubError", "__version__"),
 ]
 
@@ -46,6 +46,8 @@ def test_recommend_takes_the_documented_arguments() -> None:
         "token": None,
         "progress": True,
         "allow_pickle": False,
+        "max_disk": None,
+        "reuse_cards": None,
     }
 
 

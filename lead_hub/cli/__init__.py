@@ -10,6 +10,7 @@ import typer
 
 from lead_hub.cli.crawl import crawl
 from lead_hub.cli.demo import demo
+from lead_hub.cli.push import push
 from lead_hub.cli.recommend import recommend
 from lead_hub.cli.score import score
 
@@ -40,6 +41,7 @@ def options(
 app.command()(recommend)
 app.command()(score)
 app.command()(demo)
+app.command()(push)
 app.command()(crawl)
 
 

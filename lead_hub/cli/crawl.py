@@ -48,9 +48,7 @@ def crawl(
     exclude: Annotated[list[str] | None, typer.Option(help='Pattern of ids, e.g. "someone/*"; repeat.')] = None,
     sort: Annotated[Sort, typer.Option(help="What comes first.")] = Sort.downloads,
     copies: Annotated[bool, typer.Option("--copies", help="Keep all fine-tuned copies of one base.")] = False,
-    allow_pickle: Annotated[
-        bool, typer.Option("--allow-pickle", help="Keep what only has pickled weights.")
-    ] = False,
+    allow_pickle: Annotated[bool, typer.Option("--allow-pickle", help="Keep what only has pickled weights.")] = False,
     dataset: Annotated[str | None, typer.Option(help="Tell which candidates were trained on this dataset.")] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="File to write. Default: the index that recommend reads.")
@@ -105,6 +103,7 @@ def crawl_to_file(
     from huggingface_hub import constants
 
     from lead_hub.found_candidates import find_candidates
+    from lead_hub.found_candidates.policy import PRIVATE
     from lead_hub.model_index import ModelIndex, user_model_index, write_model_index
 
     progress_file = user_model_index().with_name("progress.json")
@@ -114,7 +113,9 @@ def crawl_to_file(
     if found.candidates and not dry_run:
         written = output or user_model_index()
         today = datetime.now(timezone.utc).date().isoformat()
-        index = ModelIndex(found.candidates, found.left_out, constants.ENDPOINT, today, query.to_json())
+        # An index may be published: it does not name what only this user may see.
+        named = tuple(each for each in found.left_out if each.reason != PRIVATE)
+        index = ModelIndex(found.candidates, named, constants.ENDPOINT, today, query.to_json())
         write_model_index(written, index)
     progress_file.unlink(missing_ok=True)
     return found, written

@@ -2,8 +2,16 @@
 
 from lead_hub.found_candidates.candidate_query import CandidateQuery
 from lead_hub.found_candidates.finding import FoundCandidates, find_candidates
-from lead_hub.found_candidates.lineage import trained_on
+from lead_hub.found_candidates.lineage import same_dataset, trained_on
 from lead_hub.found_candidates.refreshing import refresh_index
 from lead_hub.model_index import LeftOut
 
-__all__ = ["CandidateQuery", "FoundCandidates", "LeftOut", "find_candidates", "refresh_index", "trained_on"]
+__all__ = [
+    "CandidateQuery",
+    "FoundCandidates",
+    "LeftOut",
+    "find_candidates",
+    "refresh_index",
+    "same_dataset",
+    "trained_on",
+]

@@ -1,7 +1,6 @@
 """The Hub's listings behind a query, page by page, and what of them is already done when a crawl is cut short."""
 
 import json
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -11,10 +10,11 @@ from typing import TypeAlias
 from huggingface_hub import HfApi, constants
 from huggingface_hub.errors import BadRequestError, HfHubHTTPError, OfflineModeIsEnabled
 
-from lead_hub.errors import HubError, LeadHubError
+from lead_hub.errors import HubError
 from lead_hub.found_candidates.candidate_query import CandidateQuery
 from lead_hub.found_candidates.listed_model import ListedModel, from_json, listed_model, to_json
 from lead_hub.hub_requests import patiently
+from lead_hub.model_index import write_whole
 
 EXPAND = (
     *("sha", "safetensors", "config", "tags", "library_name", "pipeline_tag", "gated", "private", "downloads"),
@@ -153,12 +153,4 @@ def write_progress(path: Path | None, query: CandidateQuery, finished: dict[str,
         "started": datetime.now(timezone.utc).isoformat(),
         "finished": {name: [to_json(model) for model in models] for name, models in finished.items()},
     }
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(json.dumps(document, ensure_ascii=False), encoding="utf-8")
-        part.replace(path)
-    except OSError as error:
-        raise LeadHubError(f"the crawl's progress must be written to {str(path)!r}, found: {error}") from error
-    finally:
-        part.unlink(missing_ok=True)
+    write_whole(path, json.dumps(document, ensure_ascii=False))

@@ -99,7 +99,8 @@ def family_of(architecture: str) -> str:
         if f"_{method}" in name:
             return method
     words = name.split("_")
-    start = "_".join(words[:2]) if words[0] in {"wide", "pvt", "mobilenet"} else words[0]
+    two_words = words[0] == "wide" or re.fullmatch(r"v\d+", words[1] if len(words) > 1 else "")
+    start = "_".join(words[:2]) if two_words else words[0]
     # Of timm's names only the version belongs to the family, not the depth: "resnet50", "convnextv2_tiny".
     stem = re.sub(r"(?<!v)\d+[a-z]*$", "", start) or start
     return _KIN.get(stem, stem)

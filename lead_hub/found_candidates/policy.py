@@ -18,6 +18,7 @@ GGUF_ONLY = "GGUF only"
 ONNX_ONLY = "ONNX only"
 PICKLE_ONLY = "pickle only"
 NO_WEIGHTS = "no weights"
+NO_CONFIG = "no config.json"
 NO_PROCESSOR = "no image processor"
 OTHER_FAMILY = "family not asked for"
 TOO_LARGE = "too large"
@@ -35,7 +36,14 @@ PICKLE_ENDS = (".bin", ".pt", ".pth", ".ckpt")
 
 def why_not(model: ListedModel, query: CandidateQuery) -> LeftOut | None:
     """The first reason to leave a model out, None if there is none."""
-    for check in (why_not_wanted, why_not_open, why_not_encoder, why_not_loadable, why_not_in_bounds):
+    for check in (
+        why_not_wanted,
+        why_not_open,
+        why_not_encoder,
+        why_not_complete,
+        why_not_loadable,
+        why_not_in_bounds,
+    ):
         if found := check(model, query):
             return found
     return None
@@ -74,18 +82,24 @@ def why_not_encoder(model: ListedModel, _query: CandidateQuery) -> LeftOut | Non
     return None
 
 
-def why_not_loadable(model: ListedModel, query: CandidateQuery) -> LeftOut | None:
-    """Its files are not of a kind that is read."""
+def why_not_complete(model: ListedModel, _query: CandidateQuery) -> LeftOut | None:
+    """It is not a model by itself, or not the one that was trained."""
     if model.quantised:
         return LeftOut(model.entry.id, QUANTISED)
-    files = model.files
-    if files is not None and "adapter_config.json" in files:
+    if model.files is not None and "config.json" not in model.files:
+        return LeftOut(model.entry.id, NO_CONFIG)
+    if model.files is not None and "adapter_config.json" in model.files:
         return LeftOut(model.entry.id, NO_WEIGHTS, "an adapter: merge it into its base model")
+    return None
+
+
+def why_not_loadable(model: ListedModel, query: CandidateQuery) -> LeftOut | None:
+    """Its files are not of a kind that is read."""
     if model.entry.weight_format is None:
         return without_format(model)
     if model.entry.weight_format == "pickle" and not query.allow_pickle:
         return LeftOut(model.entry.id, PICKLE_ONLY)
-    if files is not None and model.entry.library != "timm" and not PROCESSORS & set(files):
+    if model.files is not None and model.entry.library != "timm" and not PROCESSORS & set(model.files):
         return LeftOut(model.entry.id, NO_PROCESSOR, "no preprocessor_config.json")
     return None
 

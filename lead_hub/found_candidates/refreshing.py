@@ -58,9 +58,10 @@ def refresh_index(
 
     done = 0
     try:
-        for done, place in enumerate(todo, start=1):
+        for place in todo:
             entries[place], problem = refresh_entry(entries[place], api=api)
             unpinned += [problem] if problem else []
+            done += 1
             if save and done % SAVE_EVERY == 0:
                 save(so_far())
             if advance:

@@ -99,7 +99,7 @@ def pin(candidate: Candidate, cache: HubCache) -> HubCheckpoint:
     if COMMIT.fullmatch(revision) and has_settings(cache.snapshot(name, revision)):
         return HubCheckpoint(name, revision, None)
     try:
-        return listed(candidate, cache)
+        pinned = listed(candidate, cache)
     except (OfflineModeIsEnabled, HubDownError) as error:
         copy = cached_copy(candidate, cache)
         if copy:
@@ -111,6 +111,17 @@ def pin(candidate: Candidate, cache: HubCache) -> HubCheckpoint:
             " mode: go online once",
             stage="download",
         ) from error
+    note_branch(pinned, candidate, cache)
+    return pinned
+
+
+def note_branch(pinned: HubCheckpoint, candidate: Candidate, cache: HubCache) -> None:
+    """Note in the cache which commit a branch or tag was, as the client's own downloads by branch do, for offline."""
+    revision = candidate.revision or constants.DEFAULT_REVISION
+    if not COMMIT.fullmatch(revision):
+        reference = cache.snapshot(pinned.checkpoint, pinned.sha).parents[1] / "refs" / revision
+        reference.parent.mkdir(parents=True, exist_ok=True)
+        reference.write_text(pinned.sha, encoding="utf-8")
 
 
 def listed(candidate: Candidate, cache: HubCache) -> HubCheckpoint:

@@ -58,11 +58,14 @@ def pin_dataset(dataset: str, revision: str | None, *, token: str | None) -> Dat
         DatasetError: neither a local path nor a dataset on the Hub.
         HubError: gated, refused, or not reachable.
     """
+    api, asked_for = hub_api(token), f"the dataset {dataset}"
     try:
         info = patiently(
-            lambda: hub_api(token).dataset_info(dataset, revision=revision, timeout=TIMEOUT_S),
-            asked_for=f"the dataset {dataset}",
+            lambda: api.dataset_info(dataset, revision=revision, timeout=TIMEOUT_S),
+            asked_for=asked_for,
         )
+        if info.gated:  # anybody may read that it exists; that its files are refused, the datasets library would hide
+            patiently(lambda: api.auth_check(dataset, repo_type="dataset"), asked_for=asked_for)
     except OfflineModeIsEnabled:
         return DatasetCommit(dataset, revision, None)
     except (HFValidationError, OSError, TRANSPORT_ERROR) as error:

@@ -10,6 +10,7 @@ from typing import Literal, overload
 
 from lead_hub.candidates import CandidateSource, read_candidates
 from lead_hub.extraction import Dtype, ExtractionSettings
+from lead_hub.hub_requests import hub_api
 from lead_hub.labelled_images import DatasetQuery
 from lead_hub.leaderboard import Leaderboard
 from lead_hub.recommendation.boards import stream_boards
@@ -100,7 +101,8 @@ def recommend(  # noqa: PLR0913 - the one call that users see carries every choi
     Args:
         dataset: Hub id, or path of an image folder, a parquet file or folder, or a `save_to_disk` folder.
         candidates: Hub ids (optionally "@revision"), checkpoint folders, folders of them, text files with one a
-            line, or a model index; None means the index that comes with lead-hub.
+            line, a model index, or a CandidateQuery that asks the Hub; None means this machine's own index after a
+            `lead-hub crawl`, else the one that comes with lead-hub.
         score: a key of SCORES.
         stream: return an iterator that yields a board after every checkpoint; closing it stops the run.
         config: configuration of the dataset, needed if it has several.
@@ -143,7 +145,7 @@ def recommend(  # noqa: PLR0913 - the one call that users see carries every choi
             max_images=max_images,
             seed=seed,
         ),
-        candidates=read_candidates(candidates),
+        candidates=read_candidates(candidates, api=hub_api(token)),
         method=score,
         extraction=ExtractionSettings(batch_size=batch_size, device=device, dtype=dtype),
         cache_dir=Path(cache_dir).expanduser() if cache_dir is not None else None,

@@ -1,5 +1,6 @@
 """The run itself: images, then candidate after candidate, a board after each."""
 
+import dataclasses
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, nullcontext
@@ -23,6 +24,7 @@ from lead_hub.loaded_checkpoint import load_checkpoint
 from lead_hub.processes import first_on_each_node, on_every_process, on_main_process, running_processes, shared_folder
 from lead_hub.provenance import cache_key, ranked_checkpoint, ranked_dataset, versions
 from lead_hub.recommendation.run import Run
+from lead_hub.score_cards import ScoreCards, load_cards
 from lead_hub.transferability import SCORES, TransferabilityScore, transferability
 
 
@@ -36,6 +38,7 @@ class Setting:
     downloads: Downloads
     device: torch.device
     dtype: torch.dtype
+    cards: ScoreCards | None
 
 
 def stream_boards(run: Run) -> Iterator[Leaderboard]:
@@ -50,7 +53,11 @@ def stream_boards(run: Run) -> Iterator[Leaderboard]:
         device = run.extraction.torch_device(state)
         dtype = run.extraction.torch_dtype(device)
 
-        def needs_weights(candidate: Candidate, files: CheckpointFiles) -> bool:  # noqa: ARG001 - see Downloads
+        cards = on_every_process(lambda: find_cards(run, board), state)
+
+        def needs_weights(candidate: Candidate, files: CheckpointFiles) -> bool:
+            if cards and cards.find(checkpoint=candidate.checkpoint, sha=files.sha):
+                return False
             return not run.cache.path(cache_key(files, images, dtype=dtype)).is_file()
 
         downloads = Downloads(run.candidates, run.hub_cache, needs_weights, run.max_disk_bytes)
@@ -61,7 +68,7 @@ def stream_boards(run: Run) -> Iterator[Leaderboard]:
             downloads.running() if state.is_local_main_process else nullcontext(),
             tqdm(total=n_images * len(run.candidates), unit="image", disable=silent) as bar,  # type: ignore[no-untyped-call]
         ):
-            setting = Setting(run, images, state, downloads, device, dtype)
+            setting = Setting(run, images, state, downloads, device, dtype, cards)
             for number, candidate in enumerate(run.candidates):
                 bar.set_description(f"{number + 1}/{len(run.candidates)} {candidate.checkpoint}")
                 score: float | None = None
@@ -91,6 +98,15 @@ def empty_board(run: Run, images: LabelledImages) -> Leaderboard:
         n_candidates=len(run.candidates),
         method_version=SCORES[run.method].version,
     )
+
+
+def find_cards(run: Run, board: Leaderboard) -> ScoreCards | None:
+    """The score cards that may stand in for computing, if the run asks for any."""
+    if run.reuse_cards is None:
+        return None
+    dataset = dataclasses.asdict(board.dataset)
+    version = board.method_version
+    return load_cards(run.reuse_cards, api=run.api, dataset=dataset, method=run.method, method_version=version)
 
 
 def load_images(run: Run, decoded_folder: Path | None) -> LabelledImages:
@@ -125,6 +141,8 @@ def score_candidate(number: int, setting: Setting, *, advance: Callable[[int], o
     run, images, state = setting.run, setting.images, setting.state
     candidate = run.candidates[number]
     files = find_files(number, setting)
+    if setting.cards and (card := setting.cards.find(checkpoint=candidate.checkpoint, sha=files.sha)):
+        return RankedCheckpoint(**{**card, "revision": candidate.revision})
     key = on_every_process(lambda: cache_key(files, images, dtype=setting.dtype), state)
     outputs = run.cache.read(key, n_images=len(images.labels)) if state.is_main_process else None
     images_per_s: float | None = None

@@ -138,15 +138,26 @@ def read_card(content: bytes, *, path: str) -> list[ScoreResult]:
     Args:
         content: the file.
         path: its place, for the warning and to know a card that was moved.
+
+    Raises:
+        LeadHubError: a newer version of lead-hub wrote it: what is not understood must not be written anew.
     """
     try:
         card = json.loads(content)
-        entries = card["results"] if card["schema_version"] == CARD_SCHEMA_VERSION else []
-        results = [read_result(entry, path=path) for entry in entries]
+        refuse_newer(card["schema_version"], path=path)
+        results = [read_result(entry, path=path) for entry in card["results"]]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         warnings.warn(f"{path} is no score card that this version can read and is ignored: {error!r}", stacklevel=2)
         return []
     return [result for result in results if result is not None]
+
+
+def refuse_newer(version: int, *, path: str) -> None:
+    if version > CARD_SCHEMA_VERSION:
+        raise LeadHubError(
+            f"{path} must be a score card of schema version {CARD_SCHEMA_VERSION}, found version {version}, which a"
+            " newer lead-hub wrote: update lead-hub"
+        )
 
 
 def read_result(entry: Json, *, path: str) -> ScoreResult | None:

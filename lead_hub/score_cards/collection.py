@@ -12,7 +12,7 @@ from lead_hub.score_cards.card import ScoreResult
 from lead_hub.score_cards.public_names import is_hub_sha
 
 N_ITEMS = 10
-LONGEST_TITLE = 60
+LONGEST_TITLE = 59
 
 
 def publish_collection(results: Sequence[ScoreResult], *, namespace: str, api: HfApi, private: bool) -> str:

@@ -15,11 +15,12 @@ LONGEST_RANKING = 50
 MOST_RANKINGS = 20
 MOST_CLASSES = 20
 CONFIG_NAME = "scores"
+TRAINED_ON_DATASET = "was trained on this dataset, its score says little"
 LITERAL = frozenset(" -,()/")
 
 INTRODUCTION = """\
 How well pretrained vision checkpoints are *predicted* to fine-tune on a dataset, each scored without any fine-tuning
-by [lead-hub](https://pypi.org/project/lead-hub/). The newest ranking comes first.
+by lead-hub. The newest ranking comes first.
 
 **How to read it.** A higher score predicts a better accuracy after fine-tuning. Scores are comparable within one table
 only: another dataset, sample of images, method or version of the method gives numbers on another scale.
@@ -67,7 +68,9 @@ def around_our_part(text: str) -> tuple[str, str]:
     head, begin, rest = text.partition(BEGIN)
     if not begin:
         return (f"{text.strip()}\n\n" if text.strip() else ""), ""
-    return head.lstrip("\n"), rest.partition(END)[2].lstrip("\n")
+    # The last end mark is the true one: a name in the command of our own part may look like another.
+    _, end, tail = rest.rpartition(END)
+    return head.lstrip("\n"), tail.lstrip("\n") if end else ""
 
 
 def front_matter(rows: Iterable[ScoreRow], before: dict[str, object]) -> dict[str, object]:
@@ -138,10 +141,10 @@ def table_cells(rank: int, row: ScoreRow, companions: Sequence[str], endpoint: s
         str(rank),
         linked(row.checkpoint, row.sha, place=endpoint),
         f"{row.score:.4f}",
-        *(f"{figures[name]:.4f}" if name in figures else "" for name in companions),
+        *(f"{figures[name]:.4g}" if name in figures else "" for name in companions),
         f"{row.parameters:,}",
         escaped(row.licence) if row.licence else "not named",
-        escaped(row.note),
+        escaped("; ".join(filter(None, [TRAINED_ON_DATASET if row.trained_on_dataset else "", row.note]))),
     ]
 
 

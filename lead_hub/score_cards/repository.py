@@ -24,7 +24,7 @@ from huggingface_hub.utils import build_hf_headers, hf_raise_for_status  # type:
 from lead_hub.errors import HubError
 from lead_hub.hub_requests import patiently
 from lead_hub.score_cards.card import ScoreResult, read_card
-from lead_hub.score_cards.table import TABLE_PATH, ScoreRow, read_table, score_row
+from lead_hub.score_cards.table import TABLE_PATH, ScoreRow, fits_table, read_table, score_row
 
 README_PATH = "README.md"
 PATHS_A_REQUEST = 100
@@ -106,7 +106,13 @@ class Repository:
 
     def read_results(self, files: Iterable[RepoFile]) -> dict[str, list[ScoreResult]]:
         """The results on the given cards, by path; what does not match its hash is left out with a warning."""
-        return {path: read_card(content, path=path) for path, content in self.read(files).items()}
+        cards = {path: read_card(content, path=path) for path, content in self.read(files).items()}
+        for path, results in cards.items():
+            if not all(map(fits_table, results)):
+                warnings.warn(
+                    f"{path}: a result is ignored, because values are missing or of another kind", stacklevel=2
+                )
+        return {path: list(filter(fits_table, results)) for path, results in cards.items()}
 
     def read_rows(self) -> list[ScoreRow]:
         """The table of all results; made anew from the cards where the file is missing or cannot be read."""

@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -23,6 +24,7 @@ SCHEMA = pa.schema(
         ("parameters", pa.int64()),
         ("licence", pa.string()),
         ("family", pa.string()),
+        ("trained_on_dataset", pa.bool_()),
         ("note", pa.string()),
         ("sha", pa.string()),
         ("dataset_sha", pa.string()),
@@ -40,6 +42,7 @@ SCHEMA = pa.schema(
         ("content_sha256", pa.string()),
     ]
 )
+NULLABLE = frozenset({"licence", "config"})
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,7 @@ class ScoreRow:
     parameters: int
     licence: str | None
     family: str
+    trained_on_dataset: bool
     note: str
     sha: str
     dataset_sha: str
@@ -90,6 +94,7 @@ def score_row(result: ScoreResult) -> ScoreRow:
         parameters=row["parameters"],
         licence=row["licence"],
         family=row["family"],
+        trained_on_dataset=row["trained_on_dataset"],
         note=row["note"],
         sha=row["sha"],
         dataset_sha=dataset["sha"],
@@ -123,7 +128,31 @@ def read_table(content: bytes) -> list[ScoreRow] | None:
         return None
     if not table.schema.equals(SCHEMA, check_metadata=False):
         return None
-    return [ScoreRow(**{**line, "class_names": tuple(line["class_names"])}) for line in table.to_pylist()]
+    rows = [ScoreRow(**{**line, "class_names": tuple(line["class_names"] or ())}) for line in table.to_pylist()]
+    return rows if all(map(is_sound, rows)) else None
+
+
+def fits_table(result: ScoreResult) -> bool:
+    """Whether a card's result has all that a row needs; its hash tells only that nobody changed it by accident."""
+    try:
+        row = score_row(result)
+        (line,) = pa.Table.from_pylist([vars(row)], schema=SCHEMA).to_pylist()
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, pa.ArrowException):
+        return False
+    return is_sound(row) and {**line, "class_names": tuple(line["class_names"])} == vars(row)
+
+
+def is_sound(row: ScoreRow) -> bool:
+    """Whether a row by others has every value, and JSON objects where it should, with numbers for companions."""
+    if any(value is None for name, value in vars(row).items() if name not in NULLABLE):
+        return False
+    try:
+        companions, *others = (json.loads(text) for text in (row.companions, row.settings, row.versions))
+    except ValueError:
+        return False
+    if not all(isinstance(value, dict) for value in (companions, *others)):
+        return False
+    return all(isinstance(value, int | float) and math.isfinite(value) for value in (row.score, *companions.values()))
 
 
 def with_ranks(rows: Iterable[ScoreRow]) -> list[tuple[int, ScoreRow]]:

@@ -68,7 +68,8 @@ class RefusedError(Exception):
         self.more = more
 
     def answer(self) -> Answer:
-        headers = {**self.headers, "X-Error-Message": self.message}
+        one_line = " ".join(self.message.split()).encode("ascii", "replace").decode()
+        headers = {**self.headers, "X-Error-Message": one_line}
         if self.code:
             headers["X-Error-Code"] = self.code
         return json_answer({"error": self.message, **self.more}, self.status, headers)
