@@ -41,6 +41,16 @@ def hub() -> Iterator[HubServer]:
     HUB.reset()
 
 
+@pytest.fixture(autouse=True)
+def no_request_unasked(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Local folders, the demo and all that is computed need no Hub: only tests that ask for one may reach it."""
+    yield
+    if "hub" not in request.fixturenames:
+        asked = [f"{each.method} {each.path}" for each in HUB.requests]
+        HUB.reset()
+        assert asked == []
+
+
 def coloured_images(folder: Path, *, classes: dict[str, tuple[int, int, int]], n_images: int, size: int = 40) -> Path:
     """An image folder: noisy squares whose colour is their class."""
     random = np.random.default_rng(0)

@@ -22,7 +22,7 @@ PAGES: list[tuple[str, str, Callable[..., Answer]]] = [
     ("POST", r"/api/validate-yaml", uploads.validate_yaml),
     ("GET", r"/api/(?P<kind>model|dataset|space)s", listing.list_repositories),
     ("GET", rf"{API}/revision/{REV}", descriptions.info),
-    ("GET", rf"{API}/tree/{REV}(?:/(?P<path>.+))?", descriptions.tree),
+    ("GET", rf"{API}/tree/{REV}(?:/(?P<path>.*))?", descriptions.tree),
     ("POST", rf"{API}/paths-info/{REV}", descriptions.paths_info),
     ("GET", rf"{API}/refs", descriptions.references),
     ("GET", rf"{API}/commits/{REV}", descriptions.commits),

@@ -35,9 +35,9 @@ def refused(call: Callable[[], object]) -> tuple[type[HfHubHTTPError], int]:
 def test_gated_files_are_for_whoever_was_granted_access(
     hub: HubServer, users: dict[str, HfApi], file: str, tmp_path: Path
 ) -> None:
-    for name in users:  # that it exists, and what it holds, anybody may know
-        assert users[name].model_info("team/gated").gated == "manual"
-        assert set(users[name].list_repo_files("team/gated")) == set(FILES)
+    for api in users.values():  # that it exists, and what it holds, anybody may know
+        assert api.model_info("team/gated").gated == "manual"
+        assert set(api.list_repo_files("team/gated")) == set(FILES)
     for name in ("owner", "granted"):
         users[name].auth_check("team/gated")
         path = users[name].hf_hub_download("team/gated", file, cache_dir=tmp_path / name)
@@ -49,9 +49,7 @@ def test_gated_files_are_for_whoever_was_granted_access(
         assert refused(download) == (GatedRepoError, status)
 
 
-def test_a_private_repository_does_not_exist_for_others(
-    hub: HubServer, users: dict[str, HfApi], tmp_path: Path
-) -> None:
+def test_a_private_one_does_not_exist_for_others(hub: HubServer, users: dict[str, HfApi], tmp_path: Path) -> None:
     for name in ("owner", "granted"):
         assert users[name].model_info("team/private").private
         assert [model.id for model in users[name].list_models(search="private")] == ["team/private"]

@@ -45,9 +45,12 @@ def test_an_unavailable_hub_is_told(hub: HubServer, api: HfApi) -> None:
 
 
 def test_a_cut_download_goes_on_where_it_stopped(hub: HubServer, api: HfApi, tmp_path: Path) -> None:
-    hub.add_fault(Fault("cut", match="model.safetensors", method="GET", after_bytes=500_000))
-    path = api.hf_hub_download("alice/model", "model.safetensors", cache_dir=tmp_path)
-    assert Path(path).read_bytes() == LARGE
+    """The client keeps what it has in pieces of 10 MiB."""
+    content = bytes(range(256)) * 44_000
+    hub.commit("alice/model", files={"large.bin": content})
+    hub.add_fault(Fault("cut", match="large.bin", method="GET", after_bytes=len(content) - 1000))
+    path = api.hf_hub_download("alice/model", "large.bin", cache_dir=tmp_path)
+    assert Path(path).read_bytes() == content
     parts = [request.status for request in hub.requests if request.path.startswith("/_cdn/")]
     assert parts == [200, 206]
 
@@ -91,15 +94,16 @@ def test_a_lost_reply_was_carried_out(hub: HubServer, api: HfApi) -> None:
 def test_faults_are_used_up_and_forgotten(hub: HubServer, api: HfApi) -> None:
     hub.add_fault(Fault("status", match="text.txt", method="HEAD", status=500, times=2))
     hub.add_fault(Fault("status", match="text.txt", status=503, times=None))
+    url = f"{hub.endpoint}/alice/model/resolve/main/text.txt"
     seen = []
     for _ in range(4):
         with pytest.raises(HfHubHTTPError) as caught:
-            api.get_hf_file_metadata(f"{hub.endpoint}/alice/model/resolve/main/text.txt")
+            api.get_hf_file_metadata(url=url)
         seen.append(caught.value.response.status_code)
     assert seen == [500, 500, 503, 503]
     hub.reset()
     hub.add_repo("alice/model", files={"text.txt": TEXT})
-    assert api.get_hf_file_metadata(f"{hub.endpoint}/alice/model/resolve/main/text.txt", token=False).size == len(TEXT)
+    assert api.get_hf_file_metadata(url=url, token=False).size == len(TEXT)
 
 
 def test_the_server_stops_with_its_connections(tmp_path: Path) -> None:
