@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from lead_hub.candidates import Candidate
 from lead_hub.checkpoint_files import find_checkpoint
 from lead_hub.errors import CandidateError
@@ -48,6 +49,7 @@ def test_a_known_licence_wins_over_the_card(tmp_path: Path) -> None:
     assert find_checkpoint(Candidate(str(folder), licence="apache-2.0"), cache=CACHE).licence == "apache-2.0"
 
 
+@pytest.mark.usefixtures("hub")
 @pytest.mark.parametrize(
     ("candidate", "stage", "message"),
     [

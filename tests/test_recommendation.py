@@ -168,6 +168,7 @@ def test_one_bad_checkpoint_is_skipped_and_the_run_goes_on(
     assert board.is_complete
 
 
+@pytest.mark.usefixtures("hub")
 def test_what_does_not_exist_is_skipped_too(rank: Recommend, tiny_pool: Path) -> None:
     board = rank(["org/nowhere@v1", "a/b/c", tiny_pool / "vit"])
     assert [(skip.checkpoint, skip.revision, skip.stage) for skip in board.skipped] == [
@@ -177,6 +178,7 @@ def test_what_does_not_exist_is_skipped_too(rank: Recommend, tiny_pool: Path) ->
     assert len(board.rows) == 1
 
 
+@pytest.mark.usefixtures("hub")
 def test_nothing_scored_is_a_board_without_a_best(rank: Recommend) -> None:
     board = rank("org/nowhere")
     assert board.rows == ()

@@ -82,12 +82,12 @@ def named_facts(info: ModelInfo, config: Mapping[str, object]) -> IndexEntry:
     names = config.get("architectures")
     architecture = names[0] if isinstance(names, list) and names and isinstance(names[0], str) else None
     model_type = text(config.get("model_type"))
-    if model_type is None and info.library_name == "timm":
+    if model_type == "timm_wrapper" or (model_type is None and info.library_name == "timm"):
         # timm's own repositories are named "timm/<architecture>.<pretraining>".
         owner, _, name = info.id.partition("/")
         architecture = text(config.get("architecture")) or (name.partition(".")[0] if owner == "timm" else None)
     modified = info.last_modified
-    kin = family_of(model_type or architecture or "") if model_type != "timm_wrapper" else family_of(architecture or "")
+    kin = family_of((architecture if model_type == "timm_wrapper" else model_type or architecture) or "")
     return IndexEntry(
         info.id,
         sha=info.sha,

@@ -99,7 +99,8 @@ def why_not_loadable(model: ListedModel, query: CandidateQuery) -> LeftOut | Non
         return without_format(model)
     if model.entry.weight_format == "pickle" and not query.allow_pickle:
         return LeftOut(model.entry.id, PICKLE_ONLY)
-    if model.files is not None and model.entry.library != "timm" and not PROCESSORS & set(model.files):
+    in_config = model.entry.library == "timm" or model.entry.model_type == "timm_wrapper"
+    if model.files is not None and not in_config and not PROCESSORS & set(model.files):
         return LeftOut(model.entry.id, NO_PROCESSOR, "no preprocessor_config.json")
     return None
 

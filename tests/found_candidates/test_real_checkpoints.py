@@ -56,3 +56,5 @@ def test_what_is_kept_is_what_loads(hub: HubServer, checkpoints: dict[str, Path]
         "segmenter": "not an image encoder",
         "pickle": "pickle only",
     }
+    (wrapped,) = [entry for entry in found.candidates if entry.id == "team/timm"]
+    assert (wrapped.model_type, wrapped.architecture, wrapped.family) == ("timm_wrapper", "resnet10t", "resnet")

@@ -53,6 +53,11 @@ class Faults:
         with self._lock:
             self._left.clear()
 
+    def left(self) -> list[Fault]:
+        """Those that no request has met as often as they were meant to be met."""
+        with self._lock:
+            return [fault for fault, _ in self._left]
+
     def take(self, call: Call) -> Fault | None:
         """The first fault that hits this call, used up by one."""
         with self._lock:

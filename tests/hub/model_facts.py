@@ -113,7 +113,7 @@ def task_of(card: dict[str, Any], config: dict[str, Any], files: "Files") -> str
             return task
     if architecture.endswith("Model") and "preprocessor_config.json" in files:
         return "image-feature-extraction"
-    return None
+    return "image-classification" if library_of(card, config) == "timm" else None
 
 
 def card_tags(card: dict[str, Any]) -> list[str]:

@@ -61,7 +61,8 @@ def test_facts_come_from_the_files(pool: HubServer) -> None:
     assert [sibling.rfilename for sibling in vit.siblings] == sorted(pool.repo("org/vit").files_at())
     assert vit.used_storage == sum(len(content) for content in pool.repo("org/vit").files_at().values())
     assert vit.downloads is None  # not asked for
-    assert (timm.library_name, timm.safetensors, timm.base_models) == ("timm", None, None)
+    assert (timm.library_name, timm.pipeline_tag) == ("timm", "image-classification")
+    assert (timm.safetensors, timm.base_models) == (None, None)
     assert "pytorch" in timm.tags
     assert listed["org/large"].gated == "manual"
 
@@ -98,7 +99,8 @@ def test_filters_must_all_hold(pool: HubServer) -> None:
     assert ids(api.list_models(filter=["transformers", "license:apache-2.0"])) == ["org/vit"]
     assert ids(api.list_models(filter=["timm", "license:apache-2.0"])) == []
     assert ids(api.list_models(trained_dataset="imagenet-1k")) == ["org/vit"]
-    assert set(ids(api.list_models(pipeline_tag="image-classification"))) == {"org/vit", "org/large", "org/private"}
+    classifiers = api.list_models(pipeline_tag="image-classification", author="org")
+    assert set(ids(classifiers)) == {"org/vit", "org/large", "org/private"}
     # 12 and 3,002 parameters; those of the other two are unknown.
     assert ids(api.list_models(num_parameters="max:1K")) == ["org/vit"]
     assert ids(api.list_models(num_parameters="min:0.5K,max:1M")) == ["org/large"]
