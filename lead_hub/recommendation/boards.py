@@ -76,7 +76,7 @@ def stream_boards(run: Run) -> Iterator[Leaderboard]:
                     row = score_candidate(number, setting, advance=bar.update)
                     board, score = board.with_row(row), row.score
                 except (CandidateError, HubDownError) as error:
-                    down = error if isinstance(error, HubDownError) else down
+                    down = down or (error if isinstance(error, HubDownError) else None)
                     stage = error.stage if isinstance(error, CandidateError) else "download"
                     board = board.with_skipped(Skipped(candidate.checkpoint, candidate.revision, stage, str(error)))
                 downloads.scored(number, score)
