@@ -107,9 +107,13 @@ def fetch_one(file: RemoteFile, pinned: HubCheckpoint, cache: HubCache, *, force
         if isinstance(answer, HfHubHTTPError):
             candidate = Candidate(pinned.checkpoint, revision=pinned.sha)
             raise CandidateError(why_refused(candidate, answer), stage="download") from error
-        raise HubDownError(
-            f"{constants.ENDPOINT} cannot be reached while {pinned.checkpoint} is downloaded: check the network, or try"
-            " again later"
+        if isinstance(answer, TRANSPORT_ERROR):
+            raise HubDownError(
+                f"{constants.ENDPOINT} cannot be reached while {pinned.checkpoint} is downloaded: check the network, or"
+                " try again later"
+            ) from error
+        raise CandidateError(
+            f"{file.name} of {pinned.checkpoint}@{pinned.sha} could not be downloaded: {error}", stage="download"
         ) from error
     except (OSError, RuntimeError, ValueError, TRANSPORT_ERROR) as error:
         raise CandidateError(

@@ -34,7 +34,9 @@ class HubServer:
         self._tokens = count(1)
         self._set_defaults()
         self._servers = [HubSocketServer(self, is_cdn=False), HubSocketServer(self, is_cdn=True)]
-        self.endpoint, self.cdn_endpoint = (f"http://127.0.0.1:{server.server_port}" for server in self._servers)
+        # Another host name too: huggingface_hub 1.x takes every port of one host for the Hub itself.
+        self.endpoint = f"http://127.0.0.1:{self._servers[0].server_port}"
+        self.cdn_endpoint = f"http://localhost:{self._servers[1].server_port}"
         self._threads = [_serving(server) for server in self._servers]
 
     def _set_defaults(self) -> None:
