@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import wait as wait_for
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,9 +12,9 @@ from huggingface_hub import HFCacheInfo, scan_cache_dir
 
 from lead_hub.candidates import Candidate
 from lead_hub.checkpoint_files import CheckpointFiles, fetch_weights, find_checkpoint
-from lead_hub.errors import CandidateError
+from lead_hub.errors import CandidateError, RunCancelledError
 from lead_hub.hub_checkpoint import HubCache
-from lead_hub.hub_requests import HubDownError
+from lead_hub.hub_requests import LONGEST_NAP_S, HubDownError
 
 AHEAD = 2  # candidates
 AHEAD_BYTES = 4 << 30
@@ -38,12 +39,14 @@ class Downloads:
         cache: where to.
         needs_weights: whether a candidate's weights are needed, judged by its other files.
         max_disk_bytes: the most that weights downloaded by this run may take; None for no limit.
+        cancelled: whether the caller wants no more; asked while one waits for a candidate's files.
     """
 
     candidates: Sequence[Candidate]
     cache: HubCache
     needs_weights: Callable[[Candidate, CheckpointFiles], bool]
     max_disk_bytes: int | None = None
+    cancelled: Callable[[], bool] = bool
     _futures: dict[int, Future[CheckpointFiles]] = field(default_factory=dict)
     _held: dict[int, Held] = field(default_factory=dict)
     _taken: int = -1
@@ -69,6 +72,7 @@ class Downloads:
         Raises:
             CandidateError: this candidate has no usable files.
             HubDownError: the Hub does not answer, and the cache has no copy of this one.
+            RunCancelledError: cancelled while they were on the way.
         """
         with self._changed:
             self._taken = number
@@ -76,6 +80,9 @@ class Downloads:
         for next_one in range(number, min(number + AHEAD + 1, len(self.candidates))):
             if next_one not in self._futures:
                 self._futures[next_one] = self._thread.submit(self._fetch, next_one)
+        while wait_for([self._futures[number]], timeout=LONGEST_NAP_S).not_done:
+            if self.cancelled():
+                raise RunCancelledError("the run is over")
         return self._futures[number].result()
 
     def scored(self, number: int, score: float | None) -> None:

@@ -4,7 +4,8 @@
     ├── DatasetError     the images or labels cannot be used: the run stops
     ├── CandidateError   this checkpoint cannot be used: it is skipped, the run goes on
     ├── ScoreError       the score is undefined for these outputs: never a made-up number
-    └── HubError         the Hub answered no, or not at all
+    ├── HubError         the Hub answered no, or not at all
+    └── RunCancelledError  the caller wants no more: ends a run, never leaves it
 
 Every message says what must hold, what was found, and what to do next.
 """
@@ -43,3 +44,7 @@ class ScoreError(LeadHubError):
 
 class HubError(LeadHubError):
     """The Hugging Face Hub refused or could not be reached."""
+
+
+class RunCancelledError(LeadHubError):
+    """The caller of a run wants no more of it; its board so far is what it gives."""

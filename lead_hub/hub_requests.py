@@ -15,7 +15,7 @@ from typing import Protocol, TypeVar
 from huggingface_hub import HfApi, constants, get_session
 from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
-from lead_hub.errors import HubError
+from lead_hub.errors import HubError, RunCancelledError
 
 Result = TypeVar("Result")
 
@@ -23,6 +23,7 @@ TIMEOUT_S = 10.0  # to connect, and for the next bytes
 SILENCE_S = 20.0  # a Hub that has not answered for so long is down
 LONGEST_TOLD_WAIT_S = 310.0  # the Hub counts requests in windows of five minutes
 FIRST_WAIT_S = 0.5
+LONGEST_NAP_S = 0.2  # between two looks at whether the wait is still wanted
 PASSING = frozenset({408, 429, 500, 502, 503, 504})
 
 # The base of the HTTP library's errors, httpx or httpx2, whichever the installed client is built on.
@@ -70,14 +71,16 @@ def hub_api(token: str | None = None) -> HfApi:
     return HfApi(token=token, library_name="lead_hub", library_version=own_version)
 
 
-def patiently(request: Callable[[], Result], *, asked_for: str) -> Result:
+def patiently(request: Callable[[], Result], *, asked_for: str, cancelled: Callable[[], bool] = bool) -> Result:
     """Carry out one request that may safely be repeated.
 
     Args:
         request: uses an `HfApi`; a generator must be exhausted within it.
         asked_for: what it is about, for the error, e.g. "the listing of models".
+        cancelled: whether nobody wants the answer any more; asked while waiting for the next attempt.
 
     Raises:
+        RunCancelledError: it was cancelled during a wait.
         HubDownError: no answer, or none but 429 and 5xx, for 20 seconds (not counting waits that the Hub asked for).
         HubError: a wait of more than 310 s was asked for.
         HfHubHTTPError: any other refusal, as the client raised it.
@@ -102,8 +105,21 @@ def patiently(request: Callable[[], Result], *, asked_for: str) -> Result:
                 f"{constants.ENDPOINT} cannot be reached, found {describe(failure)} when asked for {asked_for}: check"
                 " the network, try again later, or set HF_HUB_OFFLINE=1 to use what is in the cache"
             ) from failure
-        time.sleep(told_s or wait_s)
+        wait(told_s or wait_s, cancelled)
         wait_s *= 2
+
+
+def wait(duration_s: float, cancelled: Callable[[], bool]) -> None:
+    """Sleep, but no longer than it is wanted.
+
+    Raises:
+        RunCancelledError: it is not wanted any more.
+    """
+    end = time.monotonic() + duration_s
+    while (left_s := end - time.monotonic()) > 0:
+        if cancelled():
+            raise RunCancelledError("the run is over")
+        time.sleep(min(left_s, LONGEST_NAP_S))
 
 
 def told_wait_s(headers: Mapping[str, str]) -> float:

@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 
 from lead_hub import Leaderboard, __version__, score
 from lead_hub.cli import app
+from lead_hub.cli.boards import Interrupts
 
 ROOT = Path(__file__).parents[1]
 Result: TypeAlias = Any  # click's, or the copy of it inside newer versions of Typer
@@ -194,6 +195,21 @@ def test_ctrl_c_shows_the_board_so_far(colour_folder: Path, tiny_pool: Path, tmp
     assert 1 <= len(board.rows) < 60
     assert not board.is_complete
     assert not list(cache.glob("outputs/.*"))
+
+
+def test_the_second_ctrl_c_ends_the_run_at_once() -> None:
+    interrupts = Interrupts()
+    with interrupts.noted():
+        with pytest.raises(KeyboardInterrupt):  # nobody looks out for it yet
+            signal.raise_signal(signal.SIGINT)
+        interrupts = Interrupts()
+    with interrupts.noted():
+        assert not interrupts()
+        signal.raise_signal(signal.SIGINT)
+        assert interrupts()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_a_killed_run_loses_nothing_that_was_finished(colour_folder: Path, tiny_pool: Path, tmp_path: Path) -> None:

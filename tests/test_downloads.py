@@ -11,7 +11,7 @@ from lead_hub import downloads as downloads_module
 from lead_hub.candidates import Candidate
 from lead_hub.checkpoint_files import CheckpointFiles
 from lead_hub.downloads import AHEAD, Downloads
-from lead_hub.errors import CandidateError
+from lead_hub.errors import CandidateError, RunCancelledError
 from lead_hub.hub_checkpoint import HubCache
 from lead_hub.hub_requests import HubDownError, hub_api
 from tests.hub import Fault, HubServer
@@ -162,6 +162,17 @@ def test_after_silence_the_rest_is_refused_at_once(
                 downloads.take(number)
         assert downloads.take(29).sha == candidates[29].revision  # in the cache, at a known commit
     assert {request.path for request in hub.requests} == {f"/api/models/org/m0/revision/{candidates[0].revision}"}
+
+
+def test_waiting_for_files_can_be_cancelled(hub: HubServer, cache: HubCache) -> None:
+    candidates = candidates_on(hub, 1)
+    hub.add_fault(Fault("status", match="/api/models/org/m0", status=429, headers={"Retry-After": "300"}))
+    with (
+        pytest.raises(RunCancelledError),
+        Downloads(candidates, cache, always, cancelled=lambda: bool(hub.requests)).running() as downloads,
+    ):
+        downloads.take(0)
+    assert not weights_in(cache)
 
 
 def test_the_end_of_the_run_breaks_off_a_download(hub: HubServer, cache: HubCache) -> None:

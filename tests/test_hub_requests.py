@@ -9,7 +9,7 @@ from huggingface_hub import HfApi, get_session
 from huggingface_hub.errors import RepositoryNotFoundError
 
 from lead_hub import hub_requests
-from lead_hub.errors import HubError
+from lead_hub.errors import HubError, RunCancelledError
 from lead_hub.hub_requests import HubDownError, hub_api, patiently, told_wait_s
 from tests.hub import Fault, HubServer
 
@@ -48,6 +48,13 @@ def test_a_told_wait_is_waited(hub: HubServer) -> None:
     start = time.monotonic()
     patiently(lambda: hub_api().model_info("org/model"), asked_for="it")
     assert time.monotonic() - start >= 2
+
+
+def test_a_wait_that_nobody_wants_ends(hub: HubServer) -> None:
+    hub.add_fault(Fault("status", match="/api/models/org/model", status=429, headers={"Retry-After": "300"}))
+    with pytest.raises(RunCancelledError):
+        patiently(lambda: hub_api().model_info("org/model"), asked_for="it", cancelled=lambda: bool(hub.requests))
+    assert [request.status for request in hub.requests] == [429]
 
 
 def test_a_wait_beyond_the_hubs_own_window_is_refused(hub: HubServer) -> None:

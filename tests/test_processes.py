@@ -93,6 +93,17 @@ def two_processes(script: str, *arguments: Path) -> None:
     assert finished.returncode == 0, finished.stderr[-3000:]
 
 
+def test_one_process_that_cancels_ends_the_run_for_all(colour_folder: Path, tiny_pool: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    asked_by_second = "cancelled=lambda: running_processes().process_index == 1 and any(out.glob('cache/outputs/*'))"
+    two_processes(RANK.replace("progress=False", f"{asked_by_second}, progress=False"), colour_folder, tiny_pool, out)
+    boards = [Leaderboard.load(out / f"{process}.json") for process in (0, 1)]
+    assert boards[0] == boards[1]
+    assert len(boards[0].rows) == 1
+    assert not boards[0].is_complete
+
+
 def features_by_file(cache: Path) -> dict[str, torch.Tensor]:
     return {path.name: load_file(path)["features"] for path in (cache / "outputs").iterdir()}
 

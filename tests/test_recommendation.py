@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import cast
@@ -80,6 +81,26 @@ def test_streamed_boards_grow_by_one_and_end_as_the_whole_board(rank: Recommend,
     boards = list(cast("Iterator[Leaderboard]", rank(tiny_pool, stream=True)))
     assert [len(board.rows) for board in boards] == [1, 2, 3]
     assert [timeless(row) for row in boards[-1].rows] == [timeless(row) for row in rank(tiny_pool).rows]
+
+
+def test_a_cancelled_run_ends_with_the_board_so_far(rank: Recommend, tiny_pool: Path) -> None:
+    stop = threading.Event()
+    boards = cast("Iterator[Leaderboard]", rank(tiny_pool, stream=True, cancelled=stop.is_set))
+    first = next(boards)
+    stop.set()
+    assert list(boards) == [first]
+    assert not first.is_complete
+    nothing = rank(tiny_pool, cancelled=stop.is_set)
+    assert (nothing.rows, nothing.skipped, nothing.n_candidates) == ((), (), 3)
+
+
+def test_a_run_can_be_cancelled_within_a_checkpoint(rank: Recommend, tiny_pool: Path, tmp_path: Path) -> None:
+    # It is asked once before the checkpoint and once after each of 36 images, lastly before they are kept.
+    for n_asked, n_rows in ((5, 0), (37, 0), (38, 1)):
+        answers = iter([False] * (n_asked - 1))
+        board = rank(tiny_pool / "vit", batch_size=1, cancelled=lambda: next(answers, True))  # noqa: B023 - used at once
+        assert len(board.rows) == n_rows
+        assert len(list((tmp_path / "cache" / "outputs").glob("*.safetensors"))) == n_rows
 
 
 def test_the_cache_serves_another_score_but_not_another_sample(rank: Recommend, tiny_pool: Path) -> None:

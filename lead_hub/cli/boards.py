@@ -1,10 +1,11 @@
 """A run's boards on the command line: followed, interrupted, shown, turned into an exit code."""
 
+import os
 import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import typer
@@ -18,38 +19,59 @@ if TYPE_CHECKING:
     from lead_hub.leaderboard import Leaderboard
 
 
-def last_board(boards: "Iterator[Leaderboard]") -> "tuple[Leaderboard, bool]":
-    """The last board, and whether Ctrl-C came before the end; what was computed until then is kept."""
+class Interrupts:
+    """Ctrl-C on the command line: asks the run to stop with the board so far; the second one stops it at once.
+
+    An exception raised wherever the program happens to be can leave a library's lock held for ever, so a run that
+    looks out for it is asked to stop rather than struck down. Until the run first looks, Ctrl-C raises as ever.
+    """
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._is_asked = False
+
+    def __call__(self) -> bool:
+        """Whether there was one: what `recommend(cancelled=)` asks."""
+        self._is_asked = True
+        return self._count > 0
+
+    def note(self, signal_number: int, frame: object) -> None:  # noqa: ARG002 - the signature of a handler
+        self._count += 1
+        if self._count > 1 or not self._is_asked:
+            raise KeyboardInterrupt
+        with suppress(OSError):  # print() may be what was interrupted, and does not bear being called within itself
+            os.write(2, b"\nStopping after this batch of images; Ctrl-C again stops at once.\n")
+
+    @contextmanager
+    def noted(self) -> Iterator[None]:
+        """Handle Ctrl-C so within the block."""
+        if threading.current_thread() is not threading.main_thread():  # only the main thread may handle signals
+            yield
+            return
+        before = signal.signal(signal.SIGINT, self.note)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+
+def last_board(boards: "Iterator[Leaderboard]", interrupts: Interrupts) -> "Leaderboard":
+    """The last board, or after Ctrl-C the board so far: nothing that was computed is lost.
+
+    Args:
+        boards: of a run that was given `interrupts` as its `cancelled`.
+        interrupts: of this run.
+    """
     board: Leaderboard | None = None
-    with remembered_interrupts() as interrupts:
+    with interrupts.noted():
         try:
             for board in boards:  # noqa: B007 - the last one is wanted
-                if interrupts:
-                    break
+                pass
         except KeyboardInterrupt:
             if board is None:
                 raise
     assert board is not None  # there is a board for every candidate, and at least one candidate
-    return board, bool(interrupts)
-
-
-@contextmanager
-def remembered_interrupts() -> Iterator[list[int]]:
-    """Ctrl-C raises KeyboardInterrupt as ever, and is noted: where Python or a library drops it, the wish remains."""
-    seen: list[int] = []
-
-    def interrupt(signal_number: int, frame: object) -> None:  # noqa: ARG001 - the signature of a handler
-        seen.append(signal_number)
-        raise KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread():  # only the main thread may handle signals
-        yield seen
-        return
-    before = signal.signal(signal.SIGINT, interrupt)
-    try:
-        yield seen
-    finally:
-        signal.signal(signal.SIGINT, before)
+    return board
 
 
 def is_main_process() -> bool:

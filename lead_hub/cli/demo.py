@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from lead_hub.cli.boards import is_main_process, last_board, leave, show, show_comparison
+from lead_hub.cli.boards import Interrupts, is_main_process, last_board, leave, show, show_comparison
 from lead_hub.cli.options import JsonFlag, QuietFlag, exit_codes
 
 
@@ -23,12 +23,15 @@ def demo(
             typer.echo("\n".join(TARGETS))
             return
         target = target or TARGETS[0]
-        boards = recommend_checkpoints(target_folder(target), pool(), method, stream=True, progress=not quiet)
-        board, interrupted = last_board(boards)
+        interrupts = Interrupts()
+        boards = recommend_checkpoints(
+            target_folder(target), pool(), method, stream=True, progress=not quiet, cancelled=interrupts
+        )
+        board = last_board(boards, interrupts)
         if not is_main_process():
             return
-        if interrupted or not board.rows:
+        if interrupts() or not board.rows:
             show(board, as_json=json, quiet=quiet)
         else:
             show_comparison(compare(board, target), as_json=json, quiet=quiet)
-        leave(board, interrupted=interrupted)
+        leave(board, interrupted=interrupts())

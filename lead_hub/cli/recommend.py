@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from lead_hub.cli.boards import is_main_process, last_board, leave, show
+from lead_hub.cli.boards import Interrupts, is_main_process, last_board, leave, show
 from lead_hub.cli.options import JsonFlag, QuietFlag, TokenOption, exit_codes
 from lead_hub.errors import LeadHubError
 
@@ -58,6 +58,7 @@ def recommend(
     with exit_codes():
         import lead_hub
 
+        interrupts = Interrupts()
         boards = lead_hub.recommend(
             dataset,
             candidates,
@@ -79,14 +80,15 @@ def recommend(
             allow_pickle=allow_pickle,
             max_disk=max_disk,
             reuse_cards=reuse_cards,
+            cancelled=interrupts,
         )
-        board, interrupted = last_board(boards)
+        board = last_board(boards, interrupts)
         if not is_main_process():
             return
         for path in output or []:
             board.save(path)
         show(board, as_json=json, quiet=quiet)
-        leave(board, interrupted=interrupted)
+        leave(board, interrupted=interrupts())
 
 
 def parse_batch_size(text: str) -> int | Literal["auto"]:

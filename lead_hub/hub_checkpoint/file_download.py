@@ -10,7 +10,7 @@ from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 from huggingface_hub.utils import tqdm  # type: ignore[attr-defined]  # public, exported lazily
 
 from lead_hub.candidates import Candidate
-from lead_hub.errors import CandidateError
+from lead_hub.errors import CandidateError, RunCancelledError
 from lead_hub.hub_checkpoint.pinned_commit import HubCache, HubCheckpoint, RemoteFile
 from lead_hub.hub_checkpoint.refusal import why_refused
 from lead_hub.hub_requests import TRANSPORT_ERROR, HubDownError, patiently
@@ -18,10 +18,6 @@ from lead_hub.hub_requests import TRANSPORT_ERROR, HubDownError, patiently
 SPARE_DISK_BYTES = 512 << 20  # never fill a disk to its last byte
 HASH_CHUNK_BYTES = 1 << 20
 REPAIRS = 2
-
-
-class DownloadCancelledError(Exception):
-    """The run that wanted the file is over."""
 
 
 def silent_bar(cancelled: Callable[[], bool]) -> type[tqdm]:
@@ -33,7 +29,7 @@ def silent_bar(cancelled: Callable[[], bool]) -> type[tqdm]:
 
         def update(self, n: float | None = 1) -> bool | None:
             if cancelled():
-                raise DownloadCancelledError
+                raise RunCancelledError("the run is over")
             return super().update(n)  # type: ignore[no-any-return]
 
     return SilentBar
@@ -97,6 +93,7 @@ def fetch_one(file: RemoteFile, pinned: HubCheckpoint, cache: HubCache, *, force
                     tqdm_class=silent_bar(cache.cancelled),
                 ),
                 asked_for=f"{file.name} of {pinned.checkpoint}",
+                cancelled=cache.cancelled,
             )
         )
     except HfHubHTTPError as error:

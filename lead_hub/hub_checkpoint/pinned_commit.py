@@ -139,6 +139,7 @@ def listed(candidate: Candidate, cache: HubCache) -> HubCheckpoint:
                 candidate.checkpoint, revision=candidate.revision, files_metadata=True, timeout=TIMEOUT_S
             ),
             asked_for=f"the model {candidate.checkpoint}",
+            cancelled=cache.cancelled,
         )
     except OfflineModeIsEnabled:
         raise

@@ -4,7 +4,7 @@ dataset id -> LabelledImages -> Candidate... -> CheckpointOutputs -> score -> Le
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Literal, overload
 
@@ -40,6 +40,7 @@ def recommend(
     allow_pickle: bool = ...,
     max_disk: int | str | None = ...,
     reuse_cards: str | None = ...,
+    cancelled: Callable[[], bool] = ...,
 ) -> Leaderboard: ...
 
 
@@ -66,6 +67,7 @@ def recommend(
     allow_pickle: bool = ...,
     max_disk: int | str | None = ...,
     reuse_cards: str | None = ...,
+    cancelled: Callable[[], bool] = ...,
 ) -> Iterator[Leaderboard]: ...
 
 
@@ -91,6 +93,7 @@ def recommend(  # noqa: PLR0913 - the one call that users see carries every choi
     allow_pickle: bool = False,
     max_disk: int | str | None = None,
     reuse_cards: str | None = None,
+    cancelled: Callable[[], bool] = bool,
 ) -> Leaderboard | Iterator[Leaderboard]:
     """Rank pretrained checkpoints by how well each would fine-tune on a labelled image dataset.
 
@@ -123,6 +126,8 @@ def recommend(  # noqa: PLR0913 - the one call that users see carries every choi
             scored checkpoints are deleted again, the worst first, never what was there before.
         reuse_cards: a dataset repository of score cards, "me/lead-scores": a card of the same checkpoint commit,
             dataset commit, sample and score stands in for computing, and its row says so.
+        cancelled: asked between batches of images and while files are on the way, for example an Event's `is_set`: once
+            it returns True the run ends, with the board so far.
 
     Returns:
         A Leaderboard, best first. Checkpoints that could not be scored are in its `skipped`, with the reason.
@@ -154,6 +159,7 @@ def recommend(  # noqa: PLR0913 - the one call that users see carries every choi
         allow_pickle=allow_pickle,
         max_disk_bytes=parse_size(max_disk),
         reuse_cards=reuse_cards,
+        cancelled=cancelled,
     )
     boards = stream_boards(run)
     return boards if stream else deque(boards, maxlen=1).pop()

@@ -15,7 +15,7 @@ from lead_hub.candidates import Candidate
 from lead_hub.checkpoint_files import CheckpointFiles, fetch_weights, find_checkpoint
 from lead_hub.checkpoint_outputs import CheckpointOutputs
 from lead_hub.downloads import Downloads
-from lead_hub.errors import CandidateError, ScoreError
+from lead_hub.errors import CandidateError, RunCancelledError, ScoreError
 from lead_hub.extraction import extract
 from lead_hub.hub_requests import HubDownError
 from lead_hub.labelled_images import LabelledImages, load_labelled_images
@@ -42,7 +42,7 @@ class Setting:
 
 
 def stream_boards(run: Run) -> Iterator[Leaderboard]:
-    """A board after every candidate.
+    """A board after every candidate; once cancelled, the board so far as the last one.
 
     Raises:
         HubDownError: after the last board, if the Hub did not answer and no candidate could be ranked without it.
@@ -60,7 +60,7 @@ def stream_boards(run: Run) -> Iterator[Leaderboard]:
                 return False
             return not run.cache.path(cache_key(files, images, dtype=dtype)).is_file()
 
-        downloads = Downloads(run.candidates, run.hub_cache, needs_weights, run.max_disk_bytes)
+        downloads = Downloads(run.candidates, run.hub_cache, needs_weights, run.max_disk_bytes, run.cancelled)
         n_images = len(images.labels)
         silent = None if run.progress and state.is_main_process else True  # None: silent unless on a terminal
         down: HubDownError | None = None
@@ -75,6 +75,9 @@ def stream_boards(run: Run) -> Iterator[Leaderboard]:
                 try:
                     row = score_candidate(number, setting, advance=bar.update)
                     board, score = board.with_row(row), row.score
+                except RunCancelledError:
+                    yield board
+                    return
                 except (CandidateError, HubDownError) as error:
                     down = down or (error if isinstance(error, HubDownError) else None)
                     stage = error.stage if isinstance(error, CandidateError) else "download"
@@ -137,9 +140,17 @@ def score_candidate(number: int, setting: Setting, *, advance: Callable[[int], o
     Raises:
         CandidateError: any of that failed; the error knows the stage.
         HubDownError: the Hub does not answer, and the cache has no copy.
+        RunCancelledError: the caller wants no more.
     """
     run, images, state = setting.run, setting.images, setting.state
     candidate = run.candidates[number]
+
+    def go_on(n_images: int = 0) -> None:
+        advance(n_images)
+        if run.cancelled():
+            raise RunCancelledError("the run is over")
+
+    on_every_process(go_on, state)
     files = find_files(number, setting)
     if setting.cards and (card := setting.cards.find(checkpoint=candidate.checkpoint, sha=files.sha)):
         return RankedCheckpoint(**{**card, "revision": candidate.revision})
@@ -151,7 +162,7 @@ def score_candidate(number: int, setting: Setting, *, advance: Callable[[int], o
         on_every_process(lambda: fetch_weights(files, cache=run.hub_cache), state)
         checkpoint = on_every_process(lambda: load_checkpoint(files.folder, allow_pickle=run.allow_pickle), state)
         start = time.perf_counter()
-        outputs = extract(checkpoint, images.pixels, state=state, settings=run.extraction, advance=advance)
+        outputs = extract(checkpoint, images.pixels, state=state, settings=run.extraction, advance=go_on)
         images_per_s = len(images.labels) / (time.perf_counter() - start)
         if state.is_main_process:
             run.cache.write(key, outputs)

@@ -1,6 +1,7 @@
 """One call of `recommend`, checked before anything is read."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +35,7 @@ class Run:
         allow_pickle: whether pickled weights may be read.
         max_disk_bytes: the most that weights downloaded by this run may take.
         reuse_cards: dataset repository whose score cards may stand in for computing.
+        cancelled: whether the caller wants no more of it.
     """
 
     query: DatasetQuery
@@ -46,6 +48,7 @@ class Run:
     allow_pickle: bool
     max_disk_bytes: int | None
     reuse_cards: str | None
+    cancelled: Callable[[], bool] = bool
 
     def __post_init__(self) -> None:
         if self.method not in SCORES:

@@ -2,13 +2,16 @@
 
 from dataclasses import dataclass
 
+from .composition import TRAINING, Variation
+
 
 @dataclass(frozen=True)
 class Recipe:
     """One checkpoint of the pool.
 
     `steps` of 64 pictures each (SimCLR: 128 drawings, two views each). `method` is `supervised`, `rotation`,
-    `simclr` or `random`; the last three are saved without a head. Width and length of training are mixed on
+    `simclr`, `masked` or `random`; all but the first are saved without a head. `look` is how its pictures vary
+    (SimCLR: always strongly). Width and length of training are mixed on
     purpose: the largest network is not the best trained one.
     """
 
@@ -18,6 +21,7 @@ class Recipe:
     method: str
     steps: int
     learning_rate: float = 2e-3
+    look: Variation = TRAINING
 
 
 POOL = (

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
-from .drawings import PIXELS
-
 
 @dataclass(frozen=True)
 class Variation:
@@ -21,6 +19,7 @@ class Variation:
 
 
 MILD = Variation()
+TRAINING = Variation(tilt_degrees=25.0, smallest_scale=0.55, shift=0.15, noise=0.1, clutter=0.2, colour=0.25)
 STRONG = Variation(tilt_degrees=30.0, smallest_scale=0.5, shift=0.2, noise=0.08, clutter=0.2, colour=0.4)
 
 
@@ -28,10 +27,10 @@ def composed(
     rgba: torch.Tensor, generator: torch.Generator, *, is_ink: torch.Tensor, variation: Variation = MILD
 ) -> torch.Tensor:
     """RGB pictures in [0, 1], one per drawing of the batch (uint8 [drawing, 4, side, side])."""
-    batch = len(rgba)
+    batch, side = len(rgba), rgba.shape[-1]
     colours = rgba[:, :3].float() / 255
     alpha = rgba[:, 3:].float() / 255
-    background = _backgrounds(batch, generator, variation)
+    background = _backgrounds(batch, side, generator, variation=variation)
     colours = torch.where(is_ink.view(-1, 1, 1, 1), _ink(background, generator), colours)
     # premultiplied, so that interpolation at the edge does not bring in the colour of transparent pixels
     warped = _warped(torch.cat([colours * alpha, alpha], dim=1), generator, variation)
@@ -46,11 +45,11 @@ def _uniform(generator: torch.Generator, *shape: int) -> torch.Tensor:
     return 2 * torch.rand(*shape, generator=generator) - 1
 
 
-def _backgrounds(batch: int, generator: torch.Generator, variation: Variation) -> torch.Tensor:
+def _backgrounds(batch: int, side: int, generator: torch.Generator, *, variation: Variation) -> torch.Tensor:
     """Half of them plain, half with soft blotches."""
     plain = torch.rand(batch, 3, 1, 1, generator=generator)
     coarse = torch.randn(batch, 3, 6, 6, generator=generator)
-    blotches = functional.interpolate(coarse, size=(PIXELS, PIXELS), mode="bilinear", align_corners=False)
+    blotches = functional.interpolate(coarse, size=(side, side), mode="bilinear", align_corners=False)
     is_cluttered = (torch.rand(batch, 1, 1, 1, generator=generator) < 0.5).float()
     return (plain + variation.clutter * is_cluttered * blotches).clamp(0, 1)
 
@@ -72,5 +71,5 @@ def _warped(images: torch.Tensor, generator: torch.Generator, variation: Variati
         torch.stack([zoom * angle.cos(), -zoom * angle.sin(), shift[:, 0]], dim=1),
         torch.stack([zoom * angle.sin(), zoom * angle.cos(), shift[:, 1]], dim=1),
     ]
-    grid = functional.affine_grid(torch.stack(rows, dim=1), [batch, 1, PIXELS, PIXELS], align_corners=False)
+    grid = functional.affine_grid(torch.stack(rows, dim=1), [batch, 1, *images.shape[-2:]], align_corners=False)
     return functional.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)

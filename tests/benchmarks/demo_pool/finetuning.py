@@ -22,7 +22,7 @@ EPOCHS = 12
 BATCH = 16
 WEIGHT_DECAY = 0.05
 VALIDATION_SHARE = 0.2
-LARGEST_SHIFT = 4
+LARGEST_SHIFT = 1 / 12  # of the picture's side
 HEADS = ("classifier.", "fc.", "head.")
 
 
@@ -190,10 +190,11 @@ def _rate(step: int, steps: int) -> float:
 
 
 def shifted(pictures: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Each picture moved by up to four pixels; not mirrored, since letters must not be."""
+    """Each picture moved by up to a twelfth of its side; not mirrored, since letters must not be."""
     height, width = pictures.shape[-2:]
-    padded = functional.pad(pictures, [LARGEST_SHIFT] * 4, mode="replicate")
-    offsets = torch.randint(2 * LARGEST_SHIFT + 1, (len(pictures), 2), generator=generator).tolist()
+    most = int(LARGEST_SHIFT * height)
+    padded = functional.pad(pictures, [most] * 4, mode="replicate")
+    offsets = torch.randint(2 * most + 1, (len(pictures), 2), generator=generator).tolist()
     return torch.stack(
         [
             picture[:, top : top + height, left : left + width]

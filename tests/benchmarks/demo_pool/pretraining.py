@@ -1,4 +1,4 @@
-"""Trains one recipe of the pool from random weights: with labels, by rotations, or by SimCLR."""
+"""Trains one recipe of the pool from random weights: with labels, by rotations, by SimCLR, or by hidden cells."""
 
 import math
 import time
@@ -10,15 +10,16 @@ from torch.nn import functional
 from transformers import PreTrainedModel
 
 from .checkpoints import Recipe
-from .composition import STRONG, Variation, composed
+from .composition import STRONG, TRAINING, composed
 from .families import normalisation, untrained
 from .sources import SourceTask
 
 BATCH = 64
 SIMCLR_TEMPERATURE = 0.2
 SIMCLR_HIDDEN, SIMCLR_PROJECTION = 128, 64
-TRAINING_LOOK = Variation(tilt_degrees=25.0, smallest_scale=0.55, shift=0.15, noise=0.1, clutter=0.2, colour=0.25)
 HELD_OUT_EVERY = 7
+HIDDEN_SHARE = 0.6
+CELLS_PER_SIDE = 4
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Pretrained:
 def pretrain(recipe: Recipe, task: SourceTask, *, seed: int = 0) -> Pretrained:
     torch.manual_seed(seed)
     started = time.perf_counter()
-    network = untrained(recipe.architecture, _head_names(recipe, task))
+    network = untrained(recipe.architecture, _head_names(recipe, task), pixels=task.rgba.shape[-1])
     held_out = torch.arange(len(task.labels)) % HELD_OUT_EVERY == 0
     train_rows = torch.nonzero(~held_out if recipe.method == "supervised" else held_out >= 0).flatten()
     loss = None
@@ -58,7 +59,7 @@ def _head_names(recipe: Recipe, task: SourceTask) -> tuple[str, ...]:
 def _train(network: PreTrainedModel, recipe: Recipe, task: SourceTask, *, train_rows: torch.Tensor) -> float:
     """AdamW, 5% warm-up, cosine to zero; returns the mean loss of the last twentieth of the steps."""
     generator = torch.Generator().manual_seed(1)
-    projection = nn.Linear(SIMCLR_HIDDEN, SIMCLR_PROJECTION)
+    projection = _projection(network, recipe, task)
     parameters = [*network.parameters(), *projection.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=recipe.learning_rate, weight_decay=0.05, fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, recipe.steps))
@@ -79,6 +80,38 @@ def _train(network: PreTrainedModel, recipe: Recipe, task: SourceTask, *, train_
     return sum(last) / len(last)
 
 
+def _projection(network: PreTrainedModel, recipe: Recipe, task: SourceTask) -> nn.Linear:
+    """What only the self-supervised losses need: SimCLR's last layer, or the layer that paints hidden cells."""
+    if recipe.method != "masked":
+        return nn.Linear(SIMCLR_HIDDEN, SIMCLR_PROJECTION)
+    side = task.rgba.shape[-1]
+    with torch.no_grad():
+        _, places, width = _place_vectors(network, torch.zeros(2, 3, side, side)).shape
+    return nn.Linear(width, 3 * side * side // places)
+
+
+def _place_vectors(network: PreTrainedModel, pictures: torch.Tensor) -> torch.Tensor:
+    """[picture, place, width], row by row; a class token is added to every place, so that it learns too."""
+    hidden = network.base_model(pictures).last_hidden_state
+    if hidden.ndim == 4:
+        return hidden.flatten(2).transpose(1, 2)
+    if math.isqrt(hidden.shape[1]) ** 2 == hidden.shape[1]:
+        return hidden
+    return hidden[:, 1:] + hidden[:, :1]
+
+
+def _hidden_cells_loss(network, projection, pictures, generator) -> torch.Tensor:
+    """Squared error of the cells that were hidden, painted by one linear layer from the backbone's last map."""
+    side = pictures.shape[-1]
+    chance = torch.rand(len(pictures), 1, CELLS_PER_SIDE, CELLS_PER_SIDE, generator=generator)
+    hidden = functional.interpolate((chance < HIDDEN_SHARE).float(), size=(side, side))
+    in_view = (pictures * (1 - hidden)).contiguous(memory_format=torch.channels_last)
+    painted = projection(_place_vectors(network, in_view)).transpose(1, 2)
+    place_side = side // math.isqrt(painted.shape[-1])
+    painted = functional.fold(painted, output_size=(side, side), kernel_size=place_side, stride=place_side)
+    return ((painted - pictures).square() * hidden).sum() / (3 * hidden.sum())
+
+
 def _rate(step: int, steps: int) -> float:
     warm_up = max(1, steps // 20)
     if step < warm_up:
@@ -91,7 +124,9 @@ def _loss(network, recipe, task, *, rows, generator, projection) -> torch.Tensor
         views = [_pictures(recipe, task, rows, generator, variation=STRONG) for _ in range(2)]
         hidden = network(torch.cat(views)).logits
         return _contrastive_loss(projection(functional.relu(hidden)))
-    pictures = _pictures(recipe, task, rows, generator, variation=TRAINING_LOOK)
+    pictures = _pictures(recipe, task, rows, generator, variation=recipe.look)
+    if recipe.method == "masked":
+        return _hidden_cells_loss(network, projection, pictures, generator)
     if recipe.method == "supervised":
         return functional.cross_entropy(network(pictures).logits, task.labels[rows], label_smoothing=0.05)
     turns = torch.randint(4, (len(rows),), generator=generator)
@@ -119,6 +154,6 @@ def _accuracy(network, recipe, task, *, rows) -> float:
     generator = torch.Generator().manual_seed(2)
     correct = 0
     for chunk in rows.split(BATCH):
-        logits = network(_pictures(recipe, task, chunk, generator, variation=TRAINING_LOOK)).logits
+        logits = network(_pictures(recipe, task, chunk, generator, variation=TRAINING)).logits
         correct += int((logits.argmax(dim=1) == task.labels[chunk]).sum())
     return correct / len(rows)

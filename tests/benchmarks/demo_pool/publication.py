@@ -14,6 +14,7 @@ METHODS = {
     "supervised": "classification with labels",
     "rotation": "self-supervised: by how many quarter turns a picture was turned",
     "simclr": "self-supervised: SimCLR, two views of each drawing",
+    "masked": "self-supervised: the hidden cells of a picture from those in view",
     "random": "none: the weights are as initialised",
 }
 LICENCES = {
@@ -46,13 +47,13 @@ def without_head(network: PreTrainedModel) -> PreTrainedModel:
 
 
 @torch.no_grad()
-def check_reloaded(network: PreTrainedModel, folder: Path, *, has_head: bool) -> None:
+def check_reloaded(network: PreTrainedModel, folder: Path, *, has_head: bool, pixels: int = PIXELS) -> None:
     auto = AutoModelForImageClassification if has_head else AutoModel
     reloaded, report = auto.from_pretrained(folder, output_loading_info=True)
     unknown = [key for key in report["missing_keys"] if not key.startswith("pooler.")]
     if unknown or report["unexpected_keys"] or report["mismatched_keys"]:
         raise ValueError(f"{folder.name}: the weights do not fit its config, {report}")
-    pictures = torch.randn(4, 3, PIXELS, PIXELS, generator=torch.Generator().manual_seed(0))
+    pictures = torch.randn(4, 3, pixels, pixels, generator=torch.Generator().manual_seed(0))
     expected, found = network(pictures)[0], reloaded.eval()(pictures)[0]
     # The trained weights lie channels last and the reloaded ones do not: other kernels, other rounding.
     if not torch.allclose(expected, found, rtol=1e-5, atol=1e-5):
