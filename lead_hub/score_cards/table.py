@@ -123,7 +123,9 @@ def table_bytes(rows: Iterable[ScoreRow]) -> bytes:
 def read_table(content: bytes) -> list[ScoreRow] | None:
     """The rows of a parquet file that this module wrote; None where it is damaged or holds something else."""
     try:
-        table = pq.read_table(io.BytesIO(content))
+        # One thread on Arrow's own buffer: its pool, at work on a Python file, can abort or hang the program when it
+        # ends (apache/arrow#50482, #34314).
+        table = pq.ParquetFile(pa.BufferReader(content), pre_buffer=False).read(use_threads=False)
     except (pa.ArrowException, OSError):
         return None
     if not table.schema.equals(SCHEMA, check_metadata=False):
