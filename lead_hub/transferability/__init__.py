@@ -10,17 +10,38 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from lead_hub.errors import ScoreError
+from lead_hub.transferability.etran import ETRAN, ETRAN_CLASSIFICATION, ETRAN_ENERGY
+from lead_hub.transferability.gbc import GBC
+from lead_hub.transferability.h_score import H_SCORE
+from lead_hub.transferability.knn import KNN
 from lead_hub.transferability.lead import LEAD, LOO_LOG_LOSS
 from lead_hub.transferability.lead_paper import LEAD_PAPER
+from lead_hub.transferability.leep import LEEP
+from lead_hub.transferability.linear_probe import LINEAR_PROBE
 from lead_hub.transferability.logme import LOGME
+from lead_hub.transferability.ncti import NCTI
+from lead_hub.transferability.nleep import NLEEP
+from lead_hub.transferability.parc import PARC
+from lead_hub.transferability.ped import PED_LOGME, PED_SFDA
 from lead_hub.transferability.score import TransferabilityScore
 from lead_hub.transferability.score_inputs import checked_inputs
 from lead_hub.transferability.score_method import ScoreMethod
+from lead_hub.transferability.sfda import SFDA
+from lead_hub.transferability.static_facts import DOWNLOADS, IMAGENET_TOP1, PARAMETERS, static_score
+from lead_hub.transferability.transrate import TRANSRATE
 
 __all__ = ["SCORES", "ScoreMethod", "TransferabilityScore", "score", "transferability"]
 
 SCORES: Mapping[str, ScoreMethod] = MappingProxyType(
-    {method.name: method for method in (LEAD, LEAD_PAPER, LOGME, LOO_LOG_LOSS)}
+    {
+        method.name: method
+        for method in (
+            *(LEAD, LEAD_PAPER, LOGME, LOO_LOG_LOSS),
+            *(H_SCORE, LEEP, NLEEP, GBC, TRANSRATE, PARC),
+            *(SFDA, PED_SFDA, PED_LOGME, ETRAN_ENERGY, ETRAN_CLASSIFICATION, ETRAN, NCTI, KNN, LINEAR_PROBE),
+            *(PARAMETERS, IMAGENET_TOP1, DOWNLOADS),
+        )
+    }
 )
 
 
@@ -30,6 +51,7 @@ def score(
     method: str = "lead",
     *,
     logits: Tensor | ArrayLike | None = None,
+    facts: Mapping[str, float] | None = None,
     seed: int = 0,
 ) -> float:
     """How well a checkpoint with these frozen features should do when fine-tuned. Higher is better.
@@ -39,12 +61,14 @@ def score(
         labels: [n_images], integers; any ids, not necessarily 0..K-1.
         method: a name in `SCORES`, which tells each one's range and cost.
         logits: [n_images, n_source_classes], outputs of the checkpoint's own trained head, for scores that need it.
+        facts: what is known of the checkpoint, by name, for scores that are such a fact: "parameters",
+            "imagenet_top1_percent", "downloads".
         seed: for scores that draw random numbers; the others ignore it.
 
     Raises:
         ScoreError: unknown method, inputs that do not fit, or a score that is undefined for them.
     """
-    return transferability(features, labels, method, logits=logits, seed=seed).value
+    return transferability(features, labels, method, logits=logits, facts=facts, seed=seed).value
 
 
 def transferability(
@@ -53,6 +77,7 @@ def transferability(
     method: str = "lead",
     *,
     logits: Tensor | ArrayLike | None = None,
+    facts: Mapping[str, float] | None = None,
     seed: int = 0,
 ) -> TransferabilityScore:
     """`score` with its per-image terms and the figures that belong beside it."""
@@ -62,4 +87,6 @@ def transferability(
     if chosen.needs_logits and logits is None:
         raise ScoreError(f"{method} needs the logits of the checkpoint's own trained head, found none")
     inputs = checked_inputs(features, labels, logits=logits)
+    if chosen.function is None:
+        return static_score(chosen, facts)
     return chosen.function(inputs.features, inputs.labels, logits=inputs.logits, seed=seed)

@@ -8,7 +8,9 @@ Departures from the paper, each of which keeps the number from meaning nothing:
 1. Initial logits. The paper's classifier predicts the images it was trained on, and so separates even pure noise
    as soon as there are more features than images. Here every image is predicted by a ridge classifier that
    was trained without it, exactly and in closed form.
-2. Logits, not probabilities: ridge predictions of about 0 and 1, times 8, are the logits of the final softmax.
+2. Logits, not probabilities: ridge predictions of about 0 and 1, times a sharpness (an inverse temperature), are the
+   logits of the softmax. The sharpness is the one under which each checkpoint's own left-out predictions are most
+   likely, so that none is punished for being as unsure of a hard task as it should be.
 3. The head is infinitely wide, so its kernel is an expectation in closed form: no seed changes the score.
 4. Features are brought to unit length before the kernel, which otherwise grows with the square of their length.
 5. The whole spectrum of every class's kernel is used in place of its mean eigenvalue (Eq. 6, not Eq. 7), over all
@@ -45,18 +47,21 @@ class LeadSettings:
     Attributes:
         time: how long the logits evolve where left-out predictions are perfect, in units of 1 / (largest eigenvalue
             of the class's kernel).
-        sharpness: logits per unit of a ridge prediction in the softmax (an inverse temperature).
+        sharpness: logits per unit of a ridge prediction in the softmax (an inverse temperature); None: what makes the
+            left-out predictions most likely, at most 64.
         feature_scaling: before the ridge regression, see `leave_one_out.py`.
         relative_strengths: ridge strengths to choose from, see `leave_one_out.py`.
     """
 
     time: float = 0.3
-    sharpness: float = 8.0
+    sharpness: float | None = None
     feature_scaling: FeatureScaling = "global"
     relative_strengths: tuple[float, ...] = RELATIVE_STRENGTHS
 
 
 LEAD_SETTINGS = LeadSettings()
+SHARPEST = 64.0  # of separable classes there is no best: the sharper, the likelier
+HALVINGS = 50
 
 
 def lead(
@@ -70,7 +75,7 @@ def lead(
     """Mean log-likelihood of the labels after the evolution: at most 0, higher is better; no seed matters.
 
     The plain leave-one-out log-loss (lower is better) and accuracy go with it as "loo_log_loss" and
-    "loo_accuracy", to show what the evolution adds. Features that say nothing about K balanced classes get about
+    "loo_accuracy", to show what the evolution adds. Features that say nothing about K balanced classes get
     -log K, and a leave-one-out accuracy below 1 / K, for constant features even 0: leaving an image out makes its own
     class the rarest of those that are left, so with nothing else to go by any other is predicted.
     """
@@ -81,12 +86,13 @@ def lead(
         relative_strengths=settings.relative_strengths,
         scaling=settings.feature_scaling,
     ).logits
+    sharpness = fitted_sharpness(initial, labels) if settings.sharpness is None else settings.sharpness
     time = settings.time * explained_share(initial, labels)
     evolved = evolved_logits(features, labels, initial=initial, time=time)
-    per_image = log_likelihoods(evolved, labels, sharpness=settings.sharpness)
-    left_out = log_likelihoods(initial, labels, sharpness=settings.sharpness)
+    per_image = log_likelihoods(evolved, labels, sharpness=sharpness)
+    left_out = log_likelihoods(initial, labels, sharpness=sharpness)
     companions = {"loo_log_loss": -float(left_out.mean()), "loo_accuracy": accuracy(initial, labels)}
-    return TransferabilityScore(float(per_image.mean()), per_image, companions)
+    return TransferabilityScore(float(per_image.mean()), per_image, companions, predicted=initial.argmax(dim=1))
 
 
 def loo_log_loss(
@@ -126,6 +132,28 @@ def log_likelihoods(
     return (sharpness * predictions).log_softmax(dim=1).gather(1, labels[:, None])[:, 0]
 
 
+def fitted_sharpness(predictions: Float[Tensor, "image target_class"], labels: Int[Tensor, " image"]) -> float:
+    """The sharpness in [0, 64] under which the labels are most likely (Guo et al. 2017, temperature scaling).
+
+    The log-likelihood is concave in it, so its slope, the mean of an image's own logit minus the mean logit under the
+    softmax, falls: halving finds where it crosses 0. At 0 all classes are as likely: predictions that mislead.
+    """
+    own = predictions.gather(1, labels[:, None])[:, 0]
+
+    def slope(sharpness: float) -> float:
+        return float((own - (predictions * (sharpness * predictions).softmax(dim=1)).sum(dim=1)).mean())
+
+    low, high = 0.0, SHARPEST
+    if slope(low) <= 0:
+        return low
+    if slope(high) >= 0:
+        return high
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if slope(middle) > 0 else (low, middle)
+    return (low + high) / 2
+
+
 def accuracy(predictions: Float[Tensor, "image target_class"], labels: Int[Tensor, " image"]) -> float:
     return float((predictions.argmax(dim=1) == labels).double().mean())
 
@@ -138,6 +166,7 @@ LEAD = ScoreMethod(
     range="(-inf, 0]",
     needs_logits=False,
     cost="one eigendecomposition of the smaller Gram matrix, one kernel per class; no seed",
+    version=2,
 )
 
 LOO_LOG_LOSS = ScoreMethod(
@@ -148,4 +177,5 @@ LOO_LOG_LOSS = ScoreMethod(
     range="(-inf, 0]",
     needs_logits=False,
     cost="one eigendecomposition of the smaller Gram matrix; no seed",
+    version=2,
 )

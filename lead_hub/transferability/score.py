@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from lead_hub.errors import ScoreError
@@ -19,11 +19,14 @@ class TransferabilityScore:
         value: the score itself.
         per_image: terms whose mean is `value`, in image order, or None where a score has no such terms.
         companions: figures reported beside the score, by name, e.g. the plain leave-one-out log-loss.
+        predicted: the class that each image is taken for when it is left out, as the position 0..K-1 of its label
+            among those that occur, or None where a score predicts no classes.
     """
 
     value: float
     per_image: Float[Tensor, " image"] | None = None
     companions: Mapping[str, float] = field(default_factory=dict)
+    predicted: Int[Tensor, " image"] | None = None
 
     def __post_init__(self) -> None:
         figures = {"the score": self.value, **self.companions}

@@ -29,7 +29,7 @@ class ScoreMethod:
 
     Attributes:
         name: what the user types, e.g. "logme".
-        function: computes it from checked inputs.
+        function: computes it from checked inputs; None for a score that is a fact.
         title: name for people.
         paper: where it was defined.
         range: the values it can take.
@@ -37,10 +37,12 @@ class ScoreMethod:
         direction: which way is better; the same for every score, so that one sort order fits all.
         needs_logits: whether it needs the outputs of the checkpoint's own trained head.
         cost: what the time depends on, in words.
+        fact: name of what must be known of the checkpoint, e.g. "parameters", for a score that is nothing but that
+            and looks at no image; None for all others.
     """
 
     name: str
-    function: ScoreFunction
+    function: ScoreFunction | None
     title: str
     paper: str
     range: str
@@ -48,3 +50,8 @@ class ScoreMethod:
     cost: str
     version: int = 1
     direction: str = "higher is better"
+    fact: str | None = None
+
+    def __post_init__(self) -> None:
+        if (self.function is None) == (self.fact is None):
+            raise ValueError(f"the score {self.name} must have either a function or a fact, found both or neither")

@@ -3,16 +3,17 @@ import math
 import numpy as np
 import pytest
 import scipy.linalg
+import scipy.optimize
 import torch
 from sklearn.linear_model import Ridge
 
 from lead_hub.transferability import transferability
-from lead_hub.transferability.lead import LeadSettings, lead
+from lead_hub.transferability.lead import LeadSettings, fitted_sharpness, lead
 from lead_hub.transferability.leave_one_out import RELATIVE_STRENGTHS
 from tests.transferability.made_features import balanced_labels, clusters, noise
 
 
-def naive_lead(features: np.ndarray, labels: np.ndarray, *, time: float = 0.3, sharpness: float = 8.0) -> list[float]:
+def naive_lead(features: np.ndarray, labels: np.ndarray, *, time: float = 0.3) -> list[float]:
     """The definition in plain loops: refit for every image, one kernel entry at a time, a matrix exponential."""
     n_images, n_classes = len(labels), int(labels.max()) + 1
     targets = np.eye(n_classes)[labels]
@@ -36,10 +37,17 @@ def naive_lead(features: np.ndarray, labels: np.ndarray, *, time: float = 0.3, s
         kernel = np.array([[kernel_entry(features[u], features[v]) for v in members] for u in members])
         decay = scipy.linalg.expm(-time * explained * kernel / np.linalg.eigvalsh(kernel).max())
         evolved[members] = targets[members] + decay @ (initial[members] - targets[members])
-    terms = []
-    for row, label in zip(evolved, labels, strict=True):
-        terms.append(math.log(math.exp(sharpness * row[label]) / sum(math.exp(sharpness * logit) for logit in row)))
-    return terms
+    sharpness = scipy.optimize.minimize_scalar(
+        lambda tried: -sum(likelihoods(initial, labels, tried)), bounds=(0, 64), options={"xatol": 1e-12}
+    ).x
+    return likelihoods(evolved, labels, sharpness)
+
+
+def likelihoods(predictions: np.ndarray, labels: np.ndarray, sharpness: float) -> list[float]:
+    return [
+        sharpness * row[label] - math.log(sum(math.exp(sharpness * logit) for logit in row))
+        for row, label in zip(predictions, labels, strict=True)
+    ]
 
 
 def kernel_entry(image: np.ndarray, other: np.ndarray) -> float:
@@ -60,8 +68,9 @@ def test_equals_the_naive_definition(n_images, n_features, n_classes, distance) 
     features = clusters(labels, n_features, distance=distance) + 0.5
     found = transferability(features, labels)
     expected = naive_lead(features.numpy(), labels.numpy())
-    np.testing.assert_allclose(found.per_image.numpy(), expected, rtol=0, atol=1e-9)
-    assert found.value == pytest.approx(np.mean(expected), abs=1e-10)
+    # An optimum found from values alone is known to half of their digits.
+    np.testing.assert_allclose(found.per_image.numpy(), expected, rtol=0, atol=1e-6)
+    assert found.value == pytest.approx(np.mean(expected), abs=1e-6)
 
 
 def test_four_images_by_hand() -> None:
@@ -74,26 +83,53 @@ def test_four_images_by_hand() -> None:
     # frequencies alone, 1/3 for an image's own class when it is left out, have an error of 2/3.
     explained = 1 - error**2 / (2 / 3) ** 2
     error_left = math.exp(-0.3 * explained) * error
-    # Two classes whose predictions add up to 1: the margin is (1 - error) - error.
-    expected = -math.log(1 + math.exp(-8 * (1 - 2 * error_left)))
+    # Two classes whose predictions add up to 1: the margin is (1 - error) - error. All are right, so the sharper the
+    # likelier: the sharpness is the largest, 64.
+    expected = -math.log1p(math.exp(-64 * (1 - 2 * error_left)))
     found = transferability(np.array([[1.0], [1.0], [-1.0], [-1.0]]), np.array([0, 0, 1, 1]))
-    assert found.value == pytest.approx(expected, abs=1e-12)
-    assert found.companions["loo_log_loss"] == pytest.approx(math.log(1 + math.exp(-8 * (1 - 2 * error))), abs=1e-12)
+    assert found.value == pytest.approx(expected, rel=1e-6)
+    assert found.companions["loo_log_loss"] == pytest.approx(math.log1p(math.exp(-64 * (1 - 2 * error))), rel=1e-6)
     assert found.companions["loo_accuracy"] == 1.0
 
 
 def test_features_without_information_by_hand() -> None:
     # Constant features, K balanced classes of m images: the left-out prediction of the own class is (m - 1) / (n - 1),
-    # of every other m / (n - 1). That is what class frequencies alone give, so nothing is explained, nothing evolves.
+    # of every other m / (n - 1). That misleads, so the likeliest sharpness is 0 and every class has a chance of 1 / K.
     n_classes, n_members = 5, 6
-    n_others = n_classes * n_members - 1
-    own, other = (n_members - 1) / n_others, n_members / n_others
     labels = balanced_labels(n_classes * n_members, n_classes)
     found = transferability(torch.full((len(labels), 3), 0.1), labels)
-    expected_loss = math.log(1 + (n_classes - 1) * math.exp(-8 * (own - other)))
-    assert found.value == pytest.approx(-expected_loss, abs=1e-12)
-    assert found.companions["loo_log_loss"] == pytest.approx(expected_loss, abs=1e-12)
+    assert found.value == pytest.approx(-math.log(5), abs=1e-12)
+    assert found.companions["loo_log_loss"] == pytest.approx(math.log(5), abs=1e-12)
     assert found.companions["loo_accuracy"] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("wrong", "expected"),
+    # Two classes and predictions 1 and 0, of which a share w is wrong: the likeliest chance of the predicted class is
+    # 1 - w = 1 / (1 + e^{-s}), so s = log((1 - w) / w); half wrong or more says nothing.
+    [(0, 64.0), (1, math.log(9)), (3, math.log(7 / 3)), (5, 0.0), (7, 0.0)],
+)
+def test_the_sharpness_by_hand(wrong, expected) -> None:
+    labels = balanced_labels(10, 2)
+    predicted = torch.where(torch.arange(10) < wrong, 1 - labels, labels)
+    found = fitted_sharpness(torch.nn.functional.one_hot(predicted).double(), labels)
+    assert found == pytest.approx(expected, abs=1e-9)
+
+
+def test_a_given_sharpness_is_taken() -> None:
+    # The four images above: 8 (1 - 2 error) is the margin at a sharpness of 8.
+    features, labels = torch.tensor([[1.0], [1.0], [-1.0], [-1.0]]).double(), torch.tensor([0, 0, 1, 1])
+    found = lead(features, labels, settings=LeadSettings(time=0.0, sharpness=8.0))
+    error = 2 * 1e-6 / (8 + 3 * 1e-6)
+    assert found.value == pytest.approx(-math.log1p(math.exp(-8 * (1 - 2 * error))), rel=1e-9)
+
+
+def test_left_out_predictions_are_positions_among_the_labels_that_occur() -> None:
+    # Nothing but class frequencies to go by: leaving an image out makes its own class the rarer of two equal ones.
+    found = transferability(np.full((4, 2), 0.1), np.array([7, 3, 7, 3]))
+    assert found.predicted.tolist() == [0, 1, 0, 1]
+    separable = transferability(np.array([[1.0], [1.0], [-1.0], [-1.0]]), np.array([9, 9, 4, 4]))
+    assert separable.predicted.tolist() == [1, 1, 0, 0]
 
 
 @pytest.mark.parametrize("n_features", [50, 500, 2048, 5000])

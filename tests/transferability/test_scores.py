@@ -10,12 +10,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lead_hub.errors import ScoreError
-from lead_hub.transferability import SCORES, score, transferability
+from lead_hub.transferability import SCORES, TransferabilityScore, score, transferability
 from tests.transferability.made_features import balanced_labels, clusters, noise, rotation
 
 LABELS = balanced_labels(60, 3)
 FEATURES = clusters(LABELS, 8, distance=2.0)
-every_score = pytest.mark.parametrize("method", list(SCORES))
+# Scores that are computed from the images; the others are facts known beforehand, see test_static_facts.py.
+COMPUTED = [name for name, method in SCORES.items() if method.function is not None]
+every_score = pytest.mark.parametrize("method", COMPUTED)
+# Sums over pairs or classes, with no term for a single image.
+WITHOUT_TERMS = {"logme", "h-score", "gbc", "transrate", "parc", "ped-logme", "ncti"}
+
+
+def scored(features, labels, method: str) -> TransferabilityScore:
+    """Scores that need a head's logits get the features in their place: as good, and as bad, as those are."""
+    logits = features if SCORES[method].needs_logits else None
+    return transferability(features, labels, method, logits=logits)
 
 
 def test_the_list() -> None:
@@ -33,25 +43,29 @@ def test_the_list() -> None:
 @every_score
 def test_separable_classes_beat_overlapping_ones_beat_noise(method) -> None:
     labels = balanced_labels(300, 10)
-    values = [score(clusters(labels, 8, distance=distance), labels, method) for distance in (0.0, 2.0, 8.0)]
+    values = [scored(clusters(labels, 8, distance=distance), labels, method).value for distance in (0.0, 2.0, 8.0)]
     assert values[0] < values[1] < values[2]
 
 
 @every_score
 @pytest.mark.parametrize("renamed", [(2, 0, 1), (700, -3, 12)])
 def test_names_of_classes_do_not_matter(method, renamed) -> None:
-    found = transferability(FEATURES, torch.tensor(renamed)[LABELS], method)
-    expected = transferability(FEATURES, LABELS, method)
+    found = scored(FEATURES, torch.tensor(renamed)[LABELS], method)
+    expected = scored(FEATURES, LABELS, method)
     assert found.value == pytest.approx(expected.value, abs=1e-10)
     if expected.per_image is not None:
         torch.testing.assert_close(found.per_image, expected.per_image, rtol=0, atol=1e-9)
 
 
-@pytest.mark.parametrize("method", ["lead", "logme", "loo-log-loss"])
+# The others draw random numbers, which fall on other images when the order is another.
+WHATEVER_THE_ORDER = [name for name in COMPUTED if name not in {"lead-paper", "nleep"}]
+
+
+@pytest.mark.parametrize("method", WHATEVER_THE_ORDER)
 def test_order_of_images_does_not_matter(method) -> None:
     order = torch.randperm(60, generator=torch.Generator().manual_seed(3))
-    found = transferability(FEATURES[order], LABELS[order], method)
-    expected = transferability(FEATURES, LABELS, method)
+    found = scored(FEATURES[order], LABELS[order], method)
+    expected = scored(FEATURES, LABELS, method)
     assert found.value == pytest.approx(expected.value, abs=1e-10)
     if expected.per_image is not None:
         torch.testing.assert_close(found.per_image, expected.per_image[order], rtol=0, atol=1e-9)
@@ -66,7 +80,14 @@ CHANGES = {
 }
 
 
-@pytest.mark.parametrize("method", ["lead", "logme", "loo-log-loss"])
+# The shrinkage of SFDA, ETran and NCTI depends on the unit of the features, and PED standardises every one of them.
+WHATEVER_THE_BASIS = [
+    *("lead", "logme", "loo-log-loss", "nleep", "gbc", "transrate", "parc"),
+    *("knn", "linear-probe"),
+]
+
+
+@pytest.mark.parametrize("method", WHATEVER_THE_BASIS)
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("n_features", [8, 150])
 def test_basis_and_unit_of_features_do_not_matter(method, change, n_features) -> None:
@@ -77,10 +98,19 @@ def test_basis_and_unit_of_features_do_not_matter(method, change, n_features) ->
     assert found == pytest.approx(score(features, LABELS, method), abs=tolerance)
 
 
+# The shrinkage of the H-score depends on how many features there are.
+@pytest.mark.parametrize("change", ["scaled up", "scaled down", "rotated"])
+@pytest.mark.parametrize("n_features", [8, 150])
+def test_basis_and_unit_of_features_do_not_matter_to_the_h_score(change, n_features) -> None:
+    features = clusters(LABELS, n_features, distance=2.0)
+    found = score(CHANGES[change](features), LABELS, "h-score")
+    assert found == pytest.approx(score(features, LABELS, "h-score"), abs=1e-9)
+
+
 @every_score
 def test_input_is_left_as_it_was(method) -> None:
     features, labels = FEATURES.clone(), LABELS.clone()
-    score(features, labels, method)
+    scored(features, labels, method)
     assert torch.equal(features, FEATURES)
     assert torch.equal(labels, LABELS)
 
@@ -89,28 +119,28 @@ def test_input_is_left_as_it_was(method) -> None:
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
 def test_narrow_formats_are_widened_before_anything_is_computed(method, dtype) -> None:
     narrow = FEATURES.to(dtype)
-    assert score(narrow, LABELS, method) == score(narrow.double(), LABELS, method)
+    assert scored(narrow, LABELS, method).value == scored(narrow.double(), LABELS, method).value
 
 
 @every_score
 def test_numpy_and_torch_agree(method) -> None:
-    expected = score(FEATURES, LABELS, method)
+    expected = scored(FEATURES, LABELS, method).value
     read_only = FEATURES.numpy().copy()
     read_only.flags.writeable = False
-    assert score(read_only, LABELS.numpy(), method) == expected
-    assert score(FEATURES.numpy().astype(">f8"), LABELS.tolist(), method) == expected
-    assert score(FEATURES.clone().requires_grad_(), LABELS.to(torch.uint8), method) == expected
+    assert scored(read_only, LABELS.numpy(), method).value == expected
+    assert scored(FEATURES.numpy().astype(">f8"), LABELS.tolist(), method).value == expected
+    assert scored(FEATURES.clone().requires_grad_(), LABELS.to(torch.uint8), method).value == expected
 
 
 @every_score
 def test_terms_have_the_score_as_their_mean(method) -> None:
-    found = transferability(FEATURES, LABELS, method)
-    assert found.value == score(FEATURES, LABELS, method)
+    found = scored(FEATURES, LABELS, method)
+    assert found.value == score(FEATURES, LABELS, method, logits=FEATURES)
     assert all(math.isfinite(figure) for figure in found.companions.values())
     if found.per_image is not None:
         assert found.per_image.shape == (60,)
         assert float(found.per_image.mean()) == pytest.approx(found.value, abs=1e-14)
-    assert (found.per_image is None) == (method == "logme")
+    assert (found.per_image is None) == (method in WITHOUT_TERMS)
 
 
 @every_score
@@ -120,9 +150,9 @@ def test_threads_do_not_matter(method) -> None:
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(1)
-        alone = score(features, labels, method)
+        alone = scored(features, labels, method).value
         torch.set_num_threads(2)
-        together = score(features, labels, method)
+        together = scored(features, labels, method).value
     finally:
         torch.set_num_threads(before)
     assert together == pytest.approx(alone, abs=1e-9)
@@ -131,8 +161,8 @@ def test_threads_do_not_matter(method) -> None:
 @every_score
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
 def test_gpu_and_cpu_agree(method) -> None:
-    on_gpu = transferability(FEATURES.cuda(), LABELS, method)
-    assert on_gpu.value == pytest.approx(score(FEATURES, LABELS, method), abs=1e-6)
+    on_gpu = scored(FEATURES.cuda(), LABELS, method)
+    assert on_gpu.value == pytest.approx(scored(FEATURES, LABELS, method).value, abs=1e-6)
 
 
 DEGENERATE = {
@@ -168,6 +198,41 @@ def test_odd_inputs_have_a_logme(case) -> None:
     assert math.isfinite(score(features, np.array(labels), "logme"))
 
 
+# Discriminant analysis needs images that differ within some class.
+WITHOUT_SPREAD = {
+    "constant features": "must differ between images",
+    "every class one image": "differ within some class",
+    "two images": "differ within some class",
+}
+# What these scores are undefined for; they have a value for all other odd inputs.
+UNDEFINED: dict[str, dict[str, str]] = {
+    **dict.fromkeys(("sfda", "ped-sfda", "etran-classification", "etran", "ncti"), WITHOUT_SPREAD),
+    **{name: {} for name in ("ped-logme", "etran-energy", "knn", "linear-probe")},
+    "h-score": {"constant features": "must differ between images"},
+    "leep": {},
+    "nleep": {"constant features": "must differ between images"},
+    "gbc": {"constant features": "must differ between images"},
+    "transrate": {"constant features": "must differ between images"},
+    "parc": {
+        "constant features": "must differ between images",
+        "every class one image": "with the same and with different labels",
+        "two images": "with the same and with different labels",
+        "fewer images than features": "found 12 images and 11 axes",
+    },
+}
+
+
+@pytest.mark.parametrize("method", UNDEFINED)
+@pytest.mark.parametrize("case", DEGENERATE)
+def test_odd_inputs_have_a_score_or_are_refused(method, case) -> None:
+    features, labels = DEGENERATE[case]
+    if case in UNDEFINED[method]:
+        with pytest.raises(ScoreError, match=UNDEFINED[method][case]):
+            scored(features, np.array(labels), method)
+    else:
+        assert math.isfinite(scored(features, np.array(labels), method).value)
+
+
 def test_all_zero_features_have_no_direction_and_no_evolution() -> None:
     found = transferability(torch.zeros(9, 4), [0, 1, 2] * 3)
     assert found.value == pytest.approx(-found.companions["loo_log_loss"], abs=1e-14)
@@ -194,7 +259,7 @@ def test_all_zero_features_have_no_direction_and_no_evolution() -> None:
 )
 def test_unusable_inputs_are_refused(method, features, labels, message) -> None:
     with pytest.raises(ScoreError, match=message):
-        score(features, labels, method)
+        scored(features, labels, method)
 
 
 def test_unusable_logits_are_refused() -> None:
@@ -206,7 +271,7 @@ def test_unusable_logits_are_refused() -> None:
 
 
 def test_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(ScoreError, match="lead, lead-paper, logme, loo-log-loss, found 'best'"):
+    with pytest.raises(ScoreError, match=r"one of lead, .*logme, .*parc, .*found 'best'"):
         score(FEATURES, LABELS, "best")
 
 
