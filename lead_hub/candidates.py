@@ -24,6 +24,7 @@ class Candidate:
         licence: the Hub's licence identifier where known beforehand, e.g. "apache-2.0".
         weight_bytes: size of its weights where known beforehand.
         imagenet_top1_percent: published top-1 accuracy on ImageNet-1k where known, 0 to 100.
+        downloads: of the last 30 days where known from a crawl.
         datasets: what it was trained on, as far as its card says.
         base_datasets: what the checkpoints that it was fine-tuned from were trained on.
     """
@@ -34,6 +35,7 @@ class Candidate:
     licence: str | None = None
     weight_bytes: int | None = None
     imagenet_top1_percent: float | None = None
+    downloads: int | None = None
     datasets: tuple[str, ...] = ()
     base_datasets: tuple[str, ...] = ()
 
@@ -105,6 +107,7 @@ def from_index(entry: IndexEntry) -> Candidate:
         licence=entry.licence,
         weight_bytes=entry.weight_bytes,
         imagenet_top1_percent=entry.imagenet_top1_percent,
+        downloads=entry.downloads,
         datasets=entry.datasets,
         base_datasets=entry.base_datasets,
     )

@@ -8,14 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 from lead_hub.errors import CandidateError, LeadHubError
 from lead_hub.leaderboard_file import read_board, write_board
-from lead_hub.leaderboard_rows import RankedCheckpoint, RankedDataset, Skipped
+from lead_hub.leaderboard_rows import (
+    FineTunedAccuracy,
+    RankedCheckpoint,
+    RankedDataset,
+    Skipped,
+    finetuned_figures,
+    read_row,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from lead_hub.score_cards import Push
 
-__all__ = ["Leaderboard", "RankedCheckpoint", "RankedDataset", "Skipped", "rank"]
+__all__ = ["FineTunedAccuracy", "Leaderboard", "RankedCheckpoint", "RankedDataset", "Skipped", "rank"]
 
 SCHEMA_VERSION = 1
 
@@ -73,9 +80,16 @@ class Leaderboard:
         """One row a candidate: the scored ones by rank (status "ranked"), then the skipped ones ("skipped")."""
         import pandas as pd  # noqa: PLC0415 - half a second that `lead-hub --version` need not wait for
 
-        facts = [fact.name for fact in dataclasses.fields(RankedCheckpoint) if fact.name != "companions"]
+        facts = [
+            fact.name
+            for fact in dataclasses.fields(RankedCheckpoint)
+            if fact.name not in {"companions", "other_scores", "finetuned"}
+        ]
+        figures = [{**row.companions, **row.other_scores} for row in self.rows]
+        outcomes = [finetuned_figures(row) for row in self.rows]
         records = [
-            {**{name: getattr(row, name) for name in facts}, "status": "ranked", **row.companions} for row in self.rows
+            {**{name: getattr(row, name) for name in facts}, "status": "ranked", **beside, **outcome}
+            for row, beside, outcome in zip(self.rows, figures, outcomes, strict=True)
         ] + [
             {"checkpoint": skip.checkpoint, "revision": skip.revision, "status": "skipped", "stage": skip.stage}
             | {"note": skip.reason}
@@ -86,10 +100,12 @@ class Leaderboard:
             "checkpoint",
             "score",
             "status",
-            *sorted({name for row in self.rows for name in row.companions}),
+            *sorted({name for beside in figures for name in beside}),
+            *dict.fromkeys(name for outcome in outcomes for name in outcome),
         ]
         columns = [*leading, *(name for name in facts if name not in leading), "stage"]
         whole_numbers = ["rank", "parameters", "n_features", "n_source_classes"]
+        whole_numbers += [name for name in columns if name.startswith("finetuned_n_")]
         return pd.DataFrame.from_records(records, columns=columns).astype(dict.fromkeys(whole_numbers, "Int64"))
 
     def save(self, path: str | Path) -> Path:
@@ -206,7 +222,7 @@ class Leaderboard:
             dataset = values["dataset"]
             listed = {key: tuple(dataset[key]) for key in ("class_names", "notes")}
             values["dataset"] = RankedDataset(**{**dataset, **listed})
-            values["rows"] = tuple(RankedCheckpoint(**row) for row in values["rows"])
+            values["rows"] = tuple(read_row(row) for row in values["rows"])
             values["skipped"] = tuple(Skipped(**skip) for skip in values["skipped"])
             return Leaderboard(**values)
         except (KeyError, TypeError) as error:

@@ -1,7 +1,46 @@
 """What a leaderboard is made of: the ranked and the skipped checkpoints, and the images that they were ranked on."""
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class FineTunedAccuracy:
+    """What fine-tuning a checkpoint on the ranked dataset really gave.
+
+    Attributes:
+        mode: what was trained: "full" all weights, "lora" low-rank adapters, "probe" a linear head alone.
+        accuracy: on test images that nothing was chosen by, in [0, 1]; mean over seeds at the rate that validated best.
+        accuracy_sd: standard deviation between these seeds; None of a single one.
+        macro_f1: mean over classes of F1 on the same images, in [0, 1]; mean over the same seeds.
+        learning_rate: the one that validated best.
+        n_runs: trainings at that rate, one a seed.
+        n_trainings: finished ones altogether.
+        n_dropped: planned ones that the budget left out, or that diverged.
+        n_train: images that were learnt from.
+        n_validation: images that chose rate and epoch.
+        n_test: images that measured.
+        test_source: where these come from, e.g. "split 'test'" or "held-out part of 'train'".
+        duration_s: seconds of all trainings together.
+        device: where they ran.
+    """
+
+    mode: str
+    accuracy: float
+    accuracy_sd: float | None
+    macro_f1: float
+    learning_rate: float
+    n_runs: int
+    n_trainings: int
+    n_dropped: int
+    n_train: int
+    n_validation: int
+    n_test: int
+    test_source: str
+    duration_s: float
+    device: str
 
 
 @dataclass(frozen=True)
@@ -15,6 +54,8 @@ class RankedCheckpoint:
         revision: branch, tag or commit asked for, if any.
         sha: the Hub commit that was scored (40 hex digits), or the sha256 of a local folder's files (64).
         companions: figures computed beside the score, by name, e.g. leave-one-out accuracy in [0, 1].
+        other_scores: the further scores that were asked for, by name, each on its own scale; None where one is
+            undefined for this checkpoint (the note says why).
         family: the model type, e.g. "resnet".
         parameters: number of weights of the vision model that was run.
         licence: as the checkpoint's card names it, or None.
@@ -28,6 +69,7 @@ class RankedCheckpoint:
         trained_on_dataset: whether the checkpoint, or the base it was made from, names this dataset as training
             data: its score then says little about images that it has not seen.
         note: what else the reader should know.
+        finetuned: what fine-tuning it gave, where `verify` has done that.
     """
 
     checkpoint: str
@@ -36,6 +78,7 @@ class RankedCheckpoint:
     revision: str | None = None
     sha: str = ""
     companions: Mapping[str, float] = field(default_factory=dict)
+    other_scores: Mapping[str, float | None] = field(default_factory=dict)
     family: str = ""
     parameters: int = 0
     licence: str | None = None
@@ -48,6 +91,7 @@ class RankedCheckpoint:
     images_per_s: float | None = None
     trained_on_dataset: bool = False
     note: str = ""
+    finetuned: FineTunedAccuracy | None = None
 
 
 @dataclass(frozen=True)
@@ -98,3 +142,20 @@ class RankedDataset:
     rows_sha256: str
     notes: tuple[str, ...] = ()
     is_private: bool = True
+
+
+def read_row(values: Mapping[str, Any]) -> RankedCheckpoint:
+    """A row of a leaderboard's document.
+
+    Raises:
+        TypeError: keys are missing or unknown.
+    """
+    finetuned = values.get("finetuned")
+    return RankedCheckpoint(**{**values, "finetuned": None if finetuned is None else FineTunedAccuracy(**finetuned)})
+
+
+def finetuned_figures(row: RankedCheckpoint) -> dict[str, object]:
+    """What fine-tuning gave, as columns of a table; none where it was not done."""
+    if row.finetuned is None:
+        return {}
+    return {f"finetuned_{name}": value for name, value in dataclasses.asdict(row.finetuned).items()}

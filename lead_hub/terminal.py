@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,10 +57,39 @@ def count_in_words(count: int) -> str:
     return str(count)
 
 
+def other_scores(board: Leaderboard) -> tuple[Column, ...]:
+    """A column for each score that was asked for beside the one that ranks."""
+
+    def cell(row: RankedCheckpoint, name: str) -> str:
+        value = row.other_scores.get(name)
+        return "undefined" if value is None else f"{value:.4g}"
+
+    names = dict.fromkeys(name for row in board.rows for name in row.other_scores)
+    return tuple(Column(name, partial(cell, name=name)) for name in names)
+
+
+def outcomes(board: Leaderboard) -> tuple[Column, ...]:
+    """Columns with what fine-tuning gave, where any checkpoint was fine-tuned."""
+
+    def accuracy(row: RankedCheckpoint) -> str:
+        if row.finetuned is None:
+            return ""
+        deviation = row.finetuned.accuracy_sd
+        return f"{row.finetuned.accuracy:.1%}" + ("" if deviation is None else f" ± {100 * deviation:.1f}")
+
+    def macro_f1(row: RankedCheckpoint) -> str:
+        return "" if row.finetuned is None else f"{row.finetuned.macro_f1:.3f}"
+
+    modes = sorted({row.finetuned.mode for row in board.rows if row.finetuned})
+    if not modes:
+        return ()
+    return (Column(f"fine-tuned ({', '.join(modes)})", accuracy), Column("macro-F1", macro_f1))
+
+
 def print_board(board: Leaderboard, console: Console, *, extra: tuple[Column, ...] = ()) -> None:
     """Print a board as a table, with whatever is worth knowing above and below it."""
     dataset = board.dataset
-    columns = (*COLUMNS[:NOTE], *extra, COLUMNS[NOTE])
+    columns = (*COLUMNS[:NOTE], *other_scores(board), *outcomes(board), *extra, COLUMNS[NOTE])
     table = Table(title=None, box=None, header_style="bold", pad_edge=False)
     for column in columns:
         table.add_column(column.header, justify="right" if column.align_right else "left", overflow="fold")

@@ -83,6 +83,28 @@ def test_streamed_boards_grow_by_one_and_end_as_the_whole_board(rank: Recommend,
     assert [timeless(row) for row in boards[-1].rows] == [timeless(row) for row in rank(tiny_pool).rows]
 
 
+def test_several_scores_in_one_extraction(rank: Recommend, tiny_pool: Path, tmp_path: Path) -> None:
+    board = rank(tiny_pool, score=["lead", "logme", "parameters", "imagenet-top1"])
+    assert (board.method, [*board.rows[0].other_scores]) == ("lead", ["logme", "parameters", "imagenet-top1"])
+    logme = {row.checkpoint: row.score for row in rank(tiny_pool, score="logme").rows}
+    assert {row.checkpoint: row.other_scores["logme"] for row in board.rows} == logme
+    assert [row.other_scores["parameters"] for row in board.rows] == [row.parameters for row in board.rows]
+    assert {row.other_scores["imagenet-top1"] for row in board.rows} == {None}
+    assert all(row.note.startswith("no imagenet-top1: ") for row in board.rows)
+    assert Leaderboard.load(board.save(tmp_path / "board.json")) == board
+    table = board.to_pandas().set_index("checkpoint")
+    assert table["logme"].to_dict() == logme
+    assert table["imagenet-top1"].isna().all()
+
+
+@pytest.mark.parametrize("score", [[], ["lead", "lead"], ["lead", "none"]])
+def test_scores_that_are_none_or_twice_or_unknown_are_refused(
+    rank: Recommend, tiny_pool: Path, score: list[str]
+) -> None:
+    with pytest.raises(ScoreError, match="score must"):
+        rank(tiny_pool, score=score)
+
+
 def test_a_cancelled_run_ends_with_the_board_so_far(rank: Recommend, tiny_pool: Path) -> None:
     stop = threading.Event()
     boards = cast("Iterator[Leaderboard]", rank(tiny_pool, stream=True, cancelled=stop.is_set))

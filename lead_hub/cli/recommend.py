@@ -28,7 +28,9 @@ def recommend(
             "--candidates", "-c", help="Hub id[@revision], checkpoint folder, text file or model index; repeat."
         ),
     ] = None,
-    score: Annotated[str, typer.Option(help="Name of the score.")] = "lead",
+    score: Annotated[
+        list[str] | None, typer.Option(help="Name of the score; repeat for more, the first one ranks.  [default: lead]")
+    ] = None,
     config: Annotated[str | None, typer.Option(help="Configuration of the dataset.")] = None,
     split: Annotated[str, typer.Option(help="The one split that is read.")] = "train",
     image_column: Annotated[str | None, typer.Option(help="Column of the images.")] = None,
@@ -62,7 +64,7 @@ def recommend(
         boards = lead_hub.recommend(
             dataset,
             candidates,
-            score,
+            score or "lead",
             stream=True,
             config=config,
             split=split,

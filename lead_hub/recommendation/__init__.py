@@ -21,7 +21,7 @@ from lead_hub.recommendation.run import Run, parse_size
 def recommend(
     dataset: str | Path,
     candidates: CandidateSource | Iterable[CandidateSource] | None = ...,
-    score: str = ...,
+    score: str | Iterable[str] = ...,
     *,
     stream: Literal[False] = ...,
     config: str | None = ...,
@@ -40,7 +40,7 @@ def recommend(
     allow_pickle: bool = ...,
     max_disk: int | str | None = ...,
     reuse_cards: str | None = ...,
-    cancelled: Callable[[], bool] = ...,
+    cancelled: Callable[[], bool] | None = ...,
 ) -> Leaderboard: ...
 
 
@@ -48,7 +48,7 @@ def recommend(
 def recommend(
     dataset: str | Path,
     candidates: CandidateSource | Iterable[CandidateSource] | None = ...,
-    score: str = ...,
+    score: str | Iterable[str] = ...,
     *,
     stream: Literal[True],
     config: str | None = ...,
@@ -67,14 +67,14 @@ def recommend(
     allow_pickle: bool = ...,
     max_disk: int | str | None = ...,
     reuse_cards: str | None = ...,
-    cancelled: Callable[[], bool] = ...,
+    cancelled: Callable[[], bool] | None = ...,
 ) -> Iterator[Leaderboard]: ...
 
 
 def recommend(  # noqa: PLR0913 - the one call that users see carries every choice that they may make
     dataset: str | Path,
     candidates: CandidateSource | Iterable[CandidateSource] | None = None,
-    score: str = "lead",
+    score: str | Iterable[str] = "lead",
     *,
     stream: bool = False,
     config: str | None = None,
@@ -93,7 +93,7 @@ def recommend(  # noqa: PLR0913 - the one call that users see carries every choi
     allow_pickle: bool = False,
     max_disk: int | str | None = None,
     reuse_cards: str | None = None,
-    cancelled: Callable[[], bool] = bool,
+    cancelled: Callable[[], bool] | None = None,
 ) -> Leaderboard | Iterator[Leaderboard]:
     """Rank pretrained checkpoints by how well each would fine-tune on a labelled image dataset.
 
@@ -106,7 +106,8 @@ def recommend(  # noqa: PLR0913 - the one call that users see carries every choi
         candidates: Hub ids (optionally "@revision"), checkpoint folders, folders of them, text files with one a
             line, a model index, or a CandidateQuery that asks the Hub; None means this machine's own index after a
             `lead-hub crawl`, else the one that comes with lead-hub.
-        score: a key of SCORES.
+        score: a key of SCORES, or several, of which the first one ranks and the others stand beside it; images are
+            run through each checkpoint once for all of them.
         stream: return an iterator that yields a board after every checkpoint; closing it stops the run.
         config: configuration of the dataset, needed if it has several.
         split: the only split that is read. Leave the one that you will test on alone.
@@ -125,7 +126,8 @@ def recommend(  # noqa: PLR0913 - the one call that users see carries every choi
         max_disk: the most that weights downloaded by this run may take on the disk, in bytes or as "20GB"; beyond it
             scored checkpoints are deleted again, the worst first, never what was there before.
         reuse_cards: a dataset repository of score cards, "me/lead-scores": a card of the same checkpoint commit,
-            dataset commit, sample and score stands in for computing, and its row says so.
+            dataset commit, sample and score stands in for computing, and its row says so; only where one score is
+            asked for.
         cancelled: asked between batches of images and while files are on the way, for example an Event's `is_set`: once
             it returns True the run ends, with the board so far.
 
@@ -135,7 +137,7 @@ def recommend(  # noqa: PLR0913 - the one call that users see carries every choi
     Raises:
         DatasetError: the dataset cannot be used; the message lists what there is.
         CandidateError: the source of candidates cannot be read, or names none.
-        ScoreError: `score` is no key of SCORES.
+        ScoreError: `score` is not, or not only, made of keys of SCORES.
         HubError: the Hub refused the dataset or the score cards, or cannot be reached.
         LeadHubError: `max_disk` is no size.
     """
@@ -151,7 +153,7 @@ def recommend(  # noqa: PLR0913 - the one call that users see carries every choi
             seed=seed,
         ),
         candidates=read_candidates(candidates, api=hub_api(token)),
-        method=score,
+        methods=(score,) if isinstance(score, str) else tuple(score),
         extraction=ExtractionSettings(batch_size=batch_size, device=device, dtype=dtype),
         cache_dir=Path(cache_dir).expanduser() if cache_dir is not None else None,
         token=token,
@@ -159,7 +161,7 @@ def recommend(  # noqa: PLR0913 - the one call that users see carries every choi
         allow_pickle=allow_pickle,
         max_disk_bytes=parse_size(max_disk),
         reuse_cards=reuse_cards,
-        cancelled=cancelled,
+        cancelled=cancelled or bool,
     )
     boards = stream_boards(run)
     return boards if stream else deque(boards, maxlen=1).pop()

@@ -13,19 +13,20 @@ from huggingface_hub.utils import tqdm  # type: ignore[attr-defined]  # public, 
 
 from lead_hub.candidates import Candidate
 from lead_hub.checkpoint_files import CheckpointFiles, fetch_weights, find_checkpoint
-from lead_hub.checkpoint_outputs import CheckpointOutputs
 from lead_hub.downloads import Downloads
-from lead_hub.errors import CandidateError, RunCancelledError, ScoreError
+from lead_hub.errors import CandidateError, RunCancelledError
 from lead_hub.extraction import extract
 from lead_hub.hub_requests import HubDownError
 from lead_hub.labelled_images import LabelledImages, load_labelled_images
 from lead_hub.leaderboard import Leaderboard, RankedCheckpoint, Skipped
+from lead_hub.leaderboard_rows import read_row
 from lead_hub.loaded_checkpoint import load_checkpoint
 from lead_hub.processes import first_on_each_node, on_every_process, on_main_process, running_processes, shared_folder
 from lead_hub.provenance import cache_key, ranked_checkpoint, ranked_dataset, versions
 from lead_hub.recommendation.run import Run
+from lead_hub.recommendation.scoring import score_outputs
 from lead_hub.score_cards import ScoreCards, load_cards
-from lead_hub.transferability import SCORES, TransferabilityScore, transferability
+from lead_hub.transferability import SCORES
 
 
 @dataclass(frozen=True)
@@ -104,8 +105,8 @@ def empty_board(run: Run, images: LabelledImages) -> Leaderboard:
 
 
 def find_cards(run: Run, board: Leaderboard) -> ScoreCards | None:
-    """The score cards that may stand in for computing, if the run asks for any."""
-    if run.reuse_cards is None:
+    """The score cards that may stand in for computing, if the run asks for any; a card holds one score."""
+    if run.reuse_cards is None or len(run.methods) > 1:
         return None
     dataset = dataclasses.asdict(board.dataset)
     version = board.method_version
@@ -153,7 +154,7 @@ def score_candidate(number: int, setting: Setting, *, advance: Callable[[int], o
     on_every_process(go_on, state)
     files = find_files(number, setting)
     if setting.cards and (card := setting.cards.find(checkpoint=candidate.checkpoint, sha=files.sha)):
-        return RankedCheckpoint(**{**card, "revision": candidate.revision})
+        return read_row({**card, "revision": candidate.revision})
     key = on_every_process(lambda: cache_key(files, images, dtype=setting.dtype), state)
     outputs = run.cache.read(key, n_images=len(images.labels)) if state.is_main_process else None
     images_per_s: float | None = None
@@ -169,24 +170,11 @@ def score_candidate(number: int, setting: Setting, *, advance: Callable[[int], o
 
     def row() -> RankedCheckpoint:
         assert outputs is not None  # the main process, which runs this, has read or extracted them
-        score = score_outputs(outputs, images, run=run, device=setting.device)
-        return ranked_checkpoint(candidate, files, outputs, score=score, images_per_s=images_per_s, images=images)
+        scores = score_outputs(outputs, images, candidate=candidate, run=run, device=setting.device)
+        row = ranked_checkpoint(
+            candidate, files, outputs, score=scores.ranking, images_per_s=images_per_s, images=images
+        )
+        note = "; ".join(filter(None, (row.note, scores.undefined)))
+        return replace(row, other_scores=scores.others, note=note)
 
     return on_main_process(row, state)
-
-
-def score_outputs(
-    outputs: CheckpointOutputs, images: LabelledImages, *, run: Run, device: torch.device
-) -> TransferabilityScore:
-    """The run's score of one checkpoint's outputs, on the GPU where there is one (float64, so not on others)."""
-    place = device if device.type == "cuda" else torch.device("cpu")
-    try:
-        return transferability(
-            outputs.features.to(place),
-            torch.from_numpy(images.labels),
-            run.method,
-            logits=None if outputs.logits is None else outputs.logits.to(place),
-            seed=run.query.seed,
-        )
-    except ScoreError as error:
-        raise CandidateError(str(error), stage="score") from error

@@ -27,7 +27,7 @@ class Run:
     Attributes:
         query: which images.
         candidates: what to rank.
-        method: name of the score.
+        methods: names of the scores; the first one ranks.
         extraction: how forward passes are run.
         cache_dir: where everything is kept; None for the Hugging Face caches.
         token: Hub token, None for the Hub's own login; never written anywhere.
@@ -40,7 +40,7 @@ class Run:
 
     query: DatasetQuery
     candidates: list[Candidate]
-    method: str
+    methods: tuple[str, ...]
     extraction: ExtractionSettings
     cache_dir: Path | None
     token: str | None
@@ -51,8 +51,16 @@ class Run:
     cancelled: Callable[[], bool] = bool
 
     def __post_init__(self) -> None:
-        if self.method not in SCORES:
-            raise ScoreError(f"score must be one of {', '.join(SCORES)}, found {self.method!r}")
+        if not self.methods or len(set(self.methods)) < len(self.methods):
+            raise ScoreError(f"score must name at least one score, each once, found {list(self.methods)}")
+        for method in self.methods:
+            if method not in SCORES:
+                raise ScoreError(f"score must be one of {', '.join(SCORES)}, found {method!r}")
+
+    @property
+    def method(self) -> str:
+        """The score that ranks."""
+        return self.methods[0]
 
     @property
     def api(self) -> HfApi:
