@@ -48,7 +48,7 @@ class LeadSettings:
         time: how long the logits evolve where left-out predictions are perfect, in units of 1 / (largest eigenvalue
             of the class's kernel).
         sharpness: logits per unit of a ridge prediction in the softmax (an inverse temperature); None: what makes the
-            left-out predictions most likely, at most 64.
+            left-out predictions most likely, at most 16.
         feature_scaling: before the ridge regression, see `leave_one_out.py`.
         relative_strengths: ridge strengths to choose from, see `leave_one_out.py`.
     """
@@ -60,7 +60,7 @@ class LeadSettings:
 
 
 LEAD_SETTINGS = LeadSettings()
-SHARPEST = 64.0  # of separable classes there is no best: the sharper, the likelier
+SHARPEST = 16.0  # of separable classes there is no best: the sharper, the likelier
 HALVINGS = 50
 
 
@@ -133,7 +133,7 @@ def log_likelihoods(
 
 
 def fitted_sharpness(predictions: Float[Tensor, "image target_class"], labels: Int[Tensor, " image"]) -> float:
-    """The sharpness in [0, 64] under which the labels are most likely (Guo et al. 2017, temperature scaling).
+    """The sharpness in [0, 16] under which the labels are most likely (Guo et al. 2017, temperature scaling).
 
     The log-likelihood is concave in it, so its slope, the mean of an image's own logit minus the mean logit under the
     softmax, falls: halving finds where it crosses 0. At 0 all classes are as likely: predictions that mislead.

@@ -38,7 +38,7 @@ def naive_lead(features: np.ndarray, labels: np.ndarray, *, time: float = 0.3) -
         decay = scipy.linalg.expm(-time * explained * kernel / np.linalg.eigvalsh(kernel).max())
         evolved[members] = targets[members] + decay @ (initial[members] - targets[members])
     sharpness = scipy.optimize.minimize_scalar(
-        lambda tried: -sum(likelihoods(initial, labels, tried)), bounds=(0, 64), options={"xatol": 1e-12}
+        lambda tried: -sum(likelihoods(initial, labels, tried)), bounds=(0, 16), options={"xatol": 1e-12}
     ).x
     return likelihoods(evolved, labels, sharpness)
 
@@ -84,11 +84,11 @@ def test_four_images_by_hand() -> None:
     explained = 1 - error**2 / (2 / 3) ** 2
     error_left = math.exp(-0.3 * explained) * error
     # Two classes whose predictions add up to 1: the margin is (1 - error) - error. All are right, so the sharper the
-    # likelier: the sharpness is the largest, 64.
-    expected = -math.log1p(math.exp(-64 * (1 - 2 * error_left)))
+    # likelier: the sharpness is the largest, 16.
+    expected = -math.log1p(math.exp(-16 * (1 - 2 * error_left)))
     found = transferability(np.array([[1.0], [1.0], [-1.0], [-1.0]]), np.array([0, 0, 1, 1]))
     assert found.value == pytest.approx(expected, rel=1e-6)
-    assert found.companions["loo_log_loss"] == pytest.approx(math.log1p(math.exp(-64 * (1 - 2 * error))), rel=1e-6)
+    assert found.companions["loo_log_loss"] == pytest.approx(math.log1p(math.exp(-16 * (1 - 2 * error))), rel=1e-6)
     assert found.companions["loo_accuracy"] == 1.0
 
 
@@ -107,7 +107,7 @@ def test_features_without_information_by_hand() -> None:
     ("wrong", "expected"),
     # Two classes and predictions 1 and 0, of which a share w is wrong: the likeliest chance of the predicted class is
     # 1 - w = 1 / (1 + e^{-s}), so s = log((1 - w) / w); half wrong or more says nothing.
-    [(0, 64.0), (1, math.log(9)), (3, math.log(7 / 3)), (5, 0.0), (7, 0.0)],
+    [(0, 16.0), (1, math.log(9)), (3, math.log(7 / 3)), (5, 0.0), (7, 0.0)],
 )
 def test_the_sharpness_by_hand(wrong, expected) -> None:
     labels = balanced_labels(10, 2)
