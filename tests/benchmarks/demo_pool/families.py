@@ -78,10 +78,10 @@ def _token_mixer_configuration(family: str, size: str, pixels: int) -> PreTraine
             image_size=pixels, patch_size=4, embed_dim=width, depths=depths, num_heads=heads, window_size=4,
             mlp_ratio=2.0,
         )  # fmt: skip
-    widths = POOLFORMERS[size]
+    # the usual scale of 1e-5 at the start is for far longer training: with it the blocks hardly learn here
     return PoolFormerConfig(
-        depths=[1, 1, 1], hidden_sizes=widths, num_encoder_blocks=3, patch_sizes=[4, 3, 3], strides=[4, 2, 2],
-        padding=[0, 1, 1], mlp_ratio=2.0,
+        depths=[1, 1, 1], hidden_sizes=POOLFORMERS[size], num_encoder_blocks=3, patch_sizes=[4, 3, 3],
+        strides=[4, 2, 2], padding=[0, 1, 1], mlp_ratio=2.0, layer_scale_init_value=0.5,
     )  # fmt: skip
 
 

@@ -1,0 +1,63 @@
+"""The commands that make the matrix again; see the package's docstring."""
+
+import argparse
+from pathlib import Path
+
+import torch
+from transformers.utils import logging
+
+from tests.benchmarks.demo_pool.sources import Packages
+
+from .accuracy_table import accuracy_table
+from .finetuning import finetune_matrix
+from .outputs import write_outputs
+from .pool import pretrain_pool
+from .target_pictures import target_pictures
+from .targets import TARGETS, save
+
+MATRIX = Path("lead_hub/bench/matrix")
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.ground_truth", description=__doc__)
+    parser.add_argument("step", choices=["targets", "pretrain", "outputs", "finetune", "table"])
+    parser.add_argument("--clipart", type=Path, default=Path("openclipart"), help="png folder of openclipart-png")
+    parser.add_argument("--emoji", type=Path, default=Path("package"), help="unpacked emoji-datasource-google")
+    parser.add_argument("--fonts", type=Path, default=Path("noto"), help="truetype/noto folder of fonts-noto-core")
+    parser.add_argument("--dejavu", type=Path, default=Path("dejavu"), help="truetype/dejavu folder of fonts-dejavu")
+    parser.add_argument("--output", type=Path, default=Path("ground_truth"), help="pictures and checkpoints")
+    parser.add_argument("--matrix", type=Path, default=MATRIX, help="the tables and outputs that are kept")
+    parser.add_argument("--only", nargs="*", help="checkpoints to work on, all when left out")
+    parser.add_argument("--worker", type=int, default=0, help="number of this process, from 0")
+    parser.add_argument("--workers", type=int, default=1, help="how many processes share the work")
+    return parser.parse_args()
+
+
+def main() -> None:
+    options = arguments()
+    torch.set_num_threads(1)
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    packages = Packages(options.clipart, options.emoji, options.fonts)
+    share = {"only": options.only, "worker": options.worker, "workers": options.workers}
+    if options.step == "targets":
+        write_targets(packages, options.dejavu, options.output / "targets")
+    elif options.step == "pretrain":
+        pretrain_pool(packages, options.output, **share)
+    elif options.step == "outputs":
+        write_outputs(options.output, options.matrix)
+    elif options.step == "finetune":
+        finetune_matrix(options.output, options.matrix, **share)
+    else:
+        print(accuracy_table(options.matrix))
+
+
+def write_targets(packages: Packages, dejavu: Path, folder: Path) -> None:
+    for target in TARGETS:
+        pictures = target_pictures(target.name, packages, dejavu)
+        save(pictures, folder / f"{target.name}.npz")
+        print(f"{target.name}: {pictures.n_classes} classes, {len(pictures.train)} train, {len(pictures.test)} test")
+
+
+if __name__ == "__main__":
+    main()
