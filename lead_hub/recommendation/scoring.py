@@ -1,7 +1,8 @@
 """Outputs of one checkpoint -> the scores that the run asks for."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
@@ -48,15 +49,18 @@ def score_outputs(
         ranking = scored(run.method)
     except ScoreError as error:
         raise CandidateError(str(error), stage="score") from error
-    others: dict[str, float | None] = {}
-    reasons: list[str] = []
-    for method in run.methods[1:]:
-        try:
-            others[method] = scored(method).value
-        except ScoreError as error:
-            others[method] = None
-            reasons.append(f"no {method}: {error}")
-    return OutputsScores(ranking, others, "; ".join(reasons))
+    others = {method: value_or_reason(partial(scored, method)) for method in run.methods[1:]}
+    reasons = [f"no {method}: {reason}" for method, reason in others.items() if isinstance(reason, str)]
+    values = {method: None if isinstance(value, str) else value for method, value in others.items()}
+    return OutputsScores(ranking, values, "; ".join(reasons))
+
+
+def value_or_reason(score: Callable[[], TransferabilityScore]) -> float | str:
+    """A score's value, or why there is none."""
+    try:
+        return score().value
+    except ScoreError as error:
+        return str(error)
 
 
 def known_facts(candidate: Candidate, outputs: CheckpointOutputs) -> dict[str, float]:

@@ -1,0 +1,135 @@
+"""Everything that may order the checkpoints of a matrix: scores, baselines that see no image, and noise ceilings.
+
+All are arrays [draw, checkpoint, target], of which a figure is the mean over draws; a score has one draw.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float
+
+from lead_hub.bench.matrix import GroundTruthMatrix
+from lead_hub.bench.score_table import ScoreTable
+from lead_hub.transferability import SCORES
+
+N_RANDOM_ORDERS = 20
+
+
+@dataclass(frozen=True, eq=False)
+class Contender:
+    """One way to order checkpoints.
+
+    Attributes:
+        name: short, unique.
+        title: for people.
+        kind: "score" sees the target's train images and nothing else; "baseline" sees no image; "ceiling" knows
+            accuracies that no score may know.
+        values: higher is better; NaN where undefined, which ranks last.
+        truth: accuracy in percent that it is compared with; NaN for a pair that is left out.
+        seconds: processor time, median over checkpoints and targets; None for what costs nothing.
+        few_images: the values from a sample of few images, a draw for each seed; None where no image is seen.
+    """
+
+    name: str
+    title: str
+    kind: Literal["score", "baseline", "ceiling"]
+    values: Float[np.ndarray, "draw checkpoint target"]
+    truth: Float[np.ndarray, "draw checkpoint target"]
+    seconds: float | None = None
+    few_images: Float[np.ndarray, "sample checkpoint target"] | None = None
+
+
+def contenders(
+    matrix: GroundTruthMatrix, full: ScoreTable, few: Sequence[ScoreTable], *, seed: int = 0
+) -> list[Contender]:
+    """Scores, then baselines, then ceilings."""
+    return [*scores(matrix, full, few), *baselines(matrix, seed=seed), *ceilings(matrix)]
+
+
+def scores(matrix: GroundTruthMatrix, full: ScoreTable, few: Sequence[ScoreTable]) -> list[Contender]:
+    """A contender for every row of the score tables."""
+    return [
+        Contender(
+            name=method,
+            title=SCORES[method].title,
+            kind="score",
+            values=full.values[None, position],
+            truth=matrix.accuracy[None],
+            seconds=float(np.nanmedian(full.seconds[position])),
+            few_images=np.stack([table.values[position] for table in few]) if few else None,
+        )
+        for position, method in enumerate(full.methods)
+    ]
+
+
+def baselines(matrix: GroundTruthMatrix, *, seed: int = 0) -> list[Contender]:
+    """What needs no image of the target: one order for all targets, or any."""
+    n_targets = len(matrix.targets)
+    parameters = np.array([float(each.parameters) for each in matrix.checkpoints])
+    source_accuracy = np.array([each.source_accuracy for each in matrix.checkpoints])
+    random = np.random.default_rng(seed).random((N_RANDOM_ORDERS, *matrix.accuracy.shape))
+    rows = (
+        ("parameters", "number of parameters", np.tile(parameters[:, None], n_targets)[None]),
+        ("source-accuracy", "accuracy on its own source task", np.tile(source_accuracy[:, None], n_targets)[None]),
+        ("random", f"random order, mean of {N_RANDOM_ORDERS}", random),
+        (
+            "other-targets",
+            "mean standing on the other targets, after fine-tuning on all of them",
+            standing_elsewhere(matrix.accuracy)[None],
+        ),
+    )
+    return [
+        Contender(name, title, "baseline", values, np.broadcast_to(matrix.accuracy, values.shape))
+        for name, title, values in rows
+    ]
+
+
+def ceilings(matrix: GroundTruthMatrix) -> list[Contender]:
+    """How well the outcome of fine-tuning predicts itself; left out where the runs for it are missing."""
+    others = mean_of_others(matrix.seed_accuracy)
+    # A pair that has one seed alone says nothing of the noise.
+    by_seed = np.where(np.isnan(others), np.nan, matrix.seed_accuracy)
+    others = np.where(np.isnan(by_seed), np.nan, others)
+    other_rate = matrix.other_rate_accuracy[None]
+    truth = np.where(np.isnan(other_rate), np.nan, matrix.accuracy[None])
+    rows = (
+        ("one-seed", "fine-tuning itself, one seed against the mean of the others", by_seed, others),
+        ("other-rate", "fine-tuning itself, at the next best learning rate", other_rate, truth),
+    )
+    return [Contender(name, title, "ceiling", values, true) for name, title, values, true in rows if has_order(true)]
+
+
+def standing_elsewhere(accuracy: Float[np.ndarray, "checkpoint target"]) -> Float[np.ndarray, "checkpoint target"]:
+    """Mean over the other targets of a checkpoint's standing there: 1 for the best, 0 for the worst, ties between."""
+    known = ~np.isnan(accuracy)
+    with np.errstate(invalid="ignore"):  # NaN compares as neither
+        above = (accuracy[:, None] > accuracy[None]).sum(axis=1)
+        equal = (accuracy[:, None] == accuracy[None]).sum(axis=1) - known
+    rivals = np.maximum(known.sum(axis=0) - 1, 1)
+    standing = np.where(known, (above + equal / 2) / rivals, 0.0)
+    n_others = known.sum(axis=1, keepdims=True) - known
+    total = standing.sum(axis=1, keepdims=True) - standing
+    means: Float[np.ndarray, "checkpoint target"] = np.full(accuracy.shape, np.nan)
+    np.divide(total, n_others, out=means, where=n_others > 0)
+    return means
+
+
+def mean_of_others(
+    seed_accuracy: Float[np.ndarray, "seed checkpoint target"],
+) -> Float[np.ndarray, "seed checkpoint target"]:
+    """For every seed the mean over the other seeds that have a run; NaN where there is no other."""
+    known = ~np.isnan(seed_accuracy)
+    there = np.where(known, seed_accuracy, 0.0)
+    n_others = known.sum(axis=0) - known
+    total = there.sum(axis=0) - there
+    means: Float[np.ndarray, "seed checkpoint target"] = np.full(seed_accuracy.shape, np.nan)
+    np.divide(total, n_others, out=means, where=n_others > 0)
+    return means
+
+
+def has_order(truth: Float[np.ndarray, "draw checkpoint target"]) -> bool:
+    """Whether some target has two different accuracies in one draw."""
+    with np.errstate(invalid="ignore"):
+        return bool(((truth[:, :, None] > truth[:, None]).sum(axis=(1, 2)) > 0).any())

@@ -1,0 +1,160 @@
+"""The whole benchmark in one call, and what it gives: the record behind the table of `lead-hub bench`."""
+
+import dataclasses
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lead_hub.bench.comparison import REFERENCE, Comparison, compare
+from lead_hub.bench.contenders import contenders
+from lead_hub.bench.finetuned_targets import finetuned_targets
+from lead_hub.bench.matrix import MATRIX_FOLDER, GroundTruthMatrix, read_matrix
+from lead_hub.bench.matrix_files import MatrixError
+from lead_hub.bench.paired_bootstrap import N_RESAMPLES, draw_resamples
+from lead_hub.bench.score_table import ImageSample, image_scores, on_one_thread, score_tables
+from lead_hub.confidence.calibration import find_calibration
+from lead_hub.confidence.confidence_figures import ConfidenceFigures, confidence_figures
+from lead_hub.errors import ScoreError
+from lead_hub.transferability import SCORES
+
+UNTOUCHED = {
+    "held-out": "targets on which nothing was chosen: neither LEAD's settings nor the calibration",
+    "study": "targets on which LEAD's settings and the calibration were chosen",
+    "all": "all targets, those on which LEAD's settings were chosen among them",
+}
+
+
+@dataclass(frozen=True)
+class BenchSettings:
+    """What the figures depend on besides the matrix.
+
+    Attributes:
+        halves: the sets of targets to compare on, each one of "held-out", "study" and "all".
+        methods: names of the scores; None for all that look at images. The reference is always among them.
+        n_few_images: size of the small samples of train images.
+        n_few_samples: how many of them, with seeds 0, 1, ...; 0 leaves that column out.
+        n_resamples: of the bootstrap over checkpoints and targets.
+        seed: of the bootstrap and of the random orders.
+    """
+
+    halves: tuple[str, ...] = ("held-out", "all")
+    methods: tuple[str, ...] | None = None
+    n_few_images: int = 100
+    n_few_samples: int = 1
+    n_resamples: int = N_RESAMPLES
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        unknown = [name for name in self.methods or () if name not in image_scores()]
+        if unknown:
+            raise MatrixError(f"scores must be among {', '.join(image_scores())}, found {', '.join(unknown)}")
+        unknown = [half for half in self.halves if half not in UNTOUCHED]
+        if unknown:
+            raise MatrixError(f"half must be one of {', '.join(UNTOUCHED)}, found {', '.join(unknown)}")
+        for name, least in (("n_few_images", 4), ("n_few_samples", 0), ("n_resamples", 1), ("seed", 0)):
+            if getattr(self, name) < least:
+                raise MatrixError(f"{name} must be at least {least}, found {getattr(self, name)}")
+
+    @property
+    def scores(self) -> tuple[str, ...]:
+        """The scores that are computed, the reference among them."""
+        chosen = self.methods or image_scores()
+        return chosen if REFERENCE in chosen else (REFERENCE, *chosen)
+
+
+@dataclass(frozen=True)
+class BenchReport:
+    """What the benchmark found.
+
+    Attributes:
+        comparisons: one for each set of targets.
+        undefined: why scores are undefined: how many pairs, by score and reason; on all images.
+        left_out: what is missing in the matrix, in sentences.
+        confidence: what the intervals of predicted accuracies and the 90% sets are worth on the held-out targets;
+            None where the held-out targets are not compared, or with a reason among `no_confidence`.
+        no_confidence: why there are no such figures; empty if there are, or if none were asked for.
+        settings: of the run.
+        duration_s: of the run, the scores that came from the cache included at next to nothing.
+    """
+
+    comparisons: tuple[Comparison, ...]
+    undefined: Mapping[str, Mapping[str, int]]
+    left_out: tuple[str, ...]
+    settings: BenchSettings
+    duration_s: float
+    confidence: ConfidenceFigures | None = None
+    no_confidence: str = ""
+
+    def to_document(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return dataclasses.asdict(self)
+
+
+def run_bench(
+    folder: Path = MATRIX_FOLDER,
+    settings: BenchSettings | None = None,
+    *,
+    cache_folder: Path | None = None,
+    n_workers: int | None = None,
+    advance: Callable[[int, int], None] | None = None,
+) -> BenchReport:
+    """Compare every score with what fine-tuning really gave.
+
+    Args:
+        folder: of the ground-truth matrix.
+        settings: what the figures depend on; None for the defaults.
+        cache_folder: keeps scores that were computed; None keeps nothing.
+        n_workers: processes of one thread each; None for as many as the machine has cores.
+        advance: told how many of how many pairs of checkpoint and image sample are scored.
+
+    Raises:
+        MatrixError: the matrix cannot be read, or a half has no usable target.
+    """
+    start = time.monotonic()
+    settings = settings or BenchSettings()
+    matrix = read_matrix(folder)
+    for half in settings.halves:
+        if not matrix.positions(half):
+            raise MatrixError(f"the {half} targets must have at least one that is usable, found none in {folder}")
+    samples = [ImageSample(), *(ImageSample(settings.n_few_images, seed) for seed in range(settings.n_few_samples))]
+    full, *few = score_tables(
+        matrix, samples, methods=settings.scores, cache_folder=cache_folder, n_workers=n_workers, advance=advance
+    )
+    everyone = contenders(matrix, full, few, seed=settings.seed)
+    comparisons = []
+    for half in settings.halves:
+        resamples = draw_resamples(
+            len(matrix.checkpoints), len(matrix.positions(half)), n_resamples=settings.n_resamples, seed=settings.seed
+        )
+        comparisons.append(compare(matrix, everyone, half, resamples=resamples))
+    confidence, no_confidence = held_out_confidence(matrix) if "held-out" in settings.halves else (None, "")
+    return BenchReport(
+        comparisons=tuple(comparisons),
+        undefined={method: reasons for method, reasons in full.errors.items() if reasons},
+        left_out=matrix.left_out,
+        settings=settings,
+        duration_s=time.monotonic() - start,
+        confidence=confidence,
+        no_confidence=no_confidence,
+    )
+
+
+def held_out_confidence(matrix: GroundTruthMatrix) -> tuple[ConfidenceFigures | None, str]:
+    """What the calibration of the reference score promised, judged on targets that it never saw; or why not."""
+    version = SCORES[REFERENCE].version
+    calibration = find_calibration(REFERENCE, version)
+    if calibration is None:
+        return (
+            None,
+            f"no calibration of {REFERENCE} version {version}: python -m tests.benchmarks.calibration makes one",
+        )
+    seen = {target.name for target in matrix.targets if target.half == "held-out"} & set(calibration.fitted_on.targets)
+    if seen:
+        return None, f"the calibration of {REFERENCE} was fitted on held-out targets: {', '.join(sorted(seen))}"
+    try:
+        with on_one_thread():
+            return confidence_figures(finetuned_targets(matrix, "held-out"), calibration), ""
+    except ScoreError as error:
+        return None, str(error)

@@ -1,0 +1,136 @@
+"""`lead-hub bench`."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+from rich.text import Text
+
+from lead_hub.cli.options import JsonFlag, QuietFlag, TokenOption, exit_codes, write_json
+
+if TYPE_CHECKING:
+    from lead_hub.bench.report import BenchReport
+
+
+class Half(str, Enum):
+    """Which targets to compare on; "both" stands for two tables, held-out and all."""
+
+    both = "both"
+    held_out = "held-out"
+    study = "study"
+    all = "all"
+
+
+def bench(
+    matrix: Annotated[Path | None, typer.Option(help="Folder of another ground-truth matrix.")] = None,
+    half: Annotated[Half, typer.Option(help='Targets to compare on; "both": one table of held-out, one of all.')] = (
+        Half.both
+    ),
+    score: Annotated[
+        list[str] | None,
+        typer.Option(help="Name of a score to compare with lead; repeat. Default: all, with --paper lead."),
+    ] = None,
+    few_images: Annotated[int, typer.Option(help="Size of the small samples of train images.")] = 100,
+    few_samples: Annotated[int, typer.Option(help="How many small samples; 0 leaves the column out.")] = 1,
+    resamples: Annotated[int, typer.Option(help="Resamples of the paired bootstrap.")] = 2000,
+    seed: Annotated[int, typer.Option(help="Seed of the bootstrap and of the random orders.")] = 0,
+    workers: Annotated[int | None, typer.Option(help="Processes. Default: one a core.")] = None,
+    cache_dir: Annotated[Path | None, typer.Option(help="Keeps computed scores.")] = None,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Compute every score anew.")] = False,
+    output: Annotated[
+        list[Path] | None, typer.Option("--output", "-o", help="Save as .md, .csv or .json; repeat for several.")
+    ] = None,
+    paper: Annotated[
+        bool, typer.Option("--paper", help="Instead: the published checkpoints and datasets, from the Hub.")
+    ] = False,
+    paper_list: Annotated[Path | None, typer.Option(help="Another list of checkpoints and datasets.")] = None,
+    max_images: Annotated[int, typer.Option(help="With --paper: images of each dataset.")] = 2000,
+    max_disk: Annotated[str | None, typer.Option(help='With --paper: most disk for weights, e.g. "20GB".')] = None,
+    token: TokenOption = None,
+    json: JsonFlag = False,
+    quiet: QuietFlag = False,
+) -> None:
+    """Compare every score with what fine-tuning really gave."""
+    with exit_codes():
+        if paper or paper_list:
+            from lead_hub.bench.paper.paper_run import PaperSettings
+            from lead_hub.cli.bench_paper import bench_paper
+
+            paper_settings = PaperSettings(
+                methods=tuple(score or ("lead",)),
+                max_images=max_images,
+                seed=seed,
+                cache_dir=cache_dir,
+                token=token,
+                max_disk=max_disk,
+                progress=not quiet,
+            )
+            bench_paper(paper_list, paper_settings, output=output or [], as_json=json)
+            return
+        from lead_hub.bench.matrix import MATRIX_FOLDER
+        from lead_hub.bench.report import BenchSettings, run_bench
+        from lead_hub.bench.report_text import check_format, save
+        from lead_hub.bench.score_cache import default_cache_folder
+
+        for path in output or []:
+            check_format(path)
+        settings = BenchSettings(
+            halves=("held-out", "all") if half is Half.both else (half.value,),
+            methods=tuple(score) if score else None,
+            n_few_images=few_images,
+            n_few_samples=few_samples,
+            n_resamples=resamples,
+            seed=seed,
+        )
+        with progress_bar("scores", quiet=quiet) as advance:
+            report = run_bench(
+                matrix or MATRIX_FOLDER,
+                settings,
+                cache_folder=None if no_cache else cache_dir or default_cache_folder(),
+                n_workers=workers,
+                advance=advance,
+            )
+        for path in output or []:
+            save(report, path)
+        show_report(report, as_json=json)
+
+
+@contextmanager
+def progress_bar(what: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """A bar on a terminal's standard error while the block runs; what it gives is told how many of how many."""
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=quiet or not console.is_terminal) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def show_report(report: "BenchReport", *, as_json: bool) -> None:
+    """The tables for people, JSON for programs."""
+    from lead_hub.bench.report_text import columns, headline, legend, notes
+
+    if as_json or not sys.stdout.isatty():
+        write_json(report.to_document())
+        return
+    console = Console()
+    for comparison in report.comparisons:
+        shown = columns(comparison, report.settings)
+        table = Table(box=None, header_style="bold", pad_edge=False)
+        for column in shown:
+            table.add_column(column.header, justify="right" if column.align_right else "left", overflow="fold")
+        for row in comparison.rows:
+            table.add_row(*(Text(column.cell(row)) for column in shown), style=None if row.kind == "score" else "dim")
+        console.print(Text(headline(comparison), style="bold"))
+        console.print(table)
+        for note in notes(comparison):
+            console.print(Text(note))
+        console.print()
+    for sentence in legend(report):
+        console.print(Text(sentence))
+    console.print(Text(f"{report.duration_s:.0f} s"))
