@@ -27,11 +27,13 @@ if TYPE_CHECKING:
     from lead_hub.recommendation import recommend as recommend
     from lead_hub.transferability import SCORES as SCORES
     from lead_hub.transferability import score as score
+    from lead_hub.verification import verify as verify
 
 # Public name -> its module. Loaded on first use, because torch and transformers take seconds to import and
 # `lead-hub --version` needs neither.
 _HOMES = {
     "recommend": "lead_hub.recommendation",
+    "verify": "lead_hub.verification",
     "score": "lead_hub.transferability",
     "SCORES": "lead_hub.transferability",
     "Leaderboard": "lead_hub.leaderboard",

@@ -26,7 +26,7 @@ class CandidateError(LeadHubError):
     """One checkpoint cannot be scored.
 
     Attributes:
-        stage: where it failed: "find", "download", "load", "extract" or "score".
+        stage: where it failed: "find", "download", "load", "extract", "score" or "finetune".
     """
 
     def __init__(self, message: str, *, stage: str) -> None:

@@ -13,9 +13,11 @@ from lead_hub.leaderboard_rows import (
     RankedCheckpoint,
     RankedDataset,
     Skipped,
+    confidence_columns,
     finetuned_figures,
     read_row,
 )
+from lead_hub.leaderboard_verdict import rows_verdict
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,6 +70,11 @@ class Leaderboard:
         """Whether every candidate has been tried."""
         return len(self.rows) + len(self.skipped) == self.n_candidates
 
+    @property
+    def verdict(self) -> str:
+        """Whether there is a winner, in one sentence; empty without rows."""
+        return rows_verdict(self.rows, method=self.method)
+
     def with_row(self, row: RankedCheckpoint) -> "Leaderboard":
         """The board with one more scored checkpoint, ranked anew."""
         return replace(self, rows=rank([*self.rows, row]))
@@ -83,10 +90,10 @@ class Leaderboard:
         facts = [
             fact.name
             for fact in dataclasses.fields(RankedCheckpoint)
-            if fact.name not in {"companions", "other_scores", "finetuned"}
+            if fact.name not in {"companions", "other_scores", "finetuned", "confidence"}
         ]
         figures = [{**row.companions, **row.other_scores} for row in self.rows]
-        outcomes = [finetuned_figures(row) for row in self.rows]
+        outcomes = [{**confidence_columns(row), **finetuned_figures(row)} for row in self.rows]
         records = [
             {**{name: getattr(row, name) for name in facts}, "status": "ranked", **beside, **outcome}
             for row, beside, outcome in zip(self.rows, figures, outcomes, strict=True)
@@ -106,6 +113,7 @@ class Leaderboard:
         columns = [*leading, *(name for name in facts if name not in leading), "stage"]
         whole_numbers = ["rank", "parameters", "n_features", "n_source_classes"]
         whole_numbers += [name for name in columns if name.startswith("finetuned_n_")]
+        whole_numbers += [name for name in ("rank_low", "rank_high", "tie_group") if name in columns]
         return pd.DataFrame.from_records(records, columns=columns).astype(dict.fromkeys(whole_numbers, "Int64"))
 
     def save(self, path: str | Path) -> Path:
@@ -202,7 +210,7 @@ class Leaderboard:
 
     def to_document(self) -> dict[str, Any]:
         """The board as plain JSON values."""
-        return {"schema_version": SCHEMA_VERSION, **dataclasses.asdict(self)}
+        return {"schema_version": SCHEMA_VERSION, "verdict": self.verdict, **dataclasses.asdict(self)}
 
     @staticmethod
     def from_document(document: object) -> "Leaderboard":
@@ -217,7 +225,8 @@ class Leaderboard:
                 f'a leaderboard must be an object with "schema_version" {SCHEMA_VERSION}, found {version!r}:'
                 " was it written by another version of lead-hub?"
             )
-        values = {key: value for key, value in document.items() if key != "schema_version"}
+        # The verdict follows from the rows.
+        values = {key: value for key, value in document.items() if key not in {"schema_version", "verdict"}}
         try:
             dataset = values["dataset"]
             listed = {key: tuple(dataset[key]) for key in ("class_names", "notes")}

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from lead_hub.confidence.record import Confidence, figures, parse_confidence
+
 
 @dataclass(frozen=True)
 class FineTunedAccuracy:
@@ -70,6 +72,8 @@ class RankedCheckpoint:
             data: its score then says little about images that it has not seen.
         note: what else the reader should know.
         finetuned: what fine-tuning it gave, where `verify` has done that.
+        confidence: how sure the score, the rank and what to expect of fine-tuning are; None where the score has no
+            terms per image, or came from a score card that has none.
     """
 
     checkpoint: str
@@ -92,6 +96,7 @@ class RankedCheckpoint:
     trained_on_dataset: bool = False
     note: str = ""
     finetuned: FineTunedAccuracy | None = None
+    confidence: Confidence | None = None
 
 
 @dataclass(frozen=True)
@@ -148,10 +153,14 @@ def read_row(values: Mapping[str, Any]) -> RankedCheckpoint:
     """A row of a leaderboard's document.
 
     Raises:
-        TypeError: keys are missing or unknown.
+        KeyError, TypeError: keys are missing or unknown.
     """
-    finetuned = values.get("finetuned")
-    return RankedCheckpoint(**{**values, "finetuned": None if finetuned is None else FineTunedAccuracy(**finetuned)})
+    finetuned, confidence = values.get("finetuned"), values.get("confidence")
+    nested = {
+        "finetuned": None if finetuned is None else FineTunedAccuracy(**finetuned),
+        "confidence": None if confidence is None else parse_confidence(confidence),
+    }
+    return RankedCheckpoint(**{**values, **nested})
 
 
 def finetuned_figures(row: RankedCheckpoint) -> dict[str, object]:
@@ -159,3 +168,8 @@ def finetuned_figures(row: RankedCheckpoint) -> dict[str, object]:
     if row.finetuned is None:
         return {}
     return {f"finetuned_{name}": value for name, value in dataclasses.asdict(row.finetuned).items()}
+
+
+def confidence_columns(row: RankedCheckpoint) -> dict[str, object]:
+    """How sure a row is, as columns of a table; none where nothing is known of it."""
+    return {} if row.confidence is None else {**figures(row.confidence)}

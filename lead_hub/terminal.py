@@ -10,7 +10,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from lead_hub.confidence.record import Confidence
 from lead_hub.leaderboard import Leaderboard, RankedCheckpoint
+from lead_hub.leaderboard_verdict import rows_verdict
 
 if TYPE_CHECKING:
     from lead_hub.demo import Comparison
@@ -39,6 +41,7 @@ COLUMNS = (
     Column("images/s", lambda row: "" if row.images_per_s is None else f"{row.images_per_s:.0f}"),
     Column("note", notes, align_right=False),
 )
+SCORE = 3  # columns up to and with the score
 NOTE = len(COLUMNS) - 1
 
 
@@ -68,6 +71,42 @@ def other_scores(board: Leaderboard) -> tuple[Column, ...]:
     return tuple(Column(name, partial(cell, name=name)) for name in names)
 
 
+def expectations(board: Leaderboard) -> tuple[Column, ...]:
+    """Columns with how sure each row is, those that any row has something for."""
+    columns = (
+        Column("ranks", lambda row: whole_interval(row.confidence)),
+        Column("best", lambda row: percent(row.confidence.p_best if row.confidence else None)),
+        Column("expected when fine-tuned", lambda row: expected_accuracy(row.confidence)),
+    )
+    return tuple(column for column in columns if any(map(column.cell, board.rows)))
+
+
+def whole_interval(confidence: Confidence | None) -> str:
+    """Ranks "1-4", or "2" where there is one only."""
+    if confidence is None or confidence.rank_low is None:
+        return ""
+    low, high = confidence.rank_low, confidence.rank_high
+    return str(low) if low == high else f"{low}-{high}"
+
+
+def expected_accuracy(confidence: Confidence | None) -> str:
+    """Percent and its interval, "71% (58-82%)"."""
+    if confidence is None or confidence.predicted_low is None or confidence.predicted_high is None:
+        return ""
+    low, high = 100 * confidence.predicted_low, 100 * confidence.predicted_high
+    return f"{percent(confidence.predicted_accuracy)} ({low:.0f}-{high:.0f}%)"
+
+
+def percent(share: float | None) -> str:
+    return "" if share is None else f"{share:.0%}"
+
+
+def is_bold(row: RankedCheckpoint) -> bool:
+    """Whether it could be the best; the first where nothing is known of that."""
+    possible = row.confidence.could_be_best if row.confidence else None
+    return row.rank == 1 if possible is None else possible
+
+
 def outcomes(board: Leaderboard) -> tuple[Column, ...]:
     """Columns with what fine-tuning gave, where any checkpoint was fine-tuned."""
 
@@ -89,22 +128,31 @@ def outcomes(board: Leaderboard) -> tuple[Column, ...]:
 def print_board(board: Leaderboard, console: Console, *, extra: tuple[Column, ...] = ()) -> None:
     """Print a board as a table, with whatever is worth knowing above and below it."""
     dataset = board.dataset
-    columns = (*COLUMNS[:NOTE], *other_scores(board), *outcomes(board), *extra, COLUMNS[NOTE])
+    columns = (
+        *(*COLUMNS[:SCORE], *expectations(board), *COLUMNS[SCORE:NOTE]),
+        *(*other_scores(board), *outcomes(board), *extra, COLUMNS[NOTE]),
+    )
     table = Table(title=None, box=None, header_style="bold", pad_edge=False)
     for column in columns:
         table.add_column(column.header, justify="right" if column.align_right else "left", overflow="fold")
     for row in board.rows:
         # Text, not markup: a name may hold square brackets.
-        table.add_row(*(Text(column.cell(row)) for column in columns), style="bold" if row.rank == 1 else None)
+        table.add_row(*(Text(column.cell(row)) for column in columns), style="bold" if is_bold(row) else None)
     headline = (
         f"{dataset.dataset}, split {dataset.split}: {dataset.n_images} images of {len(dataset.class_names)} classes,"
         f" ranked by {board.method} (higher is better)"
     )
     console.print(Text(headline, style="bold"))
+    verdict = rows_verdict(board.rows, method=board.method, name=lambda row: display_name(row.checkpoint, row.revision))
+    if verdict:
+        console.print(Text(verdict, style="bold"))
     for note in dataset.notes:
         console.print(Text(f"note: {note}"))
     if board.rows:
         console.print(table)
+    calibrated_on = next((row.confidence.calibrated_on for row in board.rows if row.confidence), "")
+    if calibrated_on:
+        console.print(Text(f"chance to be best and expected accuracy, with its 90% interval: from {calibrated_on}"))
     for skipped in board.skipped:
         name = display_name(skipped.checkpoint, skipped.revision)
         console.print(Text(f"skipped at {skipped.stage}: {name}: {skipped.reason}", style="yellow"))

@@ -32,17 +32,25 @@ ORDER = [
     "outputs_cache",
     # 4 outputs -> float
     "transferability",
+    "confidence",
     # 5 scores and skipped -> Leaderboard
     "leaderboard_rows",
+    "leaderboard_verdict",
     "leaderboard_file",
     "score_cards",
     "leaderboard",
     "provenance",
+    # the truth beside the prediction
+    "finetuning",
     # the whole path, and what stands around it
     "recommendation",
     "feature_file",
     "rank_agreement",
+    "verification",
+    "evaluate_modules",
     "demo",
+    # every score against what fine-tuning really gave
+    "bench",
     "terminal",
     "cli",
     "__main__",
@@ -52,17 +60,22 @@ ORDER = [
 ONLY_IN = {
     "torch": {
         *("checkpoint_outputs", "pooling", "loaded_checkpoint", "processes", "extraction", "outputs_cache"),
-        *("transferability", "provenance", "recommendation"),
+        *("transferability", "provenance", "recommendation", "bench", "finetuning"),
     },
     "transformers": {"pooling", "loaded_checkpoint"},
-    "datasets": {"labelled_images"},
-    "accelerate": {"processes", "extraction", "recommendation"},
+    "datasets": {"labelled_images", "evaluate_modules"},
+    "accelerate": {"processes", "extraction", "recommendation", "finetuning"},
+    "evaluate": {"evaluate_modules"},
+    "peft": {"finetuning"},
     "scipy": {"rank_agreement"},
     "typer": {"cli"},
 }
 
 # transferability is pure numerics: these, the standard library and the error tree, nothing else.
 SCORE_LIBRARIES = {"torch", "numpy", "jaxtyping"}
+
+# confidence is too, and needs no torch.
+CONFIDENCE_LIBRARIES = {"numpy", "jaxtyping"}
 
 
 def module_of(path: Path) -> str:
@@ -103,12 +116,15 @@ def test_libraries_stay_in_their_stage(path: Path) -> None:
     assert strangers == set()
 
 
-def test_scores_are_pure_numerics() -> None:
+@pytest.mark.parametrize(
+    ("package", "allowed"), [("transferability", SCORE_LIBRARIES), ("confidence", CONFIDENCE_LIBRARIES)]
+)
+def test_numerics_are_pure(package: str, allowed: set[str]) -> None:
     libraries: set[str] = set()
-    for path in (PACKAGE / "transferability").rglob("*.py"):
+    for path in (PACKAGE / package).rglob("*.py"):
         libraries |= {name for name in imported(path) if name.split(".")[0] not in sys.stdlib_module_names}
-    outer = {name for name in libraries if not name.startswith("lead_hub.transferability")}
-    assert {name.split(".")[0] for name in outer if name != "lead_hub.errors"} <= SCORE_LIBRARIES
+    outer = {name for name in libraries if not name.startswith(f"lead_hub.{package}")}
+    assert {name.split(".")[0] for name in outer if name != "lead_hub.errors"} <= allowed
 
 
 def test_the_whole_path_is_known_to_one_file_alone() -> None:

@@ -10,7 +10,7 @@ import pytest
 import lead_hub
 
 PUBLIC = [
-    *("recommend", "score", "SCORES", "Leaderboard", "Candidate", "CandidateQuery", "find_candidates"),
+    *("recommend", "verify", "score", "SCORES", "Leaderboard", "Candidate", "CandidateQuery", "find_candidates"),
     *("LeadHubError", "DatasetError", "CandidateError", "ScoreError", "HubError", "__version__"),
 ]
 
@@ -48,17 +48,18 @@ def test_recommend_takes_the_documented_arguments() -> None:
         "allow_pickle": False,
         "max_disk": None,
         "reuse_cards": None,
+        "cancelled": None,
     }
 
 
 def test_score_takes_the_documented_arguments() -> None:
     parameters = inspect.signature(lead_hub.score).parameters
-    assert list(parameters) == ["features", "labels", "method", "logits", "seed"]
+    assert list(parameters) == ["features", "labels", "method", "logits", "facts", "seed"]
     assert parameters["method"].default == "lead"
 
 
 def test_importing_the_package_does_no_work() -> None:
-    code = "import sys, lead_hub; sys.exit(bool({'torch', 'transformers', 'datasets'} & set(sys.modules)))"
+    code = "import sys, lead_hub; sys.exit(bool({'torch', 'transformers', 'datasets', 'evaluate'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -8,11 +8,14 @@ from typing import Annotated
 
 import typer
 
+from lead_hub.cli.bench import bench
 from lead_hub.cli.crawl import crawl
 from lead_hub.cli.demo import demo
 from lead_hub.cli.push import push
 from lead_hub.cli.recommend import recommend
 from lead_hub.cli.score import score
+from lead_hub.cli.scores import scores
+from lead_hub.cli.verify import verify
 
 app = typer.Typer(
     add_completion=False,
@@ -40,9 +43,12 @@ def options(
 
 app.command()(recommend)
 app.command()(score)
+app.command()(scores)
 app.command()(demo)
 app.command()(push)
 app.command()(crawl)
+app.command()(bench)
+app.command()(verify)
 
 
 def main() -> None:

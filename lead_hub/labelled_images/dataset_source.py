@@ -34,6 +34,10 @@ _LOADING_ERRORS = (
 )
 
 
+class SplitNotFoundError(DatasetError):
+    """The dataset has no split of the name that was asked for."""
+
+
 @dataclass(frozen=True, eq=False)
 class OpenedSplit:
     """The rows of one split, nothing of them decoded.
@@ -218,7 +222,7 @@ def _prepared(builder: DatasetBuilder, source: Source) -> Dataset:
 
 def _require_split(source: Source, splits: Sequence[str], *, hint: str = "") -> None:
     if source.query.split not in splits:
-        raise DatasetError(
+        raise SplitNotFoundError(
             f"split must be one of {source.query.dataset}'s ({', '.join(splits)}), found {source.query.split!r};"
             f" name the one that you will train on{hint}"
         )

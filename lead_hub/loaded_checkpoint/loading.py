@@ -69,12 +69,18 @@ class LoadedCheckpoint:
     def forward(
         self, pixel_values: Float[Tensor, "image ..."]
     ) -> tuple[Float[Tensor, "image feature"], Float[Tensor, "image source_class"] | None]:
-        """Features and the trained head's logits, both float32, from one pass.
+        """Features and the trained head's logits, both float32, from one pass, without gradients.
 
         Raises:
             CandidateError: the model does not take what its image processor makes (stage "extract").
             RuntimeError: as torch raised it, so that the caller can tell that memory ran out.
         """
+        return self.outputs(pixel_values)
+
+    def outputs(
+        self, pixel_values: Float[Tensor, "image ..."]
+    ) -> tuple[Float[Tensor, "image feature"], Float[Tensor, "image source_class"] | None]:
+        """As `forward`, with gradients where the caller has turned them on: for training."""
         try:
             output, logits = self._outputs(pixel_values)
             features = self.rule.pool(output)

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -18,11 +19,12 @@ from lead_hub.errors import CandidateError, RunCancelledError
 from lead_hub.extraction import extract
 from lead_hub.hub_requests import HubDownError
 from lead_hub.labelled_images import LabelledImages, load_labelled_images
-from lead_hub.leaderboard import Leaderboard, RankedCheckpoint, Skipped
+from lead_hub.leaderboard import Leaderboard, Skipped
 from lead_hub.leaderboard_rows import read_row
 from lead_hub.loaded_checkpoint import load_checkpoint
 from lead_hub.processes import first_on_each_node, on_every_process, on_main_process, running_processes, shared_folder
 from lead_hub.provenance import cache_key, ranked_checkpoint, ranked_dataset, versions
+from lead_hub.recommendation.judging import ScoredCandidate, judged_board, scored_images
 from lead_hub.recommendation.run import Run
 from lead_hub.recommendation.scoring import score_outputs
 from lead_hub.score_cards import ScoreCards, load_cards
@@ -65,6 +67,7 @@ def stream_boards(run: Run) -> Iterator[Leaderboard]:
         n_images = len(images.labels)
         silent = None if run.progress and state.is_main_process else True  # None: silent unless on a terminal
         down: HubDownError | None = None
+        scored: list[ScoredCandidate] = []
         with (
             downloads.running() if state.is_local_main_process else nullcontext(),
             tqdm(total=n_images * len(run.candidates), unit="image", disable=silent) as bar,  # type: ignore[no-untyped-call]
@@ -74,8 +77,9 @@ def stream_boards(run: Run) -> Iterator[Leaderboard]:
                 bar.set_description(f"{number + 1}/{len(run.candidates)} {candidate.checkpoint}")
                 score: float | None = None
                 try:
-                    row = score_candidate(number, setting, advance=bar.update)
-                    board, score = board.with_row(row), row.score
+                    scored.append(score_candidate(number, setting, advance=bar.update))
+                    score = scored[-1].row.score
+                    board = on_main_process(partial(judged_board, board, scored, images, seed=run.query.seed), state)
                 except RunCancelledError:
                     yield board
                     return
@@ -135,8 +139,8 @@ def find_files(number: int, setting: Setting) -> CheckpointFiles:
     return on_every_process(lambda: downloaded or find_checkpoint(pinned, cache=setting.run.hub_cache), state)
 
 
-def score_candidate(number: int, setting: Setting, *, advance: Callable[[int], object]) -> RankedCheckpoint:
-    """One candidate's row: find its files, take its outputs from the cache or extract them, score them.
+def score_candidate(number: int, setting: Setting, *, advance: Callable[[int], object]) -> ScoredCandidate:
+    """One candidate's score: find its files, take its outputs from the cache or extract them, score them.
 
     Raises:
         CandidateError: any of that failed; the error knows the stage.
@@ -154,7 +158,7 @@ def score_candidate(number: int, setting: Setting, *, advance: Callable[[int], o
     on_every_process(go_on, state)
     files = find_files(number, setting)
     if setting.cards and (card := setting.cards.find(checkpoint=candidate.checkpoint, sha=files.sha)):
-        return read_row({**card, "revision": candidate.revision})
+        return ScoredCandidate(read_row({**card, "revision": candidate.revision}))
     key = on_every_process(lambda: cache_key(files, images, dtype=setting.dtype), state)
     outputs = run.cache.read(key, n_images=len(images.labels)) if state.is_main_process else None
     images_per_s: float | None = None
@@ -168,13 +172,15 @@ def score_candidate(number: int, setting: Setting, *, advance: Callable[[int], o
         if state.is_main_process:
             run.cache.write(key, outputs)
 
-    def row() -> RankedCheckpoint:
+    def scored() -> ScoredCandidate:
         assert outputs is not None  # the main process, which runs this, has read or extracted them
         scores = score_outputs(outputs, images, candidate=candidate, run=run, device=setting.device)
         row = ranked_checkpoint(
             candidate, files, outputs, score=scores.ranking, images_per_s=images_per_s, images=images
         )
         note = "; ".join(filter(None, (row.note, scores.undefined)))
-        return replace(row, other_scores=scores.others, note=note)
+        return ScoredCandidate(
+            replace(row, other_scores=scores.others, note=note), images=scored_images(scores.ranking)
+        )
 
-    return on_main_process(row, state)
+    return on_main_process(scored, state)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lead_hub.confidence.record import RANK_DEPENDENT
 from lead_hub.errors import LeadHubError
 from lead_hub.score_cards.public_names import is_hub_sha, is_local_sha, public_name, slug, without_paths
 
@@ -48,6 +49,12 @@ class ScoreResult:
     def identity(self) -> tuple[str, str, str]:
         """Two results of the same identity are the same measurement, made twice."""
         return self.row["checkpoint"], self.row["sha"], self.ranking_id
+
+    @property
+    def request_id(self) -> tuple[str, ...]:
+        """What tells requests to write it apart: its identity and, where it was fine-tuned, what that gave."""
+        finetuned = self.row.get("finetuned")
+        return self.identity if finetuned is None else (*self.identity, sha256_of(finetuned))
 
     @property
     def content_sha256(self) -> str:
@@ -104,6 +111,8 @@ def result_of(document: Mapping[str, Any], row: Mapping[str, Any]) -> ScoreResul
     notes = [without_paths(note, private) for note in dataset["notes"]]
     public_dataset = {**dataset, "dataset": images, "class_names": [*dataset["class_names"]], "notes": notes}
     public_row = {key: value for key, value in row.items() if key != "rank"}
+    if row.get("confidence") is not None:
+        public_row["confidence"] = of_the_row_alone(row["confidence"])
     return ScoreResult(
         schema_version=document["schema_version"],
         dataset=public_dataset,
@@ -116,6 +125,15 @@ def result_of(document: Mapping[str, Any], row: Mapping[str, Any]) -> ScoreResul
         },
         versions=dict(document["versions"]),
     )
+
+
+def of_the_row_alone(confidence: Mapping[str, Any]) -> Json:
+    """What a row says of its certainty without what depends on the other rows; lists as JSON has them."""
+    without_ranks = {**confidence, **dict.fromkeys(RANK_DEPENDENT)}
+    return {
+        key: [dict(each) for each in value] if isinstance(value, list | tuple) else value
+        for key, value in without_ranks.items()
+    }
 
 
 def card_bytes(results: Iterable[ScoreResult]) -> bytes:

@@ -47,7 +47,7 @@ def may_hold(model: str, api: HfApi, only_private: bool) -> bool:  # noqa: FBT00
 def pull_request_urls(result: ScoreResult, api: HfApi) -> list[str]:
     """The address of the model's pull request; none where the model holds this very card already."""
     dataset = result.dataset["dataset"]
-    title = f"Add the score card on {dataset} ({sha256_of(result.identity)[:8]})"
+    title = f"Add the score card on {dataset} ({sha256_of(result.request_id)[:8]})"
     files = {f"score_cards/{slug(dataset)}.json": card_bytes([result])}
     pull_request = open_once(result.row["checkpoint"], files, title=title, api=api, repo_type="model")
     return [] if pull_request is None else [pull_request.url]

@@ -170,7 +170,7 @@ def request_pull(results: Sequence[ScoreResult], repository: Repository, *, titl
     files = changed_files(results, repository)
     if not files:
         return Push(repository.repo_id)
-    content = sha256_of(sorted(result.identity for result in results))[:8]
+    content = sha256_of(sorted(result.request_id for result in results))[:8]
     pull_request = open_once(
         repository.repo_id, files, title=f"{title} ({content})", api=repository.api, repo_type="dataset"
     )

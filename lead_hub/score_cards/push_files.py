@@ -1,6 +1,6 @@
 """Which files a push writes: what the repository does not hold yet, merged into what it holds."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from lead_hub.score_cards.card import ScoreResult, card_bytes
 from lead_hub.score_cards.readme import readme_bytes
@@ -17,19 +17,30 @@ def changed_files(results: Sequence[ScoreResult], repository: Repository) -> dic
     """The files to write for those results that the repository does not hold, by path; none if it holds them all."""
     there = repository.files([README_PATH, *(result.card_path for result in results)])
     rows = repository.read_rows()
-    listed = {row.identity for row in rows if row.card in there}
-    missing = [result for result in results if result.identity not in listed]
+    listed = {row.identity: row for row in rows if row.card in there}
+    missing = [result for result in results if result.identity not in listed or adds_outcome(result, listed)]
     if not missing:
         return {}
     touched = {result.card_path for result in missing} & there.keys()
     cards = repository.read_results(there[path] for path in sorted(touched))
-    # A card may hold a result that the table has lost: of two results of one identity the first stays.
+    # A card may hold a result that the table has lost: of two results of one identity the first stays, but for the
+    # later one that says what fine-tuning gave.
     on_cards = {result.identity: result for card in cards.values() for result in card}
-    final = [on_cards.get(result.identity, result) for result in missing]
+    final = [result if has_outcome(result) else on_cards.get(result.identity, result) for result in missing]
     identities = {result.identity for result in final}
     table = [*(row for row in rows if row.identity not in identities), *map(score_row, final)]
     readme = repository.read_one(there[README_PATH]) if README_PATH in there else None
     return card_files(final, cards) | overview_files(table, endpoint=repository.api.endpoint, readme=readme)
+
+
+def has_outcome(result: ScoreResult) -> bool:
+    """Whether it says what fine-tuning gave."""
+    return result.row.get("finetuned") is not None
+
+
+def adds_outcome(result: ScoreResult, listed: Mapping[tuple[str, str, str], ScoreRow]) -> bool:
+    """Whether a result says of fine-tuning what the repository's result of the same identity does not."""
+    return has_outcome(result) and score_row(result).outcome != listed[result.identity].outcome
 
 
 def card_files(results: Sequence[ScoreResult], cards: dict[str, list[ScoreResult]]) -> dict[str, bytes]:
@@ -37,8 +48,8 @@ def card_files(results: Sequence[ScoreResult], cards: dict[str, list[ScoreResult
     merged: dict[str, list[ScoreResult]] = {}
     for result in results:
         card = merged.get(result.card_path, cards.get(result.card_path, []))
-        if result.identity not in {other.identity for other in card}:
-            merged[result.card_path] = [*card, result]
+        if result not in card:
+            merged[result.card_path] = [*(other for other in card if other.identity != result.identity), result]
     return {path: card_bytes(card) for path, card in merged.items()}
 
 

@@ -33,6 +33,13 @@ and the versions, with a hash over all of it. `data/scores.parquet` is the table
 """
 
 
+FINETUNED_EXPLAINED = """\
+`fine-tuned` is no prediction: the accuracy on test images that fine-tuning the checkpoint really gave, mean and
+standard deviation over seeds, and in parentheses what was trained: all weights (full), low-rank adapters (lora) or a
+linear head alone (probe). Its card says on how many images, at which rate and for how long.
+"""
+
+
 def readme_bytes(rows: Sequence[ScoreRow], *, endpoint: str, before: bytes | None = None) -> bytes:
     """The README for all rows of the table, in the order of the pushes.
 
@@ -124,28 +131,42 @@ def ranking(rows: Sequence[ScoreRow], endpoint: str) -> Iterable[str]:
         f" {escaped(last.dataset_sha[:12])}; {len(last.class_names)} classes: {class_list(last.class_names)}. Score:"
         f" {escaped(last.method)}, version {last.method_version}.\n"
     )
-    header = ["rank", "checkpoint", "score", *map(escaped, companions), "parameters", "licence", "note"]
+    measured = any(row.finetuned_accuracy is not None for row in rows)
+    if measured:
+        yield FINETUNED_EXPLAINED
+    outcome = ["fine-tuned"] if measured else []
+    header = ["rank", "checkpoint", "score", *outcome, *map(escaped, companions), "parameters", "licence", "note"]
     yield f"| {' | '.join(header)} |"
     yield f"|{'|'.join('---' for _ in header)}|"
     for rank, row in with_ranks(rows)[:LONGEST_RANKING]:
-        yield f"| {' | '.join(table_cells(rank, row, companions, endpoint))} |"
+        yield f"| {' | '.join(table_cells(rank, row, companions, endpoint=endpoint, measured=measured))} |"
     if len(rows) > LONGEST_RANKING:
         yield f"\n{len(rows) - LONGEST_RANKING} more are in `{TABLE_PATH}`."
     versions = ", ".join(f"{escaped(name)} {escaped(number)}" for name, number in json.loads(last.versions).items())
     yield f"\nVersions: {versions}. Made again by\n\n~~~~shell\n{command(rows)}\n~~~~\n"
 
 
-def table_cells(rank: int, row: ScoreRow, companions: Sequence[str], endpoint: str) -> list[str]:
+def table_cells(rank: int, row: ScoreRow, companions: Sequence[str], *, endpoint: str, measured: bool) -> list[str]:
     figures = json.loads(row.companions)
+    outcome = [outcome_cell(row)] if measured else []
     return [
         str(rank),
         linked(row.checkpoint, row.sha, place=endpoint),
         f"{row.score:.4f}",
+        *outcome,
         *(f"{figures[name]:.4g}" if name in figures else "" for name in companions),
         f"{row.parameters:,}",
         escaped(row.licence) if row.licence else "not named",
         escaped("; ".join(filter(None, [TRAINED_ON_DATASET if row.trained_on_dataset else "", row.note]))),
     ]
+
+
+def outcome_cell(row: ScoreRow) -> str:
+    """The measured accuracy, its deviation between seeds, and what was trained; empty where nothing was."""
+    if row.finetuned_accuracy is None or row.finetuned_mode is None:
+        return ""
+    deviation = "" if row.finetuned_accuracy_sd is None else f" ± {100 * row.finetuned_accuracy_sd:.1f}"
+    return f"{row.finetuned_accuracy:.1%}{deviation} ({escaped(row.finetuned_mode)})"
 
 
 def linked(name: str, sha: str, *, place: str) -> str:

@@ -25,6 +25,9 @@ SCHEMA = pa.schema(
         ("licence", pa.string()),
         ("family", pa.string()),
         ("trained_on_dataset", pa.bool_()),
+        ("finetuned_accuracy", pa.float64()),
+        ("finetuned_accuracy_sd", pa.float64()),
+        ("finetuned_mode", pa.string()),
         ("note", pa.string()),
         ("sha", pa.string()),
         ("dataset_sha", pa.string()),
@@ -42,12 +45,16 @@ SCHEMA = pa.schema(
         ("content_sha256", pa.string()),
     ]
 )
-NULLABLE = frozenset({"licence", "config"})
+OUTCOME = ("finetuned_accuracy", "finetuned_accuracy_sd", "finetuned_mode")
+NULLABLE = frozenset({"licence", "config", *OUTCOME})
 
 
 @dataclass(frozen=True)
 class ScoreRow:
-    """One line of the table: a result in short, and where its card is. Companions, settings, versions are JSON text."""
+    """One line of the table: a result in short, and where its card is. Companions, settings, versions are JSON text.
+
+    What fine-tuning gave is None where it was not done; the accuracies are shares in [0, 1].
+    """
 
     dataset: str
     checkpoint: str
@@ -59,6 +66,9 @@ class ScoreRow:
     licence: str | None
     family: str
     trained_on_dataset: bool
+    finetuned_accuracy: float | None
+    finetuned_accuracy_sd: float | None
+    finetuned_mode: str | None
     note: str
     sha: str
     dataset_sha: str
@@ -80,10 +90,16 @@ class ScoreRow:
         """As of `ScoreResult`."""
         return self.checkpoint, self.sha, self.ranking_id
 
+    @property
+    def outcome(self) -> tuple[float | None, float | None, str | None]:
+        """What fine-tuning gave."""
+        return self.finetuned_accuracy, self.finetuned_accuracy_sd, self.finetuned_mode
+
 
 def score_row(result: ScoreResult) -> ScoreRow:
     """A result's line."""
     dataset, row = result.dataset, result.row
+    finetuned = row.get("finetuned") or {}  # cards from before `verify` have no such key
     return ScoreRow(
         dataset=dataset["dataset"],
         checkpoint=row["checkpoint"],
@@ -95,6 +111,9 @@ def score_row(result: ScoreResult) -> ScoreRow:
         licence=row["licence"],
         family=row["family"],
         trained_on_dataset=row["trained_on_dataset"],
+        finetuned_accuracy=finetuned.get("accuracy"),
+        finetuned_accuracy_sd=finetuned.get("accuracy_sd"),
+        finetuned_mode=finetuned.get("mode"),
         note=row["note"],
         sha=row["sha"],
         dataset_sha=dataset["sha"],
@@ -154,7 +173,11 @@ def is_sound(row: ScoreRow) -> bool:
         return False
     if not all(isinstance(value, dict) for value in (companions, *others)):
         return False
-    return all(isinstance(value, int | float) and math.isfinite(value) for value in (row.score, *companions.values()))
+    measured = [value for value in (row.finetuned_accuracy, row.finetuned_accuracy_sd) if value is not None]
+    numbers = (row.score, *measured, *companions.values())
+    if (row.finetuned_accuracy is None) != (row.finetuned_mode is None):
+        return False
+    return all(isinstance(value, int | float) and math.isfinite(value) for value in numbers)
 
 
 def with_ranks(rows: Iterable[ScoreRow]) -> list[tuple[int, ScoreRow]]:

@@ -1,0 +1,98 @@
+"""What a score got wrong on checkpoints that were really fine-tuned: a few constants, in calibration.json.
+
+`python -m tests.benchmarks.calibration` fits them on the study half of the ground-truth matrix and writes the file.
+"""
+
+import json
+import math
+from dataclasses import asdict, dataclass
+from importlib import resources
+
+CALIBRATION_FILE = "calibration.json"
+
+
+@dataclass(frozen=True)
+class CalibrationData:
+    """What the constants were fitted on: they hold for what resembles it.
+
+    Attributes:
+        fine_tuning: the protocol, in words.
+        images: what kind of images and networks, in words.
+        targets: names of the datasets.
+        n_checkpoints: how many were fine-tuned on each.
+        n_pairs: of a checkpoint and a dataset.
+        n_images: fewest and most images a dataset.
+        n_classes: fewest and most classes a dataset.
+    """
+
+    fine_tuning: str
+    images: str
+    targets: tuple[str, ...]
+    n_checkpoints: int
+    n_pairs: int
+    n_images: tuple[int, int]
+    n_classes: tuple[int, int]
+
+    def in_words(self) -> str:
+        """One line for people."""
+        fewest, most = self.n_images
+        least_classes, most_classes = self.n_classes
+        return (
+            f"{self.n_checkpoints} checkpoints fine-tuned ({self.fine_tuning}) on {len(self.targets)} datasets"
+            f" ({', '.join(self.targets)}; {fewest} to {most} images of {least_classes} to {most_classes} classes):"
+            f" {self.images}"
+        )
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """From what is known without fine-tuning to what full fine-tuning gives, and how far off that is.
+
+    The logit of the accuracy is expected to be `intercept` + `slope` * (logit of the left-out accuracy).
+
+    Attributes:
+        method: the score that it is for.
+        method_version: of the score's definition; another version has another calibration.
+        intercept: in logits.
+        slope: logits per logit.
+        error_sd: standard deviation, in logits, of the error on a dataset that was not fitted on, without the part
+            that comes from the choice of images.
+        error_quantile: 90% of these errors are within so many standard deviations.
+        image_variance_ratio: how many times as large the variance of scores from images to images is as resampling
+            their terms says (see `image_bootstrap.py`).
+        spread: scale of the errors that can change who is best (see `chance_of_best.py`), as a share of log(classes),
+            which is how far the score of certainty lies above that of guessing.
+        fitted_on: where all of it comes from.
+    """
+
+    method: str
+    method_version: int
+    intercept: float
+    slope: float
+    error_sd: float
+    error_quantile: float
+    image_variance_ratio: float
+    spread: float
+    fitted_on: CalibrationData
+
+    def score_spread(self, n_classes: int) -> float:
+        """The spread in the unit of the score, on a dataset of so many classes."""
+        return self.spread * math.log(n_classes)
+
+    def to_json(self) -> str:
+        """The text of the file."""
+        return json.dumps(asdict(self), indent=2) + "\n"
+
+
+def find_calibration(method: str, method_version: int) -> Calibration | None:
+    """The calibration of a score, or None: other scores, and other versions of this one, are not calibrated."""
+    calibration = parse_calibration((resources.files(__package__) / CALIBRATION_FILE).read_text(encoding="utf-8"))
+    return calibration if (calibration.method, calibration.method_version) == (method, method_version) else None
+
+
+def parse_calibration(text: str) -> Calibration:
+    """The record that `Calibration.to_json` wrote."""
+    document = json.loads(text)
+    fitted_on = document["fitted_on"]
+    lists = {name: tuple(fitted_on[name]) for name in ("targets", "n_images", "n_classes")}
+    return Calibration(**{**document, "fitted_on": CalibrationData(**{**fitted_on, **lists})})

@@ -1,0 +1,119 @@
+"""What is kept of every scored checkpoint -> how sure each row of the ranking is, and the verdict."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from lead_hub.confidence.calibration import Calibration
+from lead_hub.confidence.chance_of_best import chances_of_best, could_be_best
+from lead_hub.confidence.image_bootstrap import resampled_scores, widened
+from lead_hub.confidence.per_class import class_accuracies, most_confused, worst_classes
+from lead_hub.confidence.predicted_accuracy import predicted_accuracy
+from lead_hub.confidence.probe_accuracy import probe_accuracy
+from lead_hub.confidence.rank_intervals import RankIntervals, rank_intervals
+from lead_hub.confidence.record import Confidence
+
+
+@dataclass(frozen=True, eq=False)
+class ScoredImages:
+    """What a score says of every image.
+
+    Attributes:
+        terms: their mean is the score.
+        predicted: the class that each image is taken for when left out, a position in the class names; None where the
+            score predicts no classes.
+    """
+
+    terms: Float[np.ndarray, " image"]
+    predicted: Int[np.ndarray, " image"] | None
+
+
+@dataclass(frozen=True, eq=False)
+class RankedImages:
+    """The labelled images of a ranking, and the seed of the resamples.
+
+    Attributes:
+        labels: positions in the class names.
+        class_names: one a class.
+        seed: of the resamples.
+    """
+
+    labels: Int[np.ndarray, " image"]
+    class_names: tuple[str, ...]
+    seed: int = 0
+
+
+def ranking_confidence(
+    scored: Sequence[ScoredImages], images: RankedImages, calibration: Calibration | None
+) -> tuple[Confidence, ...]:
+    """One record a checkpoint, in their order, which decides nothing.
+
+    Args:
+        scored: all checkpoints of the ranking.
+        images: which images, the same for all.
+        calibration: of the method and version that made the terms; None where there is none.
+
+    Raises:
+        ScoreError: fewer than two images.
+    """
+    if not scored:
+        return ()
+    terms = np.stack([one.terms for one in scored])
+    scores, resampled = terms.mean(axis=1), resampled_scores(terms, seed=images.seed)
+    if calibration:
+        resampled = widened(resampled, scores, variance_ratio=calibration.image_variance_ratio)
+    intervals = rank_intervals(scores, resampled)
+    records = [alone(one, intervals, number, images) for number, one in enumerate(scored)]
+    if calibration is None:
+        return tuple(replace(record, could_be_best=record.tie_group == 1) for record in records)
+    chances = chances_of_best(resampled, spread=calibration.score_spread(len(images.class_names)))
+    possible = could_be_best(chances)
+    words = calibration.fitted_on.in_words()
+    return tuple(
+        replace(
+            with_prediction(record, images, calibration),
+            p_best=float(chance),
+            could_be_best=bool(could),
+            calibrated_on=words,
+        )
+        for record, chance, could in zip(records, chances, possible, strict=True)
+    )
+
+
+def alone(one: ScoredImages, intervals: RankIntervals, number: int, images: RankedImages) -> Confidence:
+    """What needs no calibration."""
+    record = Confidence(
+        score_low=float(intervals.score_low[number]),
+        score_high=float(intervals.score_high[number]),
+        rank_low=int(intervals.rank_low[number]),
+        rank_high=int(intervals.rank_high[number]),
+        tie_group=int(intervals.tie_group[number]),
+    )
+    if one.predicted is None:
+        return record
+    probe = probe_accuracy(one.predicted == images.labels)
+    return replace(
+        record,
+        probe_accuracy=probe.accuracy,
+        probe_low=probe.low,
+        probe_high=probe.high,
+        worst_classes=worst_classes(class_accuracies(images.labels, one.predicted, images.class_names)),
+        confused_pairs=most_confused(images.labels, one.predicted, images.class_names),
+    )
+
+
+def with_prediction(record: Confidence, images: RankedImages, calibration: Calibration) -> Confidence:
+    """The record with the accuracy to expect after fine-tuning, where the score also predicts classes."""
+    if record.probe_accuracy is None:
+        return record
+    expected = predicted_accuracy(
+        np.array([record.probe_accuracy]), calibration, n_images=len(images.labels), n_classes=len(images.class_names)
+    )
+    return replace(
+        record,
+        predicted_accuracy=float(expected.accuracy[0]),
+        predicted_low=float(expected.low[0]),
+        predicted_high=float(expected.high[0]),
+    )

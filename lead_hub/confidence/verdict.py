@@ -1,0 +1,33 @@
+"""Who could be best -> one sentence for people who read no table."""
+
+from collections.abc import Sequence
+
+# A choice among more than this many is no choice: the sentence then sends the reader to other grounds.
+MOST_NAMED = 5
+
+
+def verdict(checkpoints: Sequence[str], could_be_best: Sequence[bool], *, unsure_because: str = "") -> str:
+    """In words: "clear winner: X", "one of these 4: ...", "no clear winner among 9; choose by size or licence".
+
+    Args:
+        checkpoints: names, best score first.
+        could_be_best: which of them the best one is probably among.
+        unsure_because: why that is not the whole truth, e.g. that the score has no calibration; added in brackets.
+
+    Returns:
+        An empty string where there are no checkpoints.
+    """
+    candidates = [name for name, possible in zip(checkpoints, could_be_best, strict=True) if possible]
+    sentence = _sentence(candidates, n_ranked=len(checkpoints))
+    return f"{sentence} ({unsure_because})" if sentence and unsure_because else sentence
+
+
+def _sentence(candidates: Sequence[str], *, n_ranked: int) -> str:
+    if n_ranked < 2:
+        return f"only one checkpoint to choose from: {candidates[0]}" if candidates else ""
+    if len(candidates) == 1:
+        return f"clear winner: {candidates[0]}"
+    # All of them is no news, however few.
+    if len(candidates) > MOST_NAMED or len(candidates) == n_ranked:
+        return f"no clear winner among {len(candidates)}; choose by size or licence"
+    return f"one of these {len(candidates)}: {', '.join(candidates)}"

@@ -1,0 +1,180 @@
+"""Which images train, which choose learning rate and epoch, and which measure: three parts that share no image."""
+
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int64
+
+from lead_hub.errors import DatasetError
+from lead_hub.labelled_images import DatasetQuery, LabelledImages, SplitNotFoundError, load_labelled_images
+
+VALIDATION_SHARE = 0.2  # of the images that are not for the test
+HELD_OUT_SHARE = 0.2  # of the train split, where the dataset has no split for the test
+HELD_OUT_SEED = 0  # the same for every checkpoint, rate and seed: accuracies are of the same images
+TEST_SPLIT = "test"
+FEWEST_TEST_IMAGES_READ = 10_000  # a larger ranking sample raises it; below it the whole split is read
+
+
+@dataclass(frozen=True, eq=False)
+class FineTuningImages:
+    """The images of a fine-tuning, with the classes of `train`.
+
+    Attributes:
+        train: images of the split that is trained on.
+        test: images of the split that measures; None where a part of `train` is held out for that.
+        notes: how the test images were chosen, as sentences for people.
+    """
+
+    train: LabelledImages
+    test: LabelledImages | None
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.test is not None and not set(self.test.class_names) & set(self.train.class_names):
+            raise DatasetError(
+                f"the test split must share classes with the split that is trained on, found"
+                f" {', '.join(self.test.class_names[:5])} in {self.test.split!r} and"
+                f" {', '.join(self.train.class_names[:5])} in {self.train.split!r}: name another one with test_split"
+            )
+
+    @property
+    def test_source(self) -> str:
+        """Where the measured images come from, in words."""
+        return f"held-out part of {self.train.split!r}" if self.test is None else f"split {self.test.split!r}"
+
+    def close(self) -> None:
+        """Remove the decoded images if they are temporary."""
+        for images in (self.train, self.test):
+            if images is not None:
+                images.close()
+
+
+@dataclass(frozen=True, eq=False)
+class ImageParts:
+    """Positions of images: `fit` and `validation` within the train images, `test` within the test images.
+
+    Without a test split, `test` too are positions within the train images. Labels are numbers of train's classes.
+    """
+
+    fit: Int64[np.ndarray, " fit"]
+    validation: Int64[np.ndarray, " validation"]
+    test: Int64[np.ndarray, " test"]
+    test_labels: Int64[np.ndarray, " test"]
+
+
+def image_parts(images: FineTuningImages, *, seed: int) -> ImageParts:
+    """The parts of one training: the test part is the same for every seed, the validation part is drawn by it."""
+    labels = images.train.labels
+    if images.test is None:
+        test = stratified_share(labels, HELD_OUT_SHARE, seed=HELD_OUT_SEED)
+        test_labels, others = labels[test], np.setdiff1d(np.arange(len(labels)), test)
+    else:
+        test, test_labels = known_classes(images.test, images.train.class_names)
+        others = np.arange(len(labels))
+    validation = others[stratified_share(labels[others], VALIDATION_SHARE, seed=seed)]
+    return ImageParts(np.setdiff1d(others, validation), validation, test, test_labels)
+
+
+def stratified_share(labels: Int64[np.ndarray, " image"], share: float, *, seed: int) -> Int64[np.ndarray, " part"]:
+    """Positions of about `share` of the images, ascending, at least one; each class gives its share, up to rounding.
+
+    Images are put in order by class and, within a class, by a random key; from that line every (1/share)-th is
+    taken. As the steps are two or more wide, no class gives all of its images away; a class of one gives none.
+
+    Raises:
+        DatasetError: every class has a single image.
+    """
+    choosable = np.flatnonzero(np.bincount(labels)[labels] > 1)
+    if not len(choosable):
+        raise DatasetError(
+            f"fine-tuning needs classes of several images, found {len(labels)} images of as many classes: use more"
+            " images a class"
+        )
+    # Raw output of a bit generator: numpy promises that it never changes, which it does not for shuffles.
+    keys = np.random.PCG64(seed).random_raw(len(labels) + 1)
+    line = choosable[np.lexsort((keys[choosable], labels[choosable]))]
+    count = min(max(1, round(share * len(line))), len(line) // 2)
+    start = float(keys[-1] >> np.uint64(11)) / 2**53
+    steps = np.floor((np.arange(count) + start) * (len(line) / count)).astype(np.int64)
+    return np.sort(line[steps]).astype(np.int64)
+
+
+def known_classes(
+    images: LabelledImages, class_names: tuple[str, ...]
+) -> tuple[Int64[np.ndarray, " image"], Int64[np.ndarray, " image"]]:
+    """Positions of the images whose class is among `class_names`, and its number there."""
+    number = {name: index for index, name in enumerate(class_names)}
+    numbers = np.array([number.get(name, -1) for name in images.class_names], dtype=np.int64)[images.labels]
+    positions = np.flatnonzero(numbers >= 0)
+    return positions, numbers[positions]
+
+
+def load_finetuning_images(
+    query: DatasetQuery,
+    *,
+    test_split: str | None = None,
+    decoded_folder: Path | None = None,
+    cache_dir: Path | None = None,
+    token: str | None = None,
+    progress: bool = True,
+) -> FineTuningImages:
+    """Load the images to train on, and those of the test split where there is one.
+
+    Args:
+        query: the split to train on.
+        test_split: the split that measures; None means "test" where the dataset has one, else a held-out part of
+            the split to train on.
+        decoded_folder: as of `load_labelled_images`, for both splits in subfolders.
+        cache_dir: as of `load_labelled_images`.
+        token: Hub token; None means the Hub's own login.
+        progress: show bars on stderr.
+
+    Raises:
+        DatasetError: a split cannot be used, or `test_split` is the one that is trained on.
+        HubError: the Hub refused or could not be reached.
+    """
+    load = partial(load_labelled_images, cache_dir=cache_dir, token=token, progress=progress)
+    train = load(query, decoded_folder=decoded_folder / "train" if decoded_folder else None)
+    if (test_split or TEST_SPLIT) == train.split or (test_split is None and Path(query.dataset).expanduser().is_file()):
+        _refuse_same(train, asked_for=test_split)
+        return FineTuningImages(train, None)
+    wanted = replace(
+        query,
+        split=test_split or TEST_SPLIT,
+        revision=None if train.is_local else train.sha,
+        image_column=train.image_column,
+        label_column=train.label_column,
+        max_images=max(query.max_images, FEWEST_TEST_IMAGES_READ),
+    )
+    try:
+        test = load(wanted, decoded_folder=decoded_folder / "test" if decoded_folder else None)
+    except SplitNotFoundError:
+        if test_split is not None:
+            raise
+        return FineTuningImages(train, None)
+    except DatasetError as error:
+        if test_split is not None:
+            raise
+        return FineTuningImages(train, None, notes=(f"the split {TEST_SPLIT!r} is not used: {error}",))
+    if test.is_local and test.sha == train.sha:  # a file or saved dataset without splits goes by any split's name
+        test.close()
+        _refuse_same(train, asked_for=test_split)
+        return FineTuningImages(train, None)
+    return FineTuningImages(train, test, notes=_class_notes(train, test))
+
+
+def _refuse_same(train: LabelledImages, *, asked_for: str | None) -> None:
+    if asked_for is not None:
+        raise DatasetError(
+            f"test images must be others than those that are trained on, found test_split={asked_for!r}, which is what"
+            f" split {train.split!r} of {train.dataset} is read from: name another split, or none to hold a part out"
+        )
+
+
+def _class_notes(train: LabelledImages, test: LabelledImages) -> tuple[str, ...]:
+    unknown = [name for name in test.class_names if name not in train.class_names]
+    untested = [name for name in train.class_names if name not in test.class_names]
+    notes = [f"test images of classes that are not trained are left out: {', '.join(unknown)}"] if unknown else []
+    return (*notes, *([f"no test images of the classes: {', '.join(untested)}"] if untested else []))

@@ -1,0 +1,132 @@
+"""A checkpoint under a new linear head: which weights learn, and which stay as they came."""
+
+from dataclasses import dataclass
+
+import torch
+from accelerate import PartialState
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from lead_hub.errors import CandidateError
+from lead_hub.extraction import ExtractionSettings
+from lead_hub.finetuning.adapters import add_adapters
+from lead_hub.loaded_checkpoint import LoadedCheckpoint
+from lead_hub.processes import running_processes
+
+HEAD_WEIGHT_SD = 0.01  # small, so that the first steps change the backbone little whatever the features' scale
+SMALLEST_DEVIATION = 1e-6
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a training runs.
+
+    Attributes:
+        state: the processes that share each step.
+        device: of this process.
+        dtype: of the forward pass; weights and their updates are float32.
+    """
+
+    state: PartialState
+    device: torch.device
+    dtype: torch.dtype
+
+    @property
+    def device_name(self) -> str:
+        """For records, e.g. "cpu" or "cuda: NVIDIA H100"."""
+        is_cuda = self.device.type == "cuda"
+        return f"cuda: {torch.cuda.get_device_name(self.device)}" if is_cuda else self.device.type
+
+
+def place_here() -> Place:
+    """The processes that were started, their accelerator where there is one, in half precision there."""
+    state, settings = running_processes(), ExtractionSettings()
+    device = settings.torch_device(state)
+    return Place(state, device, settings.torch_dtype(device))
+
+
+class Backbone(nn.Module):
+    """Pixels -> the pooled feature vector that `recommend` scores, with gradients for the weights that learn.
+
+    A frozen backbone stays in evaluation mode even while its adapters learn: its running statistics are part of it.
+    """
+
+    def __init__(self, checkpoint: LoadedCheckpoint, *, mode: str) -> None:
+        super().__init__()
+        self.checkpoint = checkpoint
+        self.model = checkpoint.model
+        self.is_frozen = mode != "full"
+        if mode == "lora":
+            add_adapters(checkpoint.backbone)
+        else:
+            checkpoint.backbone.requires_grad_(mode == "full")
+
+    def forward(self, pixels: Float[Tensor, "image ..."]) -> Float[Tensor, "image feature"]:
+        return self.checkpoint.outputs(pixels)[0]
+
+    def train(self, mode: bool = True) -> "Backbone":  # noqa: FBT001, FBT002 - as torch calls it
+        return super().train(mode and not self.is_frozen)
+
+
+class Standardisation(nn.Module):
+    """Features of a frozen backbone, each to mean 0 and deviation 1 over the images that are learnt from."""
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, features: Float[Tensor, "image feature"]) -> None:
+        super().__init__()
+        self.register_buffer("mean", features.mean(dim=0))
+        self.register_buffer("deviation", features.std(dim=0, correction=0).clamp_min(SMALLEST_DEVIATION))
+
+    def forward(self, features: Float[Tensor, "image feature"]) -> Float[Tensor, "image feature"]:
+        return (features - self.mean) / self.deviation
+
+
+class Network(nn.Module):
+    """Model input -> logits of the target's classes."""
+
+    def __init__(self, trunk: nn.Module, *, n_features: int, n_classes: int) -> None:
+        super().__init__()
+        self.trunk = trunk
+        self.head = nn.Linear(n_features, n_classes)
+        nn.init.normal_(self.head.weight, std=HEAD_WEIGHT_SD)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, inputs: Float[Tensor, "image ..."]) -> Float[Tensor, "image target_class"]:
+        logits: Tensor = self.head(self.trunk(inputs))
+        return logits.float()
+
+    def learning(self) -> dict[str, nn.Parameter]:
+        """The weights that learn, by name."""
+        return {name: weight for name, weight in self.named_parameters() if weight.requires_grad}
+
+    def snapshot(self) -> dict[str, Tensor]:
+        """A copy of every weight that learns and every buffer, on the CPU."""
+        state = {**self.learning(), **dict(self.named_buffers())}
+        return {name: tensor.detach().cpu().clone() for name, tensor in state.items()}
+
+    @torch.no_grad()
+    def restore(self, snapshot: dict[str, Tensor]) -> None:
+        """Go back to a snapshot."""
+        state = {**self.learning(), **dict(self.named_buffers())}
+        for name, tensor in snapshot.items():
+            state[name].copy_(tensor)
+
+
+def count_features(checkpoint: LoadedCheckpoint, pixels: Float[Tensor, "image ..."]) -> int:
+    """Length of the feature vector, from one forward pass.
+
+    Raises:
+        CandidateError: the model fails on its own processor's pixels (stage "finetune").
+    """
+    try:
+        # Not `forward`: what a model keeps from a pass in inference mode, gradients may not go through later.
+        with torch.no_grad():
+            return checkpoint.outputs(pixels)[0].shape[1]
+    except RuntimeError as error:
+        raise CandidateError(
+            f"the model must accept what its own image processor prepares, pixels of shape {tuple(pixels.shape)},"
+            f" but it failed: {error}",
+            stage="finetune",
+        ) from error

@@ -1,0 +1,146 @@
+"""One training: passes over the images, and the weights of the pass that the validation images like best."""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from lead_hub.errors import CandidateError
+from lead_hub.finetuning.augmentation import changed, drawn_changes
+from lead_hub.finetuning.evaluation import Predictions, predict
+from lead_hub.finetuning.learner import Learner
+from lead_hub.finetuning.model_inputs import Part, Parts
+from lead_hub.finetuning.network import Network, Place
+
+LARGEST_BATCH = 32
+SMALLEST_BATCH = 8
+STEPS_AN_EPOCH = 16  # as long as that leaves batches of SMALLEST_BATCH
+PATIENCE_EPOCHS = 4
+
+
+class DivergedError(CandidateError):
+    """The loss of a training was infinite or undefined before the first epoch was over."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """What makes one training differ from the others of the same checkpoint and images.
+
+    Attributes:
+        learning_rate: at its peak, after the warm-up.
+        seed: of the order of the images, their changes, and whatever the model draws while it learns.
+        epochs: most passes over the images.
+        flip: whether images are mirrored.
+    """
+
+    learning_rate: float
+    seed: int
+    epochs: int
+    flip: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Course:
+    """How a training went.
+
+    Attributes:
+        epochs_run: passes over the images until early stopping or the end.
+        best_epoch: the one whose weights are kept, from 1.
+        validation: answers on the validation images with these weights.
+        test: answers on the test images with these weights, the only ones that the network ever gave on them.
+    """
+
+    epochs_run: int
+    best_epoch: int
+    validation: Predictions
+    test: Predictions
+
+
+@dataclass(frozen=True, eq=False)
+class _Best:
+    epoch: int
+    validation: Predictions
+    weights: dict[str, Tensor]
+
+    def is_beaten_by(self, predictions: Predictions) -> bool:
+        gained = predictions.accuracy - self.validation.accuracy
+        return gained > 0 or (gained == 0 and predictions.log_loss < self.validation.log_loss)
+
+
+def train(
+    network: Network, parts: Parts, *, schedule: Schedule, place: Place, advance: Callable[[int], object]
+) -> Course:
+    """Train the network's learning weights and measure; afterwards it holds those of the best epoch.
+
+    The best epoch has the highest accuracy on the validation images, of equals the one with the lowest log-loss.
+    Training ends early once PATIENCE_EPOCHS epochs brought neither a higher accuracy nor a lower log-loss.
+
+    Args:
+        network: on the device, with the same weights on every process.
+        parts: images to learn from, to choose by and to measure on.
+        schedule: rate, seed and length.
+        place: processes, device and number format.
+        advance: called with 1 after every epoch.
+
+    Raises:
+        DivergedError: the rate is too high for a single epoch.
+        CandidateError: the model failed on its images, or does not fit into memory with one of them.
+    """
+    n_steps = len(parts.fit) // batch_size(len(parts.fit), place.state.num_processes)
+    learner = Learner(network, peak_rate=schedule.learning_rate, n_steps=n_steps * schedule.epochs, place=place)
+    best: _Best | None = None
+    epochs_run = last_gain = 0
+    lowest_loss = math.inf
+    for epoch, loss in enumerate(_epochs(learner, parts.fit, schedule), start=1):
+        at_once = learner.images_at_once or 1
+        validation = predict(network, parts.validation, place=place, images_at_once=at_once)
+        if not (math.isfinite(loss) and validation.is_finite):
+            break
+        epochs_run = epoch
+        advance(1)
+        if best is None or validation.accuracy > best.validation.accuracy or validation.log_loss < lowest_loss:
+            last_gain = epoch
+        lowest_loss = min(lowest_loss, validation.log_loss)
+        if best is None or best.is_beaten_by(validation):
+            best = _Best(epoch, validation, network.snapshot())
+        if epoch - last_gain >= PATIENCE_EPOCHS:
+            break
+    if best is None:
+        raise DivergedError(
+            f"the loss must stay finite, with learning rate {schedule.learning_rate:g} and seed {schedule.seed} it did"
+            " not for one epoch: use a lower rate",
+            stage="finetune",
+        )
+    network.restore(best.weights)
+    test = predict(network, parts.test, place=place, images_at_once=learner.images_at_once or 1)
+    return Course(epochs_run, best.epoch, best.validation, test)
+
+
+def _epochs(learner: Learner, fit: Part, schedule: Schedule) -> Iterator[float]:
+    """Train epoch by epoch; gives the mean loss of each."""
+    state, network = learner.place.state, learner.network
+    generator = torch.Generator().manual_seed(schedule.seed)
+    size = batch_size(len(fit), state.num_processes)
+    n_steps = len(fit) // size
+    for _ in range(schedule.epochs):
+        order = torch.randperm(len(fit), generator=generator)[: n_steps * size].view(n_steps, size)
+        mine = order[:, state.process_index :: state.num_processes]
+        batches = fit.inputs.batches(fit.positions[mine.flatten().numpy()].tolist(), mine.shape[1])
+
+        def load() -> Tensor:
+            pixels = next(batches)  # noqa: B023 - used before the next epoch begins
+            changes = drawn_changes(size, pixels=pixels, flip=schedule.flip, generator=generator)
+            return changed(pixels, changes[state.process_index :: state.num_processes])
+
+        network.train()
+        loss = sum(learner.step(load, fit.labels[rows]) for rows in mine) / n_steps
+        learner.end_epoch()
+        yield loss
+
+
+def batch_size(n_images: int, n_processes: int) -> int:
+    """Images a step, all processes together: 8 to 32, by the number of images; the same number on each process."""
+    wanted = min(LARGEST_BATCH, max(SMALLEST_BATCH, n_images // STEPS_AN_EPOCH))
+    return max(1, min(wanted, n_images) // n_processes) * n_processes

@@ -1,0 +1,48 @@
+"""Images that fine-tuning learns in seconds, and checkpoints of a few thousand weights."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from lead_hub.finetuning import FineTuned, FineTuningImages, finetune, load_finetuning_images
+from lead_hub.labelled_images import DatasetQuery
+from tests.conftest import COLOURS, coloured_images
+
+FineTune = Callable[..., FineTuned]
+
+
+@pytest.fixture(scope="package", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Networks this small are slower on several threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="package")
+def split_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three easy classes with splits: 36 images to train on, 12 to test on."""
+    folder = tmp_path_factory.mktemp("splits")
+    coloured_images(folder / "train", classes=COLOURS, n_images=12)
+    coloured_images(folder / "test", classes=COLOURS, n_images=4, size=44)
+    return folder
+
+
+@pytest.fixture(scope="package")
+def images(split_folder: Path) -> FineTuningImages:
+    return load_finetuning_images(DatasetQuery(str(split_folder)), progress=False)
+
+
+@pytest.fixture
+def tune(images: FineTuningImages, tmp_path: Path) -> FineTune:
+    """finetune() with a cache of its own, one rate and one seed, and few epochs."""
+
+    def tuned(checkpoint: Path, **options: object) -> FineTuned:
+        quick = {"learning_rates": [3e-3], "seeds": [0], "epochs": 6, "cache_dir": tmp_path / "cache"}
+        chosen = options.pop("images", images)
+        return finetune(checkpoint, chosen, **{**quick, "progress": False, **options})  # type: ignore[arg-type]
+
+    return tuned

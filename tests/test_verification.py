@@ -1,0 +1,200 @@
+"""verify(): a board's first checkpoints, fine-tuned on the very images that it was made on."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+
+import pytest
+import torch
+from rich.console import Console
+from typer.testing import CliRunner
+
+from lead_hub import CandidateError, DatasetError, Leaderboard, LeadHubError, recommend, verify
+from lead_hub.cli import app
+from lead_hub.terminal import print_board
+from lead_hub.verification import agreement
+from tests.conftest import COLOURS, coloured_images
+
+QUICK = {"mode": "probe", "learning_rates": [1e-2], "seeds": [0, 1], "epochs": 10, "progress": False}
+OPTIONS = ["--mode", "probe", "--learning-rates", "1e-2", "--seeds", "0,1", "--epochs", "10", "--quiet"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Heads this small are slower on several threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("verified")
+    coloured_images(folder / "train", classes=COLOURS, n_images=12)
+    coloured_images(folder / "test", classes=COLOURS, n_images=4, size=44)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def board(dataset: Path, tiny_pool: Path, tmp_path_factory: pytest.TempPathFactory) -> Leaderboard:
+    cache = tmp_path_factory.mktemp("cache")
+    return recommend(dataset, tiny_pool, cache_dir=cache, max_images=30, progress=False)
+
+
+def test_outcome_stands_beside_prediction(board: Leaderboard, tmp_path: Path) -> None:
+    verified = verify(board, 2, cache_dir=tmp_path, **QUICK)
+    assert [row.finetuned is not None for row in verified.rows] == [True, True, False]
+    assert [replace(row, finetuned=None) for row in verified.rows] == list(board.rows)
+    for row in verified.rows[:2]:
+        assert row.finetuned is not None
+        assert row.finetuned.accuracy > 0.9
+        assert (row.finetuned.mode, row.finetuned.n_runs, row.finetuned.test_source) == ("probe", 2, "split 'test'")
+        # the 30 images that the ranking saw, of which a fifth chooses
+        assert (row.finetuned.n_train, row.finetuned.n_validation, row.finetuned.n_test) == (24, 6, 12)
+    path = verified.save(tmp_path / "board.json")
+    assert Leaderboard.load(path) == verified
+    assert verify(path, 2, cache_dir=tmp_path, **QUICK) == verified  # all from the cache, the durations too
+
+
+def test_a_board_of_changed_images_is_refused(board: Leaderboard, dataset: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(dataset, tmp_path / "copy")
+    moved = replace(board, dataset=replace(board.dataset, dataset=str(copy)))
+    assert verify(moved, 1, cache_dir=tmp_path / "cache", **QUICK).best.finetuned is not None
+    next((copy / "train" / "red").iterdir()).unlink()
+    with pytest.raises(DatasetError, match="must be as it was when it was ranked: its sha was"):
+        verify(moved, 1, cache_dir=tmp_path / "cache", **QUICK)
+    shutil.rmtree(copy)
+    with pytest.raises(DatasetError, match="must be here, found nothing at"):
+        verify(moved, 1, cache_dir=tmp_path / "cache", **QUICK)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"class_names": ("red", "green", "blue")}, "its classes was"),
+        ({"rows_sha256": "0" * 64}, r"its sampled rows \(sha256\) was"),
+        ({"sha": "0" * 64}, "its sha was"),
+    ],
+)
+def test_a_board_of_other_images_is_refused(
+    board: Leaderboard, tmp_path: Path, change: dict[str, object], message: str
+) -> None:
+    other = replace(board, dataset=replace(board.dataset, **change))
+    with pytest.raises(DatasetError, match=message):
+        verify(other, 1, cache_dir=tmp_path, **QUICK)
+
+
+def test_one_bad_checkpoint_ends_no_run(board: Leaderboard, tiny_pool: Path, tmp_path: Path) -> None:
+    pool = shutil.copytree(tiny_pool, tmp_path / "pool")
+    moved = tuple(replace(row, checkpoint=str(pool / Path(row.checkpoint).name)) for row in board.rows)
+    config = Path(moved[0].checkpoint) / "config.json"
+    config.write_text(config.read_text() + "\n")
+    shutil.rmtree(moved[1].checkpoint)
+    verified = verify(replace(board, rows=moved), 3, cache_dir=tmp_path / "cache", **QUICK)
+    assert [row.finetuned is not None for row in verified.rows] == [False, False, True]
+    assert "fine-tuning failed at find: the checkpoint must be the one that was ranked" in verified.rows[0].note
+    assert "fine-tuning failed at " in verified.rows[1].note
+    # made whole again, the old failure is forgotten
+    shutil.copyfile(tiny_pool / config.parent.name / "config.json", config)
+    again = verify(verified, 1, cache_dir=tmp_path / "cache", **QUICK)
+    assert (again.best.finetuned is not None, again.best.note) == (True, board.best.note)
+
+
+def test_what_cannot_be_verified(board: Leaderboard, tmp_path: Path) -> None:
+    for top in (0, -1):
+        with pytest.raises(LeadHubError, match="top must be at least 1"):
+            verify(board, top, cache_dir=tmp_path, **QUICK)
+    with pytest.raises(LeadHubError, match="mode must be one of"):
+        verify(board, 1, mode="halfway")
+    with pytest.raises(CandidateError, match="no candidate could be scored"):
+        verify(replace(board, rows=()), 1, cache_dir=tmp_path, **QUICK)
+    with pytest.raises(DatasetError, match="how its images were sampled"):
+        verify(replace(board, settings={}), 1, cache_dir=tmp_path, **QUICK)
+
+
+def test_agreement_is_of_the_rows_that_were_fine_tuned_in_one_mode(board: Leaderboard, tmp_path: Path) -> None:
+    measured = verify(board, 1, cache_dir=tmp_path, **QUICK).best.finetuned
+    assert measured is not None
+    rows = [
+        replace(row, score=score, finetuned=replace(measured, accuracy=accuracy))
+        for row, score, accuracy in zip(board.rows, (3.0, 2.0, 1.0), (0.75, 0.5, 0.875), strict=True)
+    ]
+    found = agreement(replace(board, rows=tuple(rows)), mode="probe")
+    assert found is not None
+    assert found.regret_at_1_points == pytest.approx(12.5)  # 87.5 percent instead of 75
+    # ranks by score 0 1 2, by outcome 1 2 0; pairs weigh 1/(r+1) + 1/(s+1) and only the first agrees:
+    # by score 3/2, 4/3, 5/6: (3/2 - 4/3 - 5/6) / (11/3); by outcome 5/6, 3/2, 4/3: (5/6 - 3/2 - 4/3) / (11/3)
+    assert found.weighted_kendall_tau == pytest.approx(((3 / 2 - 4 / 3 - 5 / 6) + (5 / 6 - 3 / 2 - 4 / 3)) / (22 / 3))
+    assert "of 3 fine-tuned checkpoints" in found.in_words
+    assert agreement(replace(board, rows=tuple(rows)), mode="full") is None
+    equal = tuple(replace(row, finetuned=measured) for row in rows)
+    tied = agreement(replace(board, rows=equal), mode="probe")
+    assert tied is not None
+    assert tied.weighted_kendall_tau is None
+    assert "all are equal" in tied.in_words
+
+
+def test_people_see_prediction_and_outcome(board: Leaderboard, tmp_path: Path) -> None:
+    verified = verify(board, 1, cache_dir=tmp_path, **QUICK)
+    measured = verified.best.finetuned
+    assert measured is not None
+    one_run = replace(measured, accuracy=0.875, accuracy_sd=None, macro_f1=0.5)
+    rows = (
+        replace(board.rows[0], finetuned=replace(one_run, accuracy_sd=0.0125)),
+        replace(board.rows[1], finetuned=one_run),
+    )
+    console = Console(file=StringIO(), width=300)
+    print_board(replace(board, rows=(*rows, board.rows[2])), console)
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    (header,) = [line for line in lines if "fine-tuned (probe)" in line]
+    assert "macro-F1" in header
+    assert [("87.5% ± 1.2" in line, "87.5%" in line) for line in lines if "0.500" in line] == [
+        (True, True),
+        (False, True),
+    ]
+
+
+def test_the_command_writes_into_the_board_and_its_table(board: Leaderboard, tmp_path: Path) -> None:
+    path = board.save(tmp_path / "board.json")
+    result = CliRunner().invoke(app, ["verify", str(path), "--top", "2", "--cache-dir", str(tmp_path), *OPTIONS])
+    assert result.exit_code == 0, result.output
+    document = json.loads(result.stdout)
+    assert Leaderboard.load(path) == Leaderboard.from_document(document["leaderboard"])
+    assert Leaderboard.load(path).best.finetuned is not None
+    assert document["agreement"]["n_checkpoints"] == 2
+    assert 0 <= document["agreement"]["regret_at_1_points"] <= 100
+    out = tmp_path / "out.csv"
+    again = ["verify", str(path), "--top", "1", "--cache-dir", str(tmp_path), "-o", str(out), *OPTIONS]
+    assert CliRunner().invoke(app, again).exit_code == 0
+    assert "finetuned_accuracy" in out.read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--top", "0"], "top must be at least 1, found 0"),
+        (["--learning-rates", "fast"], "--learning-rates must be numbers separated by commas"),
+        (["--learning-rates", "-1"], "learning rates must be above 0"),
+        (["--seeds", "1.5"], "--seeds must be numbers"),
+        (["--budget", "later"], "budget must be"),
+    ],
+)
+def test_bad_options_are_said_in_plain_words(
+    board: Leaderboard, tmp_path: Path, options: list[str], message: str
+) -> None:
+    path = board.save(tmp_path / "board.json")
+    result = CliRunner().invoke(app, ["verify", str(path), "--cache-dir", str(tmp_path), *options])
+    assert result.exit_code == 2
+    assert message in " ".join(result.stderr.split())
+
+
+def test_a_board_of_which_nothing_could_be_fine_tuned(board: Leaderboard, tmp_path: Path) -> None:
+    gone = replace(board.best, checkpoint=str(tmp_path / "gone"))
+    path = replace(board, rows=(gone,)).save(tmp_path / "board.json")
+    result = CliRunner().invoke(app, ["verify", str(path), "--cache-dir", str(tmp_path), *OPTIONS])
+    assert result.exit_code == 3
+    assert "fine-tuning failed at" in Leaderboard.load(path).best.note
