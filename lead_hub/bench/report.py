@@ -144,7 +144,7 @@ def run_bench(
 def held_out_confidence(matrix: GroundTruthMatrix) -> tuple[ConfidenceFigures | None, str]:
     """What the calibration of the reference score promised, judged on targets that it never saw; or why not."""
     version = SCORES[REFERENCE].version
-    calibration = find_calibration(REFERENCE, version)
+    calibration = find_calibration(REFERENCE, version, part="study")
     if calibration is None:
         return (
             None,

@@ -1,14 +1,18 @@
 """What a score got wrong on checkpoints that were really fine-tuned: a few constants, in calibration.json.
 
-`python -m tests.benchmarks.calibration` fits them on the study half of the ground-truth matrix and writes the file.
+`python -m tests.benchmarks.calibration` fits them on the ground-truth matrix and writes the file: once on the study
+half alone, which the other half judges, and once on all of it, which `recommend` uses.
 """
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib import resources
+from typing import Any, Literal
 
 CALIBRATION_FILE = "calibration.json"
+Part = Literal["all", "study"]
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,9 @@ class CalibrationData:
         n_pairs: of a checkpoint and a dataset.
         n_images: fewest and most images a dataset.
         n_classes: fewest and most classes a dataset.
+        left_out_coverage: share of the accuracies that lie in their 90% interval when each dataset's are predicted from
+            the other datasets, in [0, 1].
+        left_out_hit_rate: likewise, share of the sets of possible best checkpoints that hold the best.
     """
 
     fine_tuning: str
@@ -32,6 +39,8 @@ class CalibrationData:
     n_pairs: int
     n_images: tuple[int, int]
     n_classes: tuple[int, int]
+    left_out_coverage: float
+    left_out_hit_rate: float
 
     def in_words(self) -> str:
         """One line for people."""
@@ -40,7 +49,8 @@ class CalibrationData:
         return (
             f"{self.n_checkpoints} checkpoints fine-tuned ({self.fine_tuning}) on {len(self.targets)} datasets"
             f" ({', '.join(self.targets)}; {fewest} to {most} images of {least_classes} to {most_classes} classes):"
-            f" {self.images}"
+            f" {self.images}. Each predicted from the others, {self.left_out_coverage:.0%} of the accuracies lay in"
+            f" their interval and {self.left_out_hit_rate:.0%} of the sets held the best"
         )
 
 
@@ -79,20 +89,32 @@ class Calibration:
         """The spread in the unit of the score, on a dataset of so many classes."""
         return self.spread * math.log(n_classes)
 
-    def to_json(self) -> str:
-        """The text of the file."""
-        return json.dumps(asdict(self), indent=2) + "\n"
 
+def find_calibration(method: str, method_version: int, *, part: Part = "all") -> Calibration | None:
+    """The calibration of a score, or None: other scores, and other versions of this one, are not calibrated.
 
-def find_calibration(method: str, method_version: int) -> Calibration | None:
-    """The calibration of a score, or None: other scores, and other versions of this one, are not calibrated."""
-    calibration = parse_calibration((resources.files(__package__) / CALIBRATION_FILE).read_text(encoding="utf-8"))
+    Args:
+        method: name of the score.
+        method_version: of its definition.
+        part: "all" was fitted on every dataset of the matrix, "study" on the study half alone, so that the other half
+            can judge it.
+    """
+    text = (resources.files(__package__) / CALIBRATION_FILE).read_text(encoding="utf-8")
+    calibration = parse_calibrations(text)[part]
     return calibration if (calibration.method, calibration.method_version) == (method, method_version) else None
 
 
-def parse_calibration(text: str) -> Calibration:
-    """The record that `Calibration.to_json` wrote."""
-    document = json.loads(text)
+def calibrations_text(calibrations: Mapping[Part, Calibration]) -> str:
+    """What the file holds."""
+    return json.dumps({part: asdict(calibration) for part, calibration in calibrations.items()}, indent=2) + "\n"
+
+
+def parse_calibrations(text: str) -> dict[Part, Calibration]:
+    """The records that `calibrations_text` wrote."""
+    return {part: _parse(document) for part, document in json.loads(text).items()}
+
+
+def _parse(document: dict[str, Any]) -> Calibration:
     fitted_on = document["fitted_on"]
     lists = {name: tuple(fitted_on[name]) for name in ("targets", "n_images", "n_classes")}
     return Calibration(**{**document, "fitted_on": CalibrationData(**{**fitted_on, **lists})})

@@ -1,9 +1,10 @@
-"""Fits lead_hub/confidence/calibration.json on the study half of the ground-truth matrix.
+"""Fits lead_hub/confidence/calibration.json on the ground-truth matrix.
 
     python -m tests.benchmarks.calibration [--matrix FOLDER] [--output FILE]
-    python -m tests.benchmarks.calibration --held-out     judges the file as it is on the other half; fits nothing
 
-Everything is judged leave-one-dataset-out: the constants for a dataset's figures come from the other datasets.
+Once on the study half alone; `lead-hub bench` judges that on the held-out half, which nothing was chosen on. And once
+on all datasets, for `recommend`: twelve say more of how datasets differ than six. Both are judged leave-one-dataset-out
+here: the constants for a dataset's figures come from the other datasets.
 
 1. Expected accuracy: the least-squares line from the logits of left-out accuracies to those of fine-tuned ones.
 2. Its error: that of lines through the other datasets. The variance that the choice of images causes is taken off, for
@@ -17,20 +18,22 @@ Everything is judged leave-one-dataset-out: the constants for a dataset's figure
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 import lead_hub.confidence
 from lead_hub.bench.finetuned_targets import finetuned_targets
 from lead_hub.bench.matrix import MATRIX_FOLDER, GroundTruthMatrix, read_matrix
-from lead_hub.confidence.calibration import CALIBRATION_FILE, Calibration, CalibrationData, parse_calibration
+from lead_hub.confidence.calibration import CALIBRATION_FILE, Calibration, CalibrationData, Part, calibrations_text
 from lead_hub.confidence.chance_of_best import LEVEL, chances_of_best
-from lead_hub.confidence.confidence_figures import FinetunedTarget, confidence_figures, pool_figures, random_pools
+from lead_hub.confidence.confidence_figures import FinetunedTarget, pool_figures, random_pools
 from lead_hub.confidence.image_bootstrap import resampled_scores, widened
 from lead_hub.confidence.predicted_accuracy import above_guessing, logit, logit_variance
 from lead_hub.transferability import SCORES
 from tests.benchmarks.image_variance import halves_apart
 
+Item = TypeVar("Item")
 METHOD = "lead"
 OUTPUT = Path(lead_hub.confidence.__path__[0]) / CALIBRATION_FILE
 FINE_TUNING = "all weights, AdamW, the better of two learning rates by validation accuracy, mean of three seeds"
@@ -64,8 +67,8 @@ def fitted_line(targets: Sequence[FinetunedTarget]) -> np.ndarray:
     return np.linalg.lstsq(inputs * weights[:, None], outcomes * weights, rcond=None)[0]
 
 
-def without(targets: Sequence[FinetunedTarget], number: int) -> list[FinetunedTarget]:
-    return [target for place, target in enumerate(targets) if place != number]
+def without(each: Sequence[Item], number: int) -> list[Item]:
+    return [one for place, one in enumerate(each) if place != number]
 
 
 def errors_left_out(targets: Sequence[FinetunedTarget]) -> tuple[list[np.ndarray], list[np.ndarray]]:
@@ -120,28 +123,40 @@ def image_variance_ratio(matrix: GroundTruthMatrix, half: str) -> float:
     return float(np.mean(ratios))
 
 
+def interval_constants(errors: Sequence[np.ndarray], variances: Sequence[np.ndarray]) -> tuple[float, float]:
+    """Standard deviation of the errors without the images' part, and the 90% quantile in these deviations."""
+    error, variance = np.concatenate(errors), np.concatenate(variances)
+    error_sd = float(np.sqrt(max(np.mean(error**2) - variance.mean(), 0.0)))
+    return error_sd, float(np.quantile(np.abs(error) / np.sqrt(error_sd**2 + variance), LEVEL))
+
+
+def covered_left_out(errors: Sequence[np.ndarray], variances: Sequence[np.ndarray]) -> list[float]:
+    """Share of each dataset's errors within the 90% interval that the other datasets' errors give."""
+    shares = []
+    for number, (error, variance) in enumerate(zip(errors, variances, strict=True)):
+        error_sd, quantile = interval_constants(without(errors, number), without(variances, number))
+        shares.append(float((np.abs(error) <= quantile * np.sqrt(error_sd**2 + variance)).mean()))
+    return shares
+
+
 def fit(targets: Sequence[FinetunedTarget], variance_ratio: float) -> Calibration:
     errors, variances = errors_left_out(targets)
-    all_errors, all_variances = np.concatenate(errors), np.concatenate(variances)
-    error_sd = float(np.sqrt(max(np.mean(all_errors**2) - all_variances.mean(), 0.0)))
-    relative = [
-        np.abs(error) / np.sqrt(error_sd**2 + variance) for error, variance in zip(errors, variances, strict=True)
-    ]
-    quantile = float(np.quantile(np.concatenate(relative), LEVEL))
+    error_sd, quantile = interval_constants(errors, variances)
+    covered = covered_left_out(errors, variances)
     likelihoods, hits = map(np.array, zip(*(spread_figures(target, variance_ratio) for target in targets), strict=True))
     likeliest, steps, left_out_hits = chosen_spread(likelihoods, hits)
     print(f"spread: likeliest {SPREADS[likeliest]:.4f}, widened by {1.05**steps:.2f}")
     print("left out           error, mean and deviation   inside   set holds the best")
-    for target, error, size, hit in zip(targets, errors, relative, left_out_hits, strict=True):
-        inside = (size <= quantile).mean()
+    for target, error, inside, hit in zip(targets, errors, covered, left_out_hits, strict=True):
         print(f"{target.name:18} {error.mean():+.2f} {error.std():.2f} {inside:25.0%} {hit:20.0%}")
     intercept, slope = map(float, fitted_line(targets))
     constants = (intercept, slope, error_sd, quantile, variance_ratio, float(SPREADS[likeliest + steps]))
     rounded = (float(f"{constant:.4g}") for constant in constants)
-    return Calibration(METHOD, SCORES[METHOD].version, *rounded, fitted_on=what_it_was_fitted_on(targets))
+    fitted_on = what_it_was_fitted_on(targets, coverage=np.mean(covered), hit_rate=left_out_hits.mean())
+    return Calibration(METHOD, SCORES[METHOD].version, *rounded, fitted_on=fitted_on)
 
 
-def what_it_was_fitted_on(targets: Sequence[FinetunedTarget]) -> CalibrationData:
+def what_it_was_fitted_on(targets: Sequence[FinetunedTarget], *, coverage: float, hit_rate: float) -> CalibrationData:
     n_images = [target.terms.shape[1] for target in targets]
     n_classes = [target.n_classes for target in targets]
     return CalibrationData(
@@ -152,19 +167,8 @@ def what_it_was_fitted_on(targets: Sequence[FinetunedTarget]) -> CalibrationData
         n_pairs=sum(len(target.accuracy) for target in targets),
         n_images=(min(n_images), max(n_images)),
         n_classes=(min(n_classes), max(n_classes)),
-    )
-
-
-def report(half: str, targets: Sequence[FinetunedTarget], calibration: Calibration) -> None:
-    figures = confidence_figures(targets, calibration)
-    print(f"{half}: {figures.n_targets} datasets, {figures.n_pairs} pairs, by the file")
-    print(f"  predicted accuracy: {figures.coverage:.1%} inside, intervals {100 * figures.mean_width:.0f} points wide")
-    print(
-        f"  set of all checkpoints: {figures.n_held} of {figures.n_targets} hold the best, size {figures.median_size}"
-    )
-    print(
-        f"  sets of random pools: {figures.pool_hit_rate:.1%} hold the best, size {figures.pool_median_size},"
-        f" {figures.pool_median_share:.0%} of the pool"
+        left_out_coverage=round(float(coverage), 3),
+        left_out_hit_rate=round(float(hit_rate), 3),
     )
 
 
@@ -172,17 +176,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--matrix", type=Path, default=MATRIX_FOLDER)
     parser.add_argument("--output", type=Path, default=OUTPUT)
-    parser.add_argument("--held-out", action="store_true")
     arguments = parser.parse_args()
     matrix = read_matrix(arguments.matrix)
-    for sentence in matrix.left_out:
-        print(sentence)
-    half = "held-out" if arguments.held_out else "study"
-    targets = finetuned_targets(matrix, half, method=METHOD)
-    if not arguments.held_out:
-        calibration = fit(targets, image_variance_ratio(matrix, half))
-        arguments.output.write_text(calibration.to_json(), encoding="utf-8")
-    report(half, targets, parse_calibration(arguments.output.read_text(encoding="utf-8")))
+    print(*matrix.left_out, sep="\n")
+    calibrations: dict[Part, Calibration] = {}
+    for part in ("all", "study"):
+        print(f"\n{part}")
+        targets = finetuned_targets(matrix, part, method=METHOD)
+        calibrations[part] = fit(targets, image_variance_ratio(matrix, part))
+        data = calibrations[part].fitted_on
+        print(f"mean over left-out datasets: {data.left_out_coverage:.1%} inside, {data.left_out_hit_rate:.1%} hold")
+    arguments.output.write_text(calibrations_text(calibrations), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ FITTED_ON = CalibrationData(
     n_pairs=10,
     n_images=(100, 200),
     n_classes=(2, 10),
+    left_out_coverage=0.88,
+    left_out_hit_rate=0.93,
 )
 
 
