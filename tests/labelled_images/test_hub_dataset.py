@@ -108,7 +108,8 @@ def test_configurations_and_splits_are_listed(hub: HubServer, tmp_path):
         tmp_path / "home",
         *({"dataset": "org/animals", "config": config} for config in (None, "birds", "farm", "pets")),
     )
-    assert none_named["error"] == wrong["error"] == no_split["error"] == "DatasetError"
+    assert none_named["error"] == wrong["error"] == "DatasetError"
+    assert no_split["error"] == "SplitNotFoundError"  # a DatasetError too
     assert "2 configurations; name one with config: pets, farm" in none_named["message"]
     assert "'birds'" in wrong["message"]
     assert "pets, farm" in wrong["message"]
