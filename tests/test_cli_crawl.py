@@ -88,7 +88,12 @@ def test_recommend_reads_the_users_own_index_from_then_on(shas: dict[str, str], 
     assert "`lead-hub recommend` reads it from now on" in finished.stderr
     (candidate,) = read_candidates()
     assert candidate == Candidate(
-        "team/second", revision=shas["team/second"], parameters=10, licence="apache-2.0", weight_bytes=40
+        "team/second",
+        revision=shas["team/second"],
+        parameters=10,
+        licence="apache-2.0",
+        weight_bytes=40,
+        downloads=8,
     )
     assert [file.name for file in own_index.parent.iterdir()] == ["model_index.json"]  # no progress is left behind
 
