@@ -1,27 +1,13 @@
-"""Which LEAD agrees best with fine-tuning: every choice that LEAD.md leaves open, on the study half of the matrix.
+"""The variants of LEAD that the study compares: where the logits start, how they evolve, what becomes the score."""
 
-    python -m tests.benchmarks.lead_study [--half study|held-out|all] [--keep FOLDER] [--output ablation.csv]
-
-The default LEAD was chosen by what this prints for the study half; the other half was looked at afterwards, once.
-"""
-
-import argparse
-import csv
-import statistics
-import sys
-from collections import defaultdict
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, partial
-from pathlib import Path
+from functools import partial
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from lead_hub.rank_agreement import regret_at, weighted_kendall_tau
 from lead_hub.transferability.evolution import evolve, evolve_at_rates
 from lead_hub.transferability.head_kernel import infinite_head_kernel
 from lead_hub.transferability.lead import fitted_sharpness, log_likelihoods
@@ -32,7 +18,6 @@ from lead_hub.transferability.leave_one_out import (
     standardised,
 )
 
-MATRIX = Path(__file__).parents[2] / "lead_hub" / "bench" / "matrix"
 FOLDS = 5
 
 
@@ -239,99 +224,3 @@ QUANTITY: dict[str, Callable[[Tensor, Tensor, Features], float]] = {
 }
 
 FREE = {"ridge", "kernel ridge"}  # every evolution from these, none from the others
-
-
-def scores_of(path: Path) -> dict[tuple[str, str, str, str], float]:
-    """(checkpoint, initial, evolution, quantity) -> score, for one target's outputs."""
-    torch.set_num_threads(1)
-    tensors = load_file(path)
-    labels = torch.unique(tensors.pop("labels").long(), return_inverse=True)[1]
-    scores = {}
-    for name, rows in tensors.items():
-        if not name.endswith(".features"):
-            continue
-        features = Features(rows.double(), labels)
-        for initial, start in INITIAL.items():
-            first = start(features)
-            for evolution, change in EVOLUTION.items() if initial in FREE else [("none", still)]:
-                evolved = change(first, features)
-                for quantity, measure in QUANTITY.items():
-                    key = (name.removesuffix(".features"), initial, evolution, quantity)
-                    scores[key] = measure(evolved, first, features)
-    return scores
-
-
-@cache
-def published_accuracies(folder: Path) -> dict[tuple[str, str], float]:
-    """(target, checkpoint) -> mean test accuracy in percent at the rate that is best on validation."""
-    runs: dict[tuple[str, str], dict[float, list[tuple[float, float]]]] = defaultdict(lambda: defaultdict(list))
-    with (folder / "finetuned_accuracy.csv").open(newline="") as stream:
-        for row in csv.DictReader(stream):
-            pair = row["target"], row["checkpoint"]
-            runs[pair][float(row["learning_rate"])].append(
-                (float(row["validation_accuracy"]), float(row["test_accuracy"]))
-            )
-    chosen = {}
-    for pair, rates in runs.items():
-        best = max(sorted(rates), key=lambda rate: statistics.fmean(run[0] for run in rates[rate]))
-        chosen[pair] = 100 * statistics.fmean(run[1] for run in rates[best])
-    return chosen
-
-
-def targets_of(folder: Path, half: str) -> list[str]:
-    with (folder / "targets.csv").open(newline="") as stream:
-        return [row["target"] for row in csv.DictReader(stream) if half in {"all", row["half"]}]
-
-
-def all_scores(folder: Path, targets: Sequence[str], keep: Path) -> dict[str, dict[tuple[str, ...], float]]:
-    """Scores of every variant by target, computed once and kept: they do not depend on the accuracies."""
-    keep.mkdir(parents=True, exist_ok=True)
-    todo = [target for target in targets if not (keep / f"{target}.csv").exists()]
-    with ProcessPoolExecutor(2) as pool:
-        found = pool.map(scores_of, [folder / "outputs" / f"{target}.safetensors" for target in todo])
-        for target, scores in zip(todo, found, strict=True):
-            with (keep / f"{target}.csv").open("w", newline="") as stream:
-                csv.writer(stream).writerows((*key, repr(score)) for key, score in scores.items())
-    by_target = {}
-    for target in targets:
-        with (keep / f"{target}.csv").open(newline="") as stream:
-            by_target[target] = {tuple(key): float(score) for *key, score in csv.reader(stream)}
-    return by_target
-
-
-def table(folder: Path, half: str, keep: Path) -> list[tuple[str, str, str, float, float, float]]:
-    """(initial, evolution, quantity, mean weighted tau, mean regret@1, mean regret@3), best tau first."""
-    found = all_scores(folder, targets_of(folder, half), keep)
-    accuracy = published_accuracies(folder)
-    rows = []
-    for variant in dict.fromkeys(key[1:] for scores in found.values() for key in scores):
-        figures = []
-        for target, scores in found.items():
-            names = [key[0] for key in scores if key[1:] == variant and (target, key[0]) in accuracy]
-            if len(names) < 2:  # not fine-tuned yet
-                continue
-            pairs = [scores[(name, *variant)] for name in names], [accuracy[target, name] for name in names]
-            tau = weighted_kendall_tau(*pairs) if len(set(pairs[0])) > 1 else 0.0  # all equal says nothing
-            figures.append((tau, regret_at(1, *pairs), regret_at(3, *pairs)))
-        rows.append((*variant, *(statistics.fmean(column) for column in zip(*figures, strict=True))))
-    return sorted(rows, key=lambda row: -row[3])
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.lead_study", description=__doc__)
-    parser.add_argument("--matrix", type=Path, default=MATRIX)
-    parser.add_argument("--half", choices=["study", "held-out", "all"], default="study")
-    parser.add_argument("--keep", type=Path, default=Path("lead_study"), help="folder for the scores of all variants")
-    parser.add_argument("--output", type=Path, help="csv of all variants")
-    options = parser.parse_args()
-    rows = table(options.matrix, options.half, options.keep)
-    header = ("initial", "evolution", "quantity", "weighted_tau", "regret_at_1", "regret_at_3")
-    if options.output:
-        with options.output.open("w", newline="") as stream:
-            csv.writer(stream).writerows([header, *rows])
-    for row in (header, *rows):
-        sys.stdout.write(" | ".join(cell if isinstance(cell, str) else f"{cell:.3f}" for cell in row) + "\n")
-
-
-if __name__ == "__main__":
-    main()
