@@ -20,10 +20,11 @@ def bench_paper(paper_list: Path | None, settings: "PaperSettings", *, output: l
     """Rank the checkpoints of a list on its datasets, and show the result."""
     from lead_hub.bench.paper.paper_list import PAPER_LIST, read_paper_list
     from lead_hub.bench.paper.paper_run import run_paper
-    from lead_hub.bench.paper.paper_text import check_paper_format, save_paper
+    from lead_hub.bench.paper.paper_text import save_paper
+    from lead_hub.bench.report_text import check_format
 
     for path in output:
-        check_paper_format(path)
+        check_format(path)
     interrupts = Interrupts()
     with interrupts.noted():
         report = run_paper(read_paper_list(paper_list or PAPER_LIST), settings, cancelled=interrupts)

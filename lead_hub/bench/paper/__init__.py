@@ -3,5 +3,6 @@
 `paper.json` names the Hub ids. `finetuned_accuracy.csv` holds the published accuracies after fine-tuning, in percent:
 11 supervised and 12 self-supervised checkpoints on 11 datasets, those of the comparisons of SFDA (Shao et al., Not All
 Models Are Equal, ECCV 2022) and PED (Li et al., Exploring Model Transferability through the Lens of Potential Energy,
-ICCV 2023); the table does not say which figure stands where. `weighted_tau.csv` holds the published weighted Kendall taus, each with its source.
+ICCV 2023); the table does not say which figure stands where. `weighted_tau.csv` holds the published weighted Kendall
+taus, each with its source.
 """

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import fmean
 
-from lead_hub.bench.matrix_files import MatrixError
 from lead_hub.bench.paper.paper_list import GROUPS
 from lead_hub.bench.paper.paper_run import PaperReport
+from lead_hub.bench.report_text import check_format
 
 
 def groups(report: PaperReport) -> list[str]:
@@ -86,17 +86,7 @@ def to_json(report: PaperReport) -> str:
 FORMATS: dict[str, Callable[[PaperReport], str]] = {".md": to_markdown, ".csv": to_csv, ".json": to_json}
 
 
-def check_paper_format(path: Path) -> None:
-    """Before the work is done rather than after it.
-
-    Raises:
-        MatrixError: the file's name says no format that there is.
-    """
-    if path.suffix not in FORMATS:
-        raise MatrixError(f"an output file must end in {', '.join(FORMATS)}, found {path.name!r}")
-
-
 def save_paper(report: PaperReport, path: Path) -> None:
     """Write a report in the format that the file's name says."""
-    check_paper_format(path)
+    check_format(path)
     path.write_text(FORMATS[path.suffix](report), encoding="utf-8")
