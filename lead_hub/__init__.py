@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lead_hub.candidates import Candidate as Candidate
+    from lead_hub.candidates import IndexQuery as IndexQuery
     from lead_hub.errors import CandidateError as CandidateError
     from lead_hub.errors import DatasetError as DatasetError
     from lead_hub.errors import HubError as HubError
@@ -39,6 +40,7 @@ _HOMES = {
     "Leaderboard": "lead_hub.leaderboard",
     "Candidate": "lead_hub.candidates",
     "CandidateQuery": "lead_hub.found_candidates",
+    "IndexQuery": "lead_hub.candidates",
     "find_candidates": "lead_hub.found_candidates",
     "LeadHubError": "lead_hub.errors",
     "DatasetError": "lead_hub.errors",

@@ -1,4 +1,4 @@
-"""Which checkpoints to rank: ids, folders, a text file, `model_index.json` or the demo pool -> Candidates."""
+"""Which checkpoints to rank: ids, folders, a text file, `model_index.json`, a query or the demo pool -> Candidates."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -8,9 +8,11 @@ from typing import TypeAlias
 from huggingface_hub import HfApi
 
 from lead_hub.errors import CandidateError
-from lead_hub.found_candidates import CandidateQuery, find_candidates
+from lead_hub.found_candidates import CandidateQuery, IndexQuery, find_candidates, query_index
 from lead_hub.hub_requests import hub_api
 from lead_hub.model_index import IndexEntry, default_model_index, read_model_index
+
+__all__ = ["Candidate", "CandidateQuery", "CandidateSource", "IndexQuery", "read_candidates"]
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Candidate:
         return path if path.is_dir() else None
 
 
-CandidateSource: TypeAlias = str | Path | Candidate | CandidateQuery
+CandidateSource: TypeAlias = str | Path | Candidate | CandidateQuery | IndexQuery
 
 
 def read_candidates(
@@ -55,18 +57,18 @@ def read_candidates(
     """Every candidate that the sources name, each once, in order.
 
     A source is a Candidate, a Hub id (optionally "@revision"), a checkpoint folder, a folder of checkpoint
-    folders, a text file with one of these a line ("#" starts a comment), a model index (`.json`), or a CandidateQuery,
-    which asks the Hub through `api` (None: as whoever is logged in). None means
-    `default_model_index()`: the user's own after a `lead-hub crawl`, else the one that comes with the package.
+    folders, a text file with one of these a line ("#" starts a comment), a model index (`.json`), an IndexQuery, which
+    takes a part of one, or a CandidateQuery, which asks the Hub through `api` (None: as whoever is logged in). None
+    means `default_model_index()`: the user's own after a `lead-hub crawl`, else the one that comes with the package.
 
     Raises:
-        CandidateError: a file of candidates that cannot be read, or no candidate at all. Whether each one
-            exists is found out only when its turn comes, so that one bad entry never ends a run.
+        CandidateError: a file of candidates that cannot be read, an IndexQuery that leaves nothing, or no candidate at
+            all. Whether each one exists is found out only when its turn comes, so that one bad entry never ends a run.
         HubError: a query, and the Hub refuses or cannot be reached.
     """
     if sources is None:
         sources = [default_model_index()]
-    elif isinstance(sources, (str, Path, Candidate, CandidateQuery)):
+    elif isinstance(sources, (str, Path, Candidate, CandidateQuery, IndexQuery)):
         sources = [sources]
     candidates = list(unique(candidate for source in sources for candidate in expand(source, api)))
     if not candidates:
@@ -82,8 +84,8 @@ def expand(source: CandidateSource, api: HfApi | None) -> list[Candidate]:
     """The candidates behind one source, see `read_candidates`."""
     if isinstance(source, Candidate):
         return [source]
-    if isinstance(source, CandidateQuery):
-        return [from_index(entry) for entry in find_candidates(source, api=api or hub_api()).candidates]
+    if isinstance(source, (CandidateQuery, IndexQuery)):
+        return [from_index(entry) for entry in answer(source, api)]
     path = Path(source).expanduser()
     if path.is_dir():
         inner = checkpoint_folders(path)
@@ -96,6 +98,13 @@ def expand(source: CandidateSource, api: HfApi | None) -> list[Candidate]:
         raise CandidateError(f"the file of candidates must exist, found nothing at {str(path)!r}", stage="find")
     checkpoint, _, revision = source.strip().partition("@")
     return [Candidate(checkpoint, revision=revision or None)]
+
+
+def answer(query: CandidateQuery | IndexQuery, api: HfApi | None) -> tuple[IndexEntry, ...]:
+    """What the Hub, or a model index, has for a query."""
+    if isinstance(query, IndexQuery):
+        return query_index(query)
+    return find_candidates(query, api=api or hub_api()).candidates
 
 
 def from_index(entry: IndexEntry) -> Candidate:

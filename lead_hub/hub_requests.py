@@ -4,20 +4,23 @@ The client retries listings and uploads, but neither `model_info` nor a commit, 
 no timeout. What is asked for here must be safe to ask for twice.
 """
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from importlib.metadata import PackageNotFoundError, version
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeAlias, TypeVar
 
 from huggingface_hub import HfApi, constants, get_session
 from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+from huggingface_hub.utils import tqdm  # type: ignore[attr-defined]  # public, exported lazily
 
 from lead_hub.errors import HubError, RunCancelledError
 
 Result = TypeVar("Result")
+Token: TypeAlias = str | bool | None  # None: this machine's own login; False: nobody's, even where one is logged in
 
 TIMEOUT_S = 10.0  # to connect, and for the next bytes
 SILENCE_S = 20.0  # a Hub that has not answered for so long is down
@@ -28,15 +31,22 @@ PASSING = frozenset({408, 429, 500, 502, 503, 504})
 
 # The base of the HTTP library's errors, httpx or httpx2, whichever the installed client is built on.
 TRANSPORT_ERROR: type[Exception] = HfHubHTTPError.__mro__[1]
+_BYTE_STREAM: type = sys.modules[TRANSPORT_ERROR.__module__].SyncByteStream
 
 
 class _Request(Protocol):
     extensions: dict[str, object]
 
 
+class _ByteStream(Protocol):
+    def __iter__(self) -> Iterator[bytes]: ...
+    def close(self) -> None: ...
+
+
 class _Response(Protocol):
     status_code: int
     headers: Mapping[str, str]
+    stream: _ByteStream
 
 
 class HubDownError(HubError):
@@ -44,13 +54,25 @@ class HubDownError(HubError):
 
 
 class _Patience:
-    """When to give up: 20 s after the last real answer, not counting the waits that the Hub asked for."""
+    """When to give up: 20 s after the first request without a real answer, not counting waits the Hub asked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, cancelled: Callable[[], bool] = bool) -> None:
         self.give_up_at = time.monotonic() + SILENCE_S
         self.told_s = 0.0
+        self.cancelled = cancelled
+        self._is_answered = False
+
+    def asked(self) -> None:
+        if self._is_answered:  # what was done between the answer and this request was not the Hub's silence
+            self.give_up_at = time.monotonic() + SILENCE_S
+            self._is_answered = False
+
+    def check_wanted(self) -> None:
+        if self.cancelled():
+            raise RunCancelledError("the run is over")
 
     def answered(self) -> None:
+        self._is_answered = True
         self.give_up_at = time.monotonic() + SILENCE_S
 
     def told(self, wait_s: float) -> None:
@@ -62,8 +84,8 @@ _patience: ContextVar[_Patience | None] = ContextVar("_patience", default=None)
 _hooks_lock = threading.Lock()
 
 
-def hub_api(token: str | None = None) -> HfApi:
-    """The client, introduced to the Hub by our name. None means the Hub's own login."""
+def hub_api(token: Token = None) -> HfApi:
+    """The client, introduced to the Hub by our name. None means the Hub's own login, False nobody's."""
     try:
         own_version = version("lead-hub")
     except PackageNotFoundError:
@@ -77,15 +99,16 @@ def patiently(request: Callable[[], Result], *, asked_for: str, cancelled: Calla
     Args:
         request: uses an `HfApi`; a generator must be exhausted within it.
         asked_for: what it is about, for the error, e.g. "the listing of models".
-        cancelled: whether nobody wants the answer any more; asked while waiting for the next attempt.
+        cancelled: whether nobody wants the answer any more; asked with each request and answer, and while waiting
+            for the next attempt.
 
     Raises:
-        RunCancelledError: it was cancelled during a wait.
+        RunCancelledError: it was cancelled.
         HubDownError: no answer, or none but 429 and 5xx, for 20 seconds (not counting waits that the Hub asked for).
         HubError: a wait of more than 310 s was asked for.
         HfHubHTTPError: any other refusal, as the client raised it.
     """
-    patience = _Patience()
+    patience = _Patience(cancelled)
     wait_s = FIRST_WAIT_S
     while True:
         try:
@@ -107,6 +130,33 @@ def patiently(request: Callable[[], Result], *, asked_for: str, cancelled: Calla
             ) from failure
         wait(told_s or wait_s, cancelled)
         wait_s *= 2
+
+
+@contextmanager
+def limited(cancelled: Callable[[], bool] = bool) -> Iterator[None]:
+    """Within the block, what another library asks of the Hub in this thread has an end: for blocks that only ask.
+
+    Raises:
+        RunCancelledError: it was cancelled; asked with each request and answer.
+        HubError: no answer, or none but 429 and 5xx, for 20 seconds, or a wait of more than 310 s was asked for.
+    """
+    with _finite_timeouts(_Patience(cancelled)):
+        yield
+
+
+def cancellable_bar(cancelled: Callable[[], bool], *, shown: bool) -> type[tqdm]:
+    """A progress bar for the client that ends a download which is not wanted any more."""
+
+    class CancellableBar(tqdm):
+        def __init__(self, *arguments: object, **options: object) -> None:
+            super().__init__(*arguments, **options if shown else {**options, "disable": True})  # type: ignore[no-untyped-call]
+
+        def update(self, n: float | None = 1) -> bool | None:
+            if cancelled():
+                raise RunCancelledError("the run is over")
+            return super().update(n)  # type: ignore[no-any-return]
+
+    return CancellableBar
 
 
 def wait(duration_s: float, cancelled: Callable[[], bool]) -> None:
@@ -162,6 +212,8 @@ def _limit(request: _Request) -> None:
     patience = _patience.get()
     if patience is None:  # somebody else's request
         return
+    patience.check_wanted()
+    patience.asked()
     if time.monotonic() > patience.give_up_at:
         raise HubDownError(
             f"{constants.ENDPOINT} cannot be reached, found nothing but failures for {SILENCE_S:.0f} s: try again later"
@@ -176,6 +228,8 @@ def _note_answer(response: _Response) -> None:
     patience = _patience.get()
     if patience is None:
         return
+    patience.check_wanted()
+    response.stream = _wanted_part_by_part(response.stream, patience)
     if response.status_code not in PASSING:
         patience.answered()
         return
@@ -185,3 +239,18 @@ def _note_answer(response: _Response) -> None:
             f"{constants.ENDPOINT} asks to wait {patience.told_s:.0f} s before it answers again: try then, or log in"
             " for a higher limit"
         )
+
+
+def _wanted_part_by_part(stream: _ByteStream, patience: _Patience) -> _ByteStream:
+    """The body of an answer, broken off as soon as it is not wanted any more; the client asks only every 10 MB."""
+
+    class WantedStream(_BYTE_STREAM):  # type: ignore[misc]  # the HTTP library insists on its own class
+        def __iter__(self) -> Iterator[bytes]:
+            for part in stream:
+                patience.check_wanted()
+                yield part
+
+        def close(self) -> None:
+            stream.close()
+
+    return WantedStream()

@@ -143,7 +143,7 @@ class Leaderboard:
         collection: bool = False,
         pr_to_models: bool = False,
         dry_run: bool = False,
-        token: str | None = None,
+        token: str | bool | None = None,
     ) -> "Push":
         """Write the scores as score cards into a dataset repository, which is created if it is missing.
 
@@ -159,7 +159,7 @@ class Leaderboard:
             collection: also keep a collection of the best checkpoints for the dataset.
             pr_to_models: also open a pull request with the card to each ranked model in the user's own namespace.
             dry_run: read only, and say what would be written.
-            token: Hub token; None means the Hub's own login.
+            token: Hub token; None means the Hub's own login, False nobody's, even where one is logged in.
 
         Raises:
             LeadHubError: no rows, or one that does not name its files by a sha.
@@ -187,7 +187,7 @@ class Leaderboard:
         dataset: str,
         method: str | None = None,
         revision: str | None = None,
-        token: str | None = None,
+        token: str | bool | None = None,
     ) -> "Leaderboard":
         """The ranking of a dataset that was pushed last to a repository of score cards.
 
@@ -196,7 +196,7 @@ class Leaderboard:
             dataset: Hub id; for local data the folder's name.
             method: name of the score; None means whichever was pushed last.
             revision: branch, tag or commit of the repository.
-            token: Hub token; None means the Hub's own login.
+            token: Hub token; None means the Hub's own login, False nobody's, even where one is logged in.
 
         Raises:
             HubError: the Hub refused or cannot be reached, or holds no such ranking.

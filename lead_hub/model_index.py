@@ -22,6 +22,7 @@ never has its `_class_name` key.
 import json
 import os
 import uuid
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib import resources
@@ -148,6 +149,12 @@ def default_model_index() -> Path:
     if own.is_file() and read_model_index(own).hub == constants.ENDPOINT:
         return own
     return shipped_model_index()
+
+
+def index_families(index: ModelIndex) -> tuple[str, ...]:
+    """The families of an index's entries, the one of most entries first, then by name."""
+    counts = Counter(entry.family for entry in index.entries if entry.family)
+    return tuple(sorted(counts, key=lambda family: (-counts[family], family)))
 
 
 def read_model_index(path: Path) -> ModelIndex:

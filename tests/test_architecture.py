@@ -43,6 +43,8 @@ ORDER = [
     # the truth beside the prediction
     "finetuning",
     # the whole path, and what stands around it
+    "run_progress",
+    "run_estimate",
     "recommendation",
     "feature_file",
     "rank_agreement",

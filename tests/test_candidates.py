@@ -2,11 +2,13 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from lead_hub.candidates import Candidate, read_candidates
+from lead_hub.candidates import Candidate, IndexQuery, read_candidates
 from lead_hub.errors import CandidateError
+from lead_hub.model_index import IndexEntry, ModelIndex, index_families, read_model_index, shipped_model_index
 
 
 def checkpoint_folder(folder: Path) -> Path:
@@ -109,3 +111,88 @@ def test_a_bad_index_is_an_error_of_candidates(tmp_path: Path) -> None:
     path.write_text("{")
     with pytest.raises(CandidateError, match=r"index\.json"):
         read_candidates(path)
+
+
+def index_of(path: Path, *entries: dict[str, object]) -> Path:
+    path.write_text(json.dumps({"schema_version": 1, "candidates": list(entries)}))
+    return path
+
+
+ENTRIES: list[dict[str, object]] = [
+    {"id": "org/large", "family": "resnet", "parameters": 60_000_000, "licence": "MIT"},
+    {"id": "org/unknown", "family": "resnet"},
+    {"id": "org/vit", "family": "dinov2", "model_type": "vit", "parameters": 50_000_000, "licence": "apache-2.0"},
+    {"id": "org/strange", "parameters": 10, "licence": "cc-by-nc-4.0"},
+    {"id": "org/both", "family": "resnet", "parameters": 20, "licence": "mit, cc-by-nc-4.0"},
+    {"id": "org/small", "family": "resnet", "parameters": 30, "licence": "bsd-3-clause"},
+]
+
+
+@pytest.mark.parametrize(
+    ("bounds", "kept"),
+    [
+        ({}, ["large", "unknown", "vit", "strange", "both", "small"]),
+        ({"limit": 2}, ["large", "unknown"]),
+        ({"max_parameters": 50_000_000}, ["vit", "strange", "both", "small"]),
+        ({"licences": ("permissive",)}, ["large", "vit", "small"]),
+        ({"licences": ("permissive", "CC-BY-NC-4.0")}, ["large", "vit", "strange", "both", "small"]),
+        ({"licences": ("mit",)}, ["large"]),
+        ({"families": ("ResNet",)}, ["large", "unknown", "both", "small"]),
+        ({"families": ("vit",)}, ["vit"]),
+        ({"families": ("resnet", "dinov2"), "max_parameters": 50_000_000, "limit": 2}, ["vit", "both"]),
+    ],
+)
+def test_a_part_of_an_index(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bounds: dict[str, Any], kept: list[str]
+) -> None:
+    path = index_of(tmp_path / "index.json", *ENTRIES)
+    names = [f"org/{name}" for name in kept]
+    assert [candidate.checkpoint for candidate in read_candidates(IndexQuery(index=path, **bounds))] == names
+    monkeypatch.setenv("LEAD_HUB_MODEL_INDEX", str(path))
+    found = read_candidates(["org/mine", IndexQuery(**bounds)])
+    assert [candidate.checkpoint for candidate in found] == ["org/mine", *names]
+    # What the index knows of a checkpoint comes along.
+    assert [candidate.licence for candidate in found[1:]] == [
+        entry.get("licence") for entry in ENTRIES if entry["id"] in names
+    ]
+
+
+def test_nothing_left_of_an_index_says_for_what(tmp_path: Path) -> None:
+    path = index_of(tmp_path / "index.json", *ENTRIES)
+    query = IndexQuery(max_parameters=25, licences=("permissive",), families=("resnet",), index=str(path))
+    words = r"found none of 6 \(2 too large, 2 family not asked for, 1 size unknown, 1 licence not allowed\)"
+    with pytest.raises(CandidateError, match=words):
+        read_candidates(query)
+    with pytest.raises(CandidateError, match=r"found none of 0 \(it is empty\)"):
+        read_candidates(IndexQuery(index=index_of(tmp_path / "empty.json")))
+    with pytest.raises(CandidateError, match=r"nothing\.json"):
+        read_candidates(IndexQuery(index=tmp_path / "nothing.json"))
+
+
+@pytest.mark.parametrize(
+    ("bounds", "words"),
+    [
+        ({"max_parameters": 0}, "max_parameters must be 1 or more"),
+        ({"limit": 0}, "limit must be 1 or more"),
+        ({"licences": ()}, "licences must name at least one"),
+        ({"families": ["vit"]}, "families must be a tuple"),
+    ],
+)
+def test_bounds_that_cannot_be_asked_for(bounds: dict[str, Any], words: str) -> None:
+    with pytest.raises(CandidateError, match=words):
+        IndexQuery(**bounds)
+
+
+def test_the_index_that_comes_along_has_small_checkpoints_of_several_families() -> None:
+    families = index_families(read_model_index(shipped_model_index()))
+    assert families[0] == "resnet"
+    assert {"vit", "convnext", "dinov2", "swin"} < set(families)
+    found = read_candidates(IndexQuery(max_parameters=30_000_000, families=families[:1], index=shipped_model_index()))
+    assert found
+    assert all(candidate.parameters and candidate.parameters <= 30_000_000 for candidate in found)
+
+
+def test_families_of_an_index_the_largest_first() -> None:
+    families = ["vit", "swin", None, "beit", "vit", "beit", "vit"]
+    entries = [IndexEntry(f"org/{number}", family=family) for number, family in enumerate(families)]
+    assert index_families(ModelIndex(tuple(entries))) == ("vit", "beit", "swin")

@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 from lead_hub import Leaderboard, __version__, score
 from lead_hub.cli import app
 from lead_hub.cli.boards import Interrupts
+from tests.hub import Fault, HubServer
 
 ROOT = Path(__file__).parents[1]
 Result: TypeAlias = Any  # click's, or the copy of it inside newer versions of Typer
@@ -198,6 +199,33 @@ def test_ctrl_c_shows_the_board_so_far(colour_folder: Path, tiny_pool: Path, tmp
     assert not list(cache.glob("outputs/.*"))
 
 
+def test_ctrl_c_while_the_dataset_is_read_ends_without_a_board(
+    hub: HubServer, colour_folder: Path, tiny_pool: Path, tmp_path: Path
+) -> None:
+    hub.add_repo("org/colours", kind="dataset", folder=colour_folder)
+    hub.add_fault(Fault("slow", match=".png", times=None, seconds=0.5))
+    command = [sys.executable, "-m", "lead_hub", "recommend", "org/colours", "-c", str(tiny_pool)]
+    environment = os.environ | {"HF_HOME": str(tmp_path / "home")}
+    process = subprocess.Popen(
+        [*command, "--cache-dir", str(tmp_path / "cache")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env=environment,
+    )
+    deadline = time.monotonic() + 200
+    while not any(".png" in request.path for request in hub.requests):
+        assert time.monotonic() < deadline
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=60)
+    assert (process.returncode, stdout) == (130, ""), stderr
+    assert "Stopping" in stderr
+    assert "Traceback" not in stderr
+
+
 def test_the_second_ctrl_c_ends_the_run_at_once() -> None:
     interrupts = Interrupts()
     with interrupts.noted():
@@ -258,3 +286,26 @@ def test_feature_files_that_cannot_be_scored(tmp_path: Path) -> None:
         assert finished.exit_code == 2, path
         assert finished.stderr.startswith("error: "), finished.stderr
         assert finished.stdout == ""
+
+
+def test_a_part_of_the_model_index(
+    colour_folder: Path, tiny_pool: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts = {"resnet": ("resnet", 10_000_000, "mit"), "vit": ("vit", 60_000_000, "mit"), "dinov2": ("dinov2", 5, "x")}
+    entries = [
+        {"id": str(tiny_pool / name), "family": family, "parameters": parameters, "licence": licence}
+        for name, (family, parameters, licence) in facts.items()
+    ]
+    index = tmp_path / "index.json"
+    index.write_text(json.dumps({"schema_version": 1, "candidates": entries}))
+    monkeypatch.setenv("LEAD_HUB_MODEL_INDEX", str(index))
+    bounds = ("--max-params", "50M", "--licence", "permissive", "--family", "resnet", "--family", "vit", "--limit", 3)
+    finished = lead_hub("recommend", colour_folder, *bounds, "--cache-dir", tmp_path / "cache", "--quiet")
+    assert finished.exit_code == 0, finished.stderr
+    assert [row["checkpoint"] for row in json.loads(finished.stdout)["rows"]] == [str(tiny_pool / "resnet")]
+    both = lead_hub("recommend", colour_folder, "-c", tiny_pool, "--limit", 3, "--family", "vit")
+    assert (both.exit_code, both.stdout) == (2, "")
+    assert "--family, --limit choose from the model index, and --candidates names the candidates" in both.stderr
+    none = lead_hub("recommend", colour_folder, "--max-params", "1K", "--family", "resnet")
+    assert (none.exit_code, none.stdout) == (2, "")
+    assert "found none of 3 (2 family not asked for, 1 too large)" in none.stderr

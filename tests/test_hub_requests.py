@@ -1,8 +1,10 @@
 """patiently(): finite waits, retries where they help, and one clear error where they do not."""
 
 import socket
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 from huggingface_hub import HfApi, get_session
@@ -10,7 +12,7 @@ from huggingface_hub.errors import RepositoryNotFoundError
 
 from lead_hub import hub_requests
 from lead_hub.errors import HubError, RunCancelledError
-from lead_hub.hub_requests import HubDownError, hub_api, patiently, told_wait_s
+from lead_hub.hub_requests import HubDownError, hub_api, limited, patiently, told_wait_s
 from tests.hub import Fault, HubServer
 
 
@@ -124,3 +126,49 @@ def test_other_requests_keep_their_own_timeouts(hub: HubServer) -> None:
 )
 def test_what_the_hub_asks_to_wait(headers: dict[str, str], wait_s: float) -> None:
     assert told_wait_s(headers) == wait_s
+
+
+@pytest.fixture
+def dripping_endpoint() -> Iterator[str]:
+    """A port that promises a megabyte and sends a kilobyte every 0.1 s."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def drip() -> None:
+            connection, _ = server.accept()
+            with connection, suppress(OSError):
+                connection.recv(65536)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1048576\r\n\r\n")
+                while True:
+                    connection.sendall(bytes(1024))
+                    time.sleep(0.1)
+
+        thread = threading.Thread(target=drip)
+        thread.start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+        thread.join(timeout=10)
+
+
+def test_an_answer_that_is_not_wanted_any_more_is_broken_off(dripping_endpoint: str) -> None:
+    start = time.monotonic()
+    with pytest.raises(RunCancelledError):
+        patiently(
+            lambda: get_session().get(f"{dripping_endpoint}/file"),
+            asked_for="it",
+            cancelled=lambda: time.monotonic() - start > 0.5,
+        )
+    assert 0.5 < time.monotonic() - start < 2
+
+
+def test_a_block_has_an_end_and_work_between_two_requests_does_not_count(hub: HubServer, short_waits: None) -> None:
+    hub.add_repo("org/model", files={"config.json": b"{}"})
+    with limited():
+        hub_api().model_info("org/model")
+        time.sleep(hub_requests.SILENCE_S + 0.3)
+        hub_api().model_info("org/model")
+    hub.add_fault(Fault("status", match="/tree/", times=None, status=503))
+    start = time.monotonic()
+    with pytest.raises(HubDownError), limited():
+        list(hub_api().list_repo_tree("org/model"))  # which the client itself would ask for again and again
+    assert time.monotonic() - start < 10
+    with pytest.raises(RunCancelledError), limited(lambda: True):
+        hub_api().model_info("org/model")

@@ -11,6 +11,7 @@ import lead_hub
 
 PUBLIC = [
     *("recommend", "verify", "score", "SCORES", "Leaderboard", "Candidate", "CandidateQuery", "find_candidates"),
+    "IndexQuery",
     *("LeadHubError", "DatasetError", "CandidateError", "ScoreError", "HubError", "__version__"),
 ]
 
@@ -49,6 +50,7 @@ def test_recommend_takes_the_documented_arguments() -> None:
         "max_disk": None,
         "reuse_cards": None,
         "cancelled": None,
+        "on_progress": None,
     }
 
 

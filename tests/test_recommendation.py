@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 from lead_hub import CandidateError, DatasetError, Leaderboard, ScoreError, recommend, score
+from lead_hub.errors import RunCancelledError
 from lead_hub.leaderboard import RankedCheckpoint
 from tests.conftest import COLOURS, coloured_images
 
@@ -112,17 +113,35 @@ def test_a_cancelled_run_ends_with_the_board_so_far(rank: Recommend, tiny_pool: 
     stop.set()
     assert list(boards) == [first]
     assert not first.is_complete
-    nothing = rank(tiny_pool, cancelled=stop.is_set)
-    assert (nothing.rows, nothing.skipped, nothing.n_candidates) == ((), (), 3)
+
+
+def test_a_run_that_is_cancelled_while_its_dataset_is_read_has_no_board(
+    rank: Recommend, tiny_pool: Path, tmp_path: Path
+) -> None:
+    assert list(cast("Iterator[Leaderboard]", rank(tiny_pool, stream=True, cancelled=lambda: True))) == []
+    # It is asked at the start, with each file's bytes for the fingerprint, each prepared row and each decoded image.
+    for n_asked in (0, 20, 60, 100):
+        answers = iter([False] * n_asked)
+        with pytest.raises(RunCancelledError, match="while its dataset was read"):
+            rank(tiny_pool, cancelled=lambda: next(answers, True))  # noqa: B023 - used at once
+        left = [
+            path
+            for path in (tmp_path / "cache").rglob("*")
+            if path.is_dir() and ("lead-hub-images" in path.name or "incomplete" in path.name)
+        ]
+        assert left == []
+    assert len(rank(tiny_pool).rows) == 3
 
 
 def test_a_run_can_be_cancelled_within_a_checkpoint(rank: Recommend, tiny_pool: Path, tmp_path: Path) -> None:
-    # It is asked once before the checkpoint and once after each of 36 images, lastly before they are kept.
-    for n_asked, n_rows in ((5, 0), (37, 0), (38, 1)):
+    rank(tiny_pool / "resnet")  # the dataset is prepared now
+    # It is asked once before the images, with each of 36 fingerprinted and each of 36 decoded ones; then once before
+    # the checkpoint and once after each of 36 images, lastly before they are kept.
+    for n_asked, n_rows in ((73 + 5, 0), (73 + 37, 0), (73 + 38, 1)):
         answers = iter([False] * (n_asked - 1))
         board = rank(tiny_pool / "vit", batch_size=1, cancelled=lambda: next(answers, True))  # noqa: B023 - used at once
         assert len(board.rows) == n_rows
-        assert len(list((tmp_path / "cache" / "outputs").glob("*.safetensors"))) == n_rows
+        assert len(list((tmp_path / "cache" / "outputs").glob("*.safetensors"))) == 1 + n_rows
 
 
 def test_the_cache_serves_another_score_but_not_another_sample(rank: Recommend, tiny_pool: Path) -> None:

@@ -15,6 +15,7 @@ from lead_hub.cli.push import push
 from lead_hub.cli.recommend import recommend
 from lead_hub.cli.score import score
 from lead_hub.cli.scores import scores
+from lead_hub.cli.space import space
 from lead_hub.cli.verify import verify
 
 app = typer.Typer(
@@ -49,6 +50,7 @@ app.command()(push)
 app.command()(crawl)
 app.command()(bench)
 app.command()(verify)
+app.command()(space)
 
 
 def main() -> None:

@@ -25,14 +25,15 @@ class Half(str, Enum):
     both = "both"
     held_out = "held-out"
     study = "study"
+    confirmation = "confirmation"
     all = "all"
 
 
 def bench(
     matrix: Annotated[Path | None, typer.Option(help="Folder of another ground-truth matrix.")] = None,
-    half: Annotated[Half, typer.Option(help='Targets to compare on; "both": one table of held-out, one of all.')] = (
-        Half.both
-    ),
+    half: Annotated[
+        Half, typer.Option(help='Targets to compare on; "both": one table of held-out, one of all of the matrix.')
+    ] = (Half.both),
     score: Annotated[
         list[str] | None,
         typer.Option(help="Name of a score to compare with lead; repeat. Default: all, with --paper lead."),

@@ -40,7 +40,7 @@ class Interrupts:
         if self._count > 1 or not self._is_asked:
             raise KeyboardInterrupt
         with suppress(OSError):  # print() may be what was interrupted, and does not bear being called within itself
-            os.write(2, b"\nStopping after this batch of images; Ctrl-C again stops at once.\n")
+            os.write(2, b"\nStopping as soon as this batch of images allows; Ctrl-C again stops at once.\n")
 
     @contextmanager
     def noted(self) -> Iterator[None]:
@@ -61,6 +61,9 @@ def last_board(boards: "Iterator[Leaderboard]", interrupts: Interrupts) -> "Lead
     Args:
         boards: of a run that was given `interrupts` as its `cancelled`.
         interrupts: of this run.
+
+    Raises:
+        Exit: interrupted while the dataset was read, so that there is no board.
     """
     board: Leaderboard | None = None
     with interrupts.noted():
@@ -70,7 +73,8 @@ def last_board(boards: "Iterator[Leaderboard]", interrupts: Interrupts) -> "Lead
         except KeyboardInterrupt:
             if board is None:
                 raise
-    assert board is not None  # there is a board for every candidate, and at least one candidate
+    if board is None:  # there is one for every candidate, and at least one candidate, unless it was interrupted before
+        raise typer.Exit(INTERRUPTED)
     return board
 
 

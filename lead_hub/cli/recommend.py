@@ -2,13 +2,16 @@
 
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from lead_hub.cli.boards import Interrupts, is_main_process, last_board, leave, show
 from lead_hub.cli.options import JsonFlag, QuietFlag, TokenOption, exit_codes
 from lead_hub.errors import LeadHubError
+
+if TYPE_CHECKING:
+    from lead_hub.candidates import IndexQuery
 
 
 class Dtype(str, Enum):
@@ -28,6 +31,15 @@ def recommend(
             "--candidates", "-c", help="Hub id[@revision], checkpoint folder, text file or model index; repeat."
         ),
     ] = None,
+    max_params: Annotated[str | None, typer.Option(help='Of the model index: most parameters, e.g. "50M".')] = None,
+    licence: Annotated[
+        list[str] | None,
+        typer.Option(help='Of the model index: "permissive", or an identifier such as apache-2.0; repeat.'),
+    ] = None,
+    family: Annotated[
+        list[str] | None, typer.Option(help="Of the model index: e.g. resnet, vit, dinov2; repeat.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(help="Of the model index: the first so many.")] = None,
     score: Annotated[
         list[str] | None, typer.Option(help="Name of the score; repeat for more, the first one ranks.  [default: lead]")
     ] = None,
@@ -63,7 +75,7 @@ def recommend(
         interrupts = Interrupts()
         boards = lead_hub.recommend(
             dataset,
-            candidates,
+            candidate_source(candidates, max_params=max_params, licence=licence, family=family, limit=limit),
             score or "lead",
             stream=True,
             config=config,
@@ -91,6 +103,35 @@ def recommend(
             board.save(path)
         show(board, as_json=json, quiet=quiet)
         leave(board, interrupted=interrupts())
+
+
+def candidate_source(
+    candidates: list[str] | None,
+    *,
+    max_params: str | None,
+    licence: list[str] | None,
+    family: list[str] | None,
+    limit: int | None,
+) -> "list[str] | IndexQuery | None":
+    """What is named with --candidates, else what the other options leave of the default model index."""
+    from lead_hub.candidates import IndexQuery
+    from lead_hub.found_candidates.candidate_query import parse_count
+
+    chosen = {"--max-params": max_params, "--licence": licence, "--family": family, "--limit": limit}
+    given = [name for name, value in chosen.items() if value is not None and value != []]
+    if not given:
+        return candidates
+    if candidates:
+        raise LeadHubError(
+            f"{', '.join(given)} choose from the model index, and --candidates names the candidates: give one or the"
+            " other"
+        )
+    return IndexQuery(
+        max_parameters=parse_count(max_params) if max_params is not None else None,
+        licences=tuple(licence) if licence else None,
+        families=tuple(family or ()),
+        limit=limit,
+    )
 
 
 def parse_batch_size(text: str) -> int | Literal["auto"]:

@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 
 from lead_hub.confidence.calibration import Calibration
 from lead_hub.confidence.chance_of_best import chances_of_best, could_be_best
+from lead_hub.confidence.confusion import confusion
 from lead_hub.confidence.image_bootstrap import resampled_scores, widened
 from lead_hub.confidence.per_class import class_accuracies, most_confused, worst_classes
 from lead_hub.confidence.predicted_accuracy import predicted_accuracy
@@ -70,7 +71,7 @@ def ranking_confidence(
         return tuple(replace(record, could_be_best=record.tie_group == 1) for record in records)
     chances = chances_of_best(resampled, spread=calibration.score_spread(len(images.class_names)))
     possible = could_be_best(chances)
-    words = calibration.fitted_on.in_words()
+    words = calibration.in_words()
     return tuple(
         replace(
             with_prediction(record, images, calibration),
@@ -101,6 +102,7 @@ def alone(one: ScoredImages, intervals: RankIntervals, number: int, images: Rank
         probe_high=probe.high,
         worst_classes=worst_classes(class_accuracies(images.labels, one.predicted, images.class_names)),
         confused_pairs=most_confused(images.labels, one.predicted, images.class_names),
+        confusion=confusion(images.labels, one.predicted, images.class_names),
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from lead_hub.confidence.confusion import Confusion, parse_confusion
 from lead_hub.confidence.per_class import ClassAccuracy, ConfusedPair
 
 # What depends on the other rows: a score card leaves it out, as it leaves out the rank.
@@ -34,6 +35,7 @@ class Confidence:
         probe_high: upper end.
         worst_classes: those with the lowest left-out accuracy, worst first.
         confused_pairs: what is taken for what most often, most often first.
+        confusion: how often each class is taken for which; None for scores that predict no classes, and on score cards.
     """
 
     score_low: float
@@ -52,6 +54,7 @@ class Confidence:
     probe_high: float | None = None
     worst_classes: tuple[ClassAccuracy, ...] = ()
     confused_pairs: tuple[ConfusedPair, ...] = ()
+    confusion: Confusion | None = None
 
 
 def parse_confidence(document: Mapping[str, Any]) -> Confidence:
@@ -61,11 +64,13 @@ def parse_confidence(document: Mapping[str, Any]) -> Confidence:
         TypeError: keys that are missing or unknown.
         KeyError: likewise.
     """
-    lists = {
+    confusion = document.get("confusion")
+    nested = {
         "worst_classes": tuple(ClassAccuracy(**figure) for figure in document["worst_classes"]),
         "confused_pairs": tuple(ConfusedPair(**pair) for pair in document["confused_pairs"]),
+        "confusion": None if confusion is None else parse_confusion(confusion),
     }
-    return Confidence(**{**document, **lists})
+    return Confidence(**{**document, **nested})
 
 
 def without_ranks(confidence: Confidence) -> Confidence:
@@ -78,7 +83,7 @@ def figures(confidence: Confidence) -> dict[str, float | int | bool | str | None
     single = {
         field.name: getattr(confidence, field.name)
         for field in fields(confidence)
-        if field.name not in {"calibrated_on", "worst_classes", "confused_pairs"}
+        if field.name not in {"calibrated_on", "worst_classes", "confused_pairs", "confusion"}
     }
     worst = "; ".join(f"{figure.name} {figure.accuracy:.0%}" for figure in confidence.worst_classes)
     confused = "; ".join(f"{pair.true} as {pair.predicted}: {pair.n_images}" for pair in confidence.confused_pairs)

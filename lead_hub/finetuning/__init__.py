@@ -27,6 +27,7 @@ from lead_hub.finetuning.image_parts import FineTuningImages, load_finetuning_im
 from lead_hub.finetuning.network import Place, place_here
 from lead_hub.finetuning.settings import FineTuningSettings, settings_of
 from lead_hub.finetuning.trainings import Job, run_trainings
+from lead_hub.hub_requests import Token
 from lead_hub.labelled_images import LabelledImages
 from lead_hub.processes import first_on_each_node, on_main_process
 
@@ -62,7 +63,7 @@ def finetune(  # noqa: PLR0913 - the one call that users see carries every choic
     budget: float | int | str | None = None,
     flip: bool = True,
     cache_dir: str | Path | None = None,
-    token: str | None = None,
+    token: Token = None,
     allow_pickle: bool = False,
     progress: bool = True,
 ) -> FineTuned:
@@ -85,7 +86,7 @@ def finetune(  # noqa: PLR0913 - the one call that users see carries every choic
             measured by those before them, are left out as a whole and named in the result; the first one never is.
         flip: mirror training images at random; False for letters and the like.
         cache_dir: as of `recommend`.
-        token: Hub token; None means the Hub's own login.
+        token: Hub token; None means the Hub's own login, False nobody's, even where one is logged in.
         allow_pickle: also accept weights as pickle files, loaded with `weights_only`.
         progress: show a bar on a terminal's standard error.
 

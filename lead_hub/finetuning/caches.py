@@ -5,7 +5,7 @@ from pathlib import Path
 
 from lead_hub.finetuning.finished_trainings import FinishedTrainings, default_trainings_folder
 from lead_hub.hub_checkpoint import HubCache, default_hub_cache
-from lead_hub.hub_requests import hub_api
+from lead_hub.hub_requests import Token, hub_api
 from lead_hub.outputs_cache import OutputsCache, default_cache_folder
 
 
@@ -18,12 +18,12 @@ class Caches:
     trainings: FinishedTrainings
 
 
-def caches_in(folder: Path | None, *, token: str | None, allow_pickle: bool) -> Caches:
+def caches_in(folder: Path | None, *, token: Token, allow_pickle: bool) -> Caches:
     """The caches within a folder; None means those of the Hugging Face libraries.
 
     Args:
         folder: as `cache_dir` of `recommend`.
-        token: Hub token; None means the Hub's own login.
+        token: Hub token; None means the Hub's own login, False nobody's, even where one is logged in.
         allow_pickle: whether pickled weights may be downloaded.
     """
     return Caches(

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from lead_hub.errors import DatasetError
+from lead_hub.hub_requests import Token
 from lead_hub.labelled_images import DatasetQuery, LabelledImages, SplitNotFoundError, load_labelled_images
 
 VALIDATION_SHARE = 0.2  # of the images that are not for the test
@@ -117,7 +118,7 @@ def load_finetuning_images(
     test_split: str | None = None,
     decoded_folder: Path | None = None,
     cache_dir: Path | None = None,
-    token: str | None = None,
+    token: Token = None,
     progress: bool = True,
 ) -> FineTuningImages:
     """Load the images to train on, and those of the test split where there is one.
@@ -128,7 +129,7 @@ def load_finetuning_images(
             the split to train on.
         decoded_folder: as of `load_labelled_images`, for both splits in subfolders.
         cache_dir: as of `load_labelled_images`.
-        token: Hub token; None means the Hub's own login.
+        token: Hub token; None means the Hub's own login, False nobody's, even where one is logged in.
         progress: show bars on stderr.
 
     Raises:

@@ -1,6 +1,7 @@
 """Which of the Hub's models are asked for."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from typing import NoReturn
 
@@ -62,35 +63,53 @@ class CandidateQuery:
 
     def __post_init__(self) -> None:
         for name in ("pipeline_tags", "libraries", "licences", "authors", "families", "exclude"):
-            value = getattr(self, name)
-            if value is not None and not (isinstance(value, tuple) and all(isinstance(v, str) and v for v in value)):
-                refuse(f"{name} must be a tuple of texts that are not empty, found {value!r}")
+            check_texts(name, getattr(self, name))
         if not self.pipeline_tags or not self.libraries:
             refuse("at least one pipeline tag and one library must be given, found none")
-        if self.licences == ():
-            refuse("licences must name at least one licence, or be None for any, found none")
+        check_licences(self.licences)
         if unknown := sorted(set(self.libraries) - set(LIBRARIES)):
             refuse(f"libraries must be among {', '.join(LIBRARIES)}, found {', '.join(unknown)}")
         if self.sort not in SORTS:
             refuse(f"sort must be one of {', '.join(SORTS)}, found {self.sort!r}")
         for name, least in (("max_parameters", 1), ("min_downloads", 0), ("limit", 1), ("max_listed", 1)):
-            value = getattr(self, name)
-            if value is not None and value < least:
-                refuse(f"{name} must be {least} or more, found {value}")
+            check_number(name, getattr(self, name), least)
 
     @property
     def allowed_licences(self) -> frozenset[str] | None:
         """Every licence that is accepted, in lower case; None for all."""
-        if self.licences is None:
-            return None
-        named = {licence.lower() for licence in self.licences}
-        return frozenset(named - {PERMISSIVE}) | (PERMISSIVE_LICENCES if PERMISSIVE in named else frozenset())
+        return allowed_licences(self.licences)
 
     def to_json(self) -> dict[str, JsonValue]:
         """The settings that differ from the defaults, as JSON values."""
         defaults = {field.name: field.default for field in fields(self)}
         chosen = {name: value for name, value in asdict(self).items() if value != defaults[name]}
         return {name: list(value) if isinstance(value, tuple) else value for name, value in chosen.items()}
+
+
+def allowed_licences(licences: Iterable[str] | None) -> frozenset[str] | None:
+    """Every licence that is meant, in lower case and with "permissive" spelled out; None for all."""
+    if licences is None:
+        return None
+    named = {licence.lower() for licence in licences}
+    return frozenset(named - {PERMISSIVE}) | (PERMISSIVE_LICENCES if PERMISSIVE in named else frozenset())
+
+
+def check_texts(name: str, value: object) -> None:
+    """Raise unless it is None or a tuple of texts."""
+    if value is not None and not (isinstance(value, tuple) and all(isinstance(v, str) and v for v in value)):
+        refuse(f"{name} must be a tuple of texts that are not empty, found {value!r}")
+
+
+def check_licences(licences: tuple[str, ...] | None) -> None:
+    """Raise where no licence at all would be accepted."""
+    if licences == ():
+        refuse("licences must name at least one licence, or be None for any, found none")
+
+
+def check_number(name: str, value: int | None, least: int) -> None:
+    """Raise where a number is too small."""
+    if value is not None and value < least:
+        refuse(f"{name} must be {least} or more, found {value}")
 
 
 def parse_count(text: str) -> int:

@@ -1,11 +1,12 @@
 """Which listed models are left out, and why. What passes should load; where the listing is silent, it may pass."""
 
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 from lead_hub.found_candidates.candidate_query import CandidateQuery
 from lead_hub.found_candidates.listed_model import ListedModel
 from lead_hub.found_candidates.model_families import IMAGE_ENCODERS, OTHER_CLASSES, OTHER_TASKS
-from lead_hub.model_index import LeftOut
+from lead_hub.model_index import IndexEntry, LeftOut
 
 # The reasons, as they are counted. The rest of the text of a LeftOut is its detail.
 EXCLUDED = "excluded"
@@ -122,36 +123,42 @@ def without_format(model: ListedModel) -> LeftOut | None:
 
 def why_not_in_bounds(model: ListedModel, query: CandidateQuery) -> LeftOut | None:
     """Outside of what the query asks for."""
-    for check in (why_not_family, why_not_size, why_not_licence):
-        if found := check(model, query):
-            return found
-    downloads = model.entry.downloads or 0
+    entry = model.entry
+    found = (
+        why_not_family(entry, query.families)
+        or why_not_size(entry, query.max_parameters)
+        or why_not_licence(entry, query.allowed_licences)
+    )
+    if found:
+        return found
+    downloads = entry.downloads or 0
     if downloads < query.min_downloads:
-        return LeftOut(model.entry.id, FEW_DOWNLOADS, f"{downloads} of {query.min_downloads}")
+        return LeftOut(entry.id, FEW_DOWNLOADS, f"{downloads} of {query.min_downloads}")
     return None
 
 
-def why_not_family(model: ListedModel, query: CandidateQuery) -> LeftOut | None:
-    names = {name.lower() for name in (model.entry.family, model.entry.model_type) if name}
-    if query.families and not names & {family.lower() for family in query.families}:
-        return LeftOut(model.entry.id, OTHER_FAMILY, model.entry.family or "unknown")
+def why_not_family(entry: IndexEntry, families: Sequence[str]) -> LeftOut | None:
+    """Of another family than is asked for; none means all."""
+    names = {name.lower() for name in (entry.family, entry.model_type) if name}
+    if families and not names & {family.lower() for family in families}:
+        return LeftOut(entry.id, OTHER_FAMILY, entry.family or "unknown")
     return None
 
 
-def why_not_size(model: ListedModel, query: CandidateQuery) -> LeftOut | None:
-    parameters = model.entry.parameters
-    if query.max_parameters is None:
+def why_not_size(entry: IndexEntry, max_parameters: int | None) -> LeftOut | None:
+    """Larger than is asked for, or perhaps so."""
+    if max_parameters is None:
         return None
-    if parameters is None:
-        return LeftOut(model.entry.id, UNKNOWN_SIZE, "the Hub does not know its number of parameters")
-    if parameters > query.max_parameters:
-        return LeftOut(model.entry.id, TOO_LARGE, f"{parameters} parameters of {query.max_parameters}")
+    if entry.parameters is None:
+        return LeftOut(entry.id, UNKNOWN_SIZE, "its number of parameters is not known")
+    if entry.parameters > max_parameters:
+        return LeftOut(entry.id, TOO_LARGE, f"{entry.parameters} parameters of {max_parameters}")
     return None
 
 
-def why_not_licence(model: ListedModel, query: CandidateQuery) -> LeftOut | None:
-    allowed = query.allowed_licences
-    named = {licence.lower() for licence in (model.entry.licence or "").split(", ") if licence}
+def why_not_licence(entry: IndexEntry, allowed: frozenset[str] | None) -> LeftOut | None:
+    """Under a licence that is not asked for, or perhaps so; of several, all must be."""
+    named = {licence.lower() for licence in (entry.licence or "").split(", ") if licence}
     if allowed is None or (named and named <= allowed):
         return None
-    return LeftOut(model.entry.id, LICENCE, model.entry.licence or "names none")
+    return LeftOut(entry.id, LICENCE, entry.licence or "names none")

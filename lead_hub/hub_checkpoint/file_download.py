@@ -2,37 +2,21 @@
 
 import hashlib
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from huggingface_hub import constants
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-from huggingface_hub.utils import tqdm  # type: ignore[attr-defined]  # public, exported lazily
 
 from lead_hub.candidates import Candidate
-from lead_hub.errors import CandidateError, RunCancelledError
+from lead_hub.errors import CandidateError
 from lead_hub.hub_checkpoint.pinned_commit import HubCache, HubCheckpoint, RemoteFile
 from lead_hub.hub_checkpoint.refusal import why_refused
-from lead_hub.hub_requests import TRANSPORT_ERROR, HubDownError, patiently
+from lead_hub.hub_requests import TRANSPORT_ERROR, HubDownError, cancellable_bar, patiently
 
 SPARE_DISK_BYTES = 512 << 20  # never fill a disk to its last byte
 HASH_CHUNK_BYTES = 1 << 20
 REPAIRS = 2
-
-
-def silent_bar(cancelled: Callable[[], bool]) -> type[tqdm]:
-    """A progress bar that shows nothing, because the forward passes have one, and that ends a download unasked for."""
-
-    class SilentBar(tqdm):
-        def __init__(self, *arguments: object, **options: object) -> None:
-            super().__init__(*arguments, **{**options, "disable": True})  # type: ignore[no-untyped-call]
-
-        def update(self, n: float | None = 1) -> bool | None:
-            if cancelled():
-                raise RunCancelledError("the run is over")
-            return super().update(n)  # type: ignore[no-any-return]
-
-    return SilentBar
 
 
 def missing(files: Sequence[RemoteFile], pinned: HubCheckpoint, cache: HubCache) -> tuple[RemoteFile, ...]:
@@ -90,7 +74,7 @@ def fetch_one(file: RemoteFile, pinned: HubCheckpoint, cache: HubCache, *, force
                     revision=pinned.sha,
                     cache_dir=cache.folder,
                     force_download=force,
-                    tqdm_class=silent_bar(cache.cancelled),
+                    tqdm_class=cancellable_bar(cache.cancelled, shown=False),  # the forward passes have one
                 ),
                 asked_for=f"{file.name} of {pinned.checkpoint}",
                 cancelled=cache.cancelled,

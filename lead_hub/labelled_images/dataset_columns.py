@@ -1,11 +1,13 @@
 """Which column holds the images and which the labels: by type, by name, and never by guessing between two."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from datasets import ClassLabel, Features, Image, LargeList, List, Value
 
 from lead_hub.errors import DatasetError
+
+Role: TypeAlias = Literal["image", "label", "other"]
 
 _SUPPORTED = "what is supported: one class per image, as a ClassLabel, integer, boolean or string column"
 
@@ -39,7 +41,33 @@ def choose_columns(features: Features, *, image_column: str | None, label_column
 
 def describe_columns(features: Features) -> str:
     """All columns with their types, as a user would name them."""
-    return ", ".join(f"{name} ({_type_name(feature)})" for name, feature in features.items()) or "no columns"
+    return ", ".join(f"{name} ({type_name(feature)})" for name, feature in features.items()) or "no columns"
+
+
+def role_of(feature: Any) -> Role:
+    """What a column of this type may be named as: the image column, the label column, or neither."""
+    if _is_image(feature):
+        return "image"
+    return "label" if isinstance(feature, ClassLabel) or _is_plain_label(feature) else "other"
+
+
+def type_name(feature: Any) -> str:
+    """A column's type, as a user would name it."""
+    if isinstance(feature, ClassLabel):
+        return f"ClassLabel of {feature.num_classes} classes"
+    element = _element(feature)
+    if element is not None:
+        return f"list of {type_name(element)}"
+    return str(feature.dtype) if isinstance(feature, Value) else type(feature).__name__
+
+
+def no_image_column(features: Features) -> DatasetError:
+    """The error of a dataset that has none."""
+    return DatasetError(
+        f"a column of type Image is needed, found none; columns: {describe_columns(features)}. A csv or jsonl"
+        " table that only names image files is not an image dataset: put it beside the images as metadata.csv"
+        " or metadata.jsonl with a column file_name"
+    )
 
 
 def _image_column(features: Features, asked_for: str | None) -> str:
@@ -48,7 +76,7 @@ def _image_column(features: Features, asked_for: str | None) -> str:
         if not _is_image(features[asked_for]):
             raise DatasetError(
                 f"image_column must name a column of images, found {asked_for!r} of type"
-                f" {_type_name(features[asked_for])}; columns: {describe_columns(features)}"
+                f" {type_name(features[asked_for])}; columns: {describe_columns(features)}"
             )
         return asked_for
     found: list[str] = [name for name, feature in features.items() if _is_image(feature)]
@@ -59,11 +87,7 @@ def _image_column(features: Features, asked_for: str | None) -> str:
             f"one image column is needed, found {len(found)}: {', '.join(found)}; name one with image_column."
             f" Columns: {describe_columns(features)}"
         )
-    raise DatasetError(
-        f"a column of type Image is needed, found none; columns: {describe_columns(features)}. A csv or jsonl"
-        " table that only names image files is not an image dataset: put it beside the images as metadata.csv"
-        " or metadata.jsonl with a column file_name"
-    )
+    raise no_image_column(features)
 
 
 def _label_column(features: Features, asked_for: str | None, image: str) -> str:
@@ -99,7 +123,7 @@ def _require(features: Features, name: str, parameter: str) -> None:
 def _refuse_unsupported(name: str, feature: Any) -> None:
     if _element(feature) is not None:
         raise DatasetError(
-            f"multi-label datasets are not supported yet: column {name!r} is a {_type_name(feature)}, several"
+            f"multi-label datasets are not supported yet: column {name!r} is a {type_name(feature)}, several"
             f" values per image; {_SUPPORTED}"
         )
     if isinstance(feature, Value) and feature.dtype.startswith(("float", "double", "decimal")):
@@ -108,7 +132,7 @@ def _refuse_unsupported(name: str, feature: Any) -> None:
             " If the numbers are class ids, store them as integers"
         )
     if not isinstance(feature, ClassLabel) and not _is_plain_label(feature):
-        raise DatasetError(f"labels must be classes, found column {name!r} of type {_type_name(feature)}; {_SUPPORTED}")
+        raise DatasetError(f"labels must be classes, found column {name!r} of type {type_name(feature)}; {_SUPPORTED}")
 
 
 def _is_image(feature: Any) -> bool:
@@ -127,12 +151,3 @@ def _element(feature: Any) -> Any:
     if isinstance(feature, list):
         return feature[0]
     return feature.feature if isinstance(feature, (List, LargeList)) else None
-
-
-def _type_name(feature: Any) -> str:
-    if isinstance(feature, ClassLabel):
-        return f"ClassLabel of {feature.num_classes} classes"
-    element = _element(feature)
-    if element is not None:
-        return f"list of {_type_name(element)}"
-    return str(feature.dtype) if isinstance(feature, Value) else type(feature).__name__

@@ -1,7 +1,7 @@
 """Local files -> one SHA-256: two copies of a folder agree, one changed byte or name does not."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from lead_hub.errors import DatasetError
@@ -9,8 +9,13 @@ from lead_hub.errors import DatasetError
 _READ_BYTES = 1 << 20
 
 
-def fingerprint(files: Iterable[Path], root: Path) -> str:
+def fingerprint(files: Iterable[Path], root: Path, *, check_wanted: Callable[[], None] = lambda: None) -> str:
     """64 hex digits over the names relative to `root` and the content of the files, in the order of the names.
+
+    Args:
+        files: in any order.
+        root: a folder that holds them all.
+        check_wanted: called all along; what it raises ends the work.
 
     Raises:
         DatasetError: a file cannot be read.
@@ -22,6 +27,7 @@ def fingerprint(files: Iterable[Path], root: Path) -> str:
             digest.update(f"{len(name.encode())} {path.stat().st_size} {name}".encode())
             with path.open("rb") as file:
                 while part := file.read(_READ_BYTES):
+                    check_wanted()
                     digest.update(part)
     except OSError as error:
         raise DatasetError(f"every file of the dataset must be readable, but: {error}") from error

@@ -9,7 +9,7 @@ import shutil
 import warnings
 import weakref
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -74,8 +74,22 @@ class DecodedImages:
             self._remove()
 
 
-def decode_images(encoded: Iterable[EncodedImage], folder: Path, *, total: int, progress: bool) -> Decoding:
+def decode_images(
+    encoded: Iterable[EncodedImage],
+    folder: Path,
+    *,
+    total: int,
+    progress: bool,
+    check_wanted: Callable[[], None] = lambda: None,
+) -> Decoding:
     """Decode `total` images into `folder`, which must exist, in threads and in bounded memory.
+
+    Args:
+        encoded: the images.
+        folder: gets one file.
+        total: how many images there are.
+        progress: show a bar on stderr.
+        check_wanted: called with each image; what it raises ends the work.
 
     Raises:
         DatasetError: the disk is too small.
@@ -84,6 +98,7 @@ def decode_images(encoded: Iterable[EncodedImage], folder: Path, *, total: int, 
     reasons: dict[int, str] = {}
     with (folder / PIXELS_FILE).open("wb") as file, _settled_warnings():
         for position, result in enumerate(_shown(_decoded(encoded), total, progress=progress)):
+            check_wanted()
             if isinstance(result, str):
                 reasons[position] = result
                 continue
@@ -103,12 +118,16 @@ def _decoded(encoded: Iterable[EncodedImage]) -> Iterator[Pixels | str]:
     threads = min(_MAXIMUM_THREADS, os.cpu_count() or 1)
     waiting: deque[Future[Pixels | str]] = deque()
     with ThreadPoolExecutor(threads, thread_name_prefix="decode") as pool:
-        for image in encoded:
-            waiting.append(pool.submit(_pixels_or_reason, image))
-            if len(waiting) > 2 * threads:
+        try:
+            for image in encoded:
+                waiting.append(pool.submit(_pixels_or_reason, image))
+                if len(waiting) > 2 * threads:
+                    yield waiting.popleft().result()
+            while waiting:
                 yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+        finally:
+            for future in waiting:  # of whoever stops early
+                future.cancel()
 
 
 def _pixels_or_reason(image: EncodedImage) -> Pixels | str:

@@ -1,6 +1,7 @@
 """Which commit of a Hub dataset is meant, and what the Hub's refusals mean for the user."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from huggingface_hub import constants
@@ -14,7 +15,7 @@ from huggingface_hub.errors import (
 )
 
 from lead_hub.errors import DatasetError, HubError, LeadHubError
-from lead_hub.hub_requests import TIMEOUT_S, TRANSPORT_ERROR, hub_api, patiently
+from lead_hub.hub_requests import TIMEOUT_S, TRANSPORT_ERROR, Token, hub_api, patiently
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -51,21 +52,25 @@ class DatasetCommit:
         return copy
 
 
-def pin_dataset(dataset: str, revision: str | None, *, token: str | None) -> DatasetCommit:
+def pin_dataset(
+    dataset: str, revision: str | None, *, token: Token, cancelled: Callable[[], bool] = bool
+) -> DatasetCommit:
     """Ask the Hub once which commit `revision` is, so that everything is later loaded at that commit.
 
     Raises:
         DatasetError: neither a local path nor a dataset on the Hub.
         HubError: gated, refused, or not reachable.
+        RunCancelledError: cancelled.
     """
     api, asked_for = hub_api(token), f"the dataset {dataset}"
     try:
         info = patiently(
             lambda: api.dataset_info(dataset, revision=revision, timeout=TIMEOUT_S),
             asked_for=asked_for,
+            cancelled=cancelled,
         )
         if info.gated:  # anybody may read that it exists; that its files are refused, the datasets library would hide
-            patiently(lambda: api.auth_check(dataset, repo_type="dataset"), asked_for=asked_for)
+            patiently(lambda: api.auth_check(dataset, repo_type="dataset"), asked_for=asked_for, cancelled=cancelled)
     except OfflineModeIsEnabled:
         return DatasetCommit(dataset, revision, None)
     except (HFValidationError, OSError, TRANSPORT_ERROR) as error:

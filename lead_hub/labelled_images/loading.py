@@ -5,6 +5,7 @@
 Every checkpoint of a run then reads the same pixels from disk.
 """
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,12 @@ import numpy as np
 from jaxtyping import Int64
 
 from lead_hub.errors import DatasetError
+from lead_hub.hub_requests import Token
 from lead_hub.labelled_images.class_labels import UNLABELLED, ClassLabels, UsableClasses, read_labels
+from lead_hub.labelled_images.dataset_builder import Source
 from lead_hub.labelled_images.dataset_columns import Columns, choose_columns
 from lead_hub.labelled_images.dataset_query import DatasetQuery
-from lead_hub.labelled_images.dataset_source import OpenedSplit, Source, open_split
+from lead_hub.labelled_images.dataset_source import OpenedSplit, open_split
 from lead_hub.labelled_images.decoded_folder import is_complete, publish, read_record, scratch_folder, write_record
 from lead_hub.labelled_images.decoded_images import DecodedImages, Decoding, decode_images
 from lead_hub.labelled_images.encoded_images import encoded_images
@@ -99,8 +102,9 @@ def load_labelled_images(
     *,
     decoded_folder: Path | None = None,
     cache_dir: Path | None = None,
-    token: str | None = None,
+    token: Token = None,
     progress: bool = True,
+    cancelled: Callable[[], bool] = bool,
 ) -> LabelledImages:
     """Load, sample and decode the images that the query asks for.
 
@@ -110,24 +114,32 @@ def load_labelled_images(
             instead of decoding again, so that the processes of a machine can share the first one's work; whether
             the dataset changed since is not checked. None: a temporary folder that disappears with the record,
             in `cache_dir` or, without one, where Python keeps temporary files (TMPDIR).
-        cache_dir: where the datasets library keeps its prepared copy; None means its own default.
-        token: Hub token; None means the one that is logged in.
+        cache_dir: where a Hub dataset's files and the datasets library's prepared copy are kept; None means the user's
+            own caches. With one, nothing of a private dataset stays in the shared caches.
+        token: Hub token; None means the one that is logged in, False none even where one is.
         progress: show bars on stderr.
+        cancelled: whether nobody wants the images any more; asked with each part of a file that is downloaded or
+            prepared, and with each image that is decoded.
 
     Raises:
         DatasetError: there is no such dataset, config, split or column, it is not single-label classification,
             or too many of its images cannot be read.
         HubError: the Hub refused or could not be reached.
+        RunCancelledError: cancelled. What was downloaded until then stays in the caches, nothing else does.
     """
+    source = Source(query, cache_dir, token, cancelled)
+    source.check_wanted()
     if decoded_folder is not None and is_complete(decoded_folder):
         return _reopened(decoded_folder, query)
-    opened = open_split(Source(query, cache_dir, token), progress=progress)
+    opened = open_split(source, progress=progress)
     columns = _columns(query, opened)
     classes = _usable_classes(query, columns, read_labels(opened.rows, columns))
     sample = _sample(query, classes.kept)
     with scratch_folder(cache_dir if decoded_folder is None else decoded_folder.parent) as folder:
         encoded = encoded_images(opened.rows, columns.image, sample)
-        decoding = decode_images(encoded, folder, total=len(sample), progress=progress)
+        decoding = decode_images(
+            encoded, folder, total=len(sample), progress=progress, check_wanted=source.check_wanted
+        )
         images = _assembled(query, opened, columns, classes=classes, sample=sample, decoding=decoding)
         if decoded_folder is None:
             return replace(images, pixels=DecodedImages(folder, images.pixels.places, temporary=True))

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Literal, overload
 
 from lead_hub.candidates import CandidateSource, read_candidates
+from lead_hub.errors import RunCancelledError
 from lead_hub.extraction import Dtype, ExtractionSettings
-from lead_hub.hub_requests import hub_api
+from lead_hub.hub_requests import Token, hub_api
 from lead_hub.labelled_images import DatasetQuery
 from lead_hub.leaderboard import Leaderboard
 from lead_hub.recommendation.boards import stream_boards
-from lead_hub.recommendation.run import Run, parse_size
+from lead_hub.recommendation.run import Run, ignore, parse_size
+from lead_hub.run_progress import RunProgress
 
 
 @overload
@@ -35,12 +37,13 @@ def recommend(
     device: str = ...,
     dtype: Dtype = ...,
     cache_dir: str | Path | None = ...,
-    token: str | None = ...,
+    token: Token = ...,
     progress: bool = ...,
     allow_pickle: bool = ...,
     max_disk: int | str | None = ...,
     reuse_cards: str | None = ...,
     cancelled: Callable[[], bool] | None = ...,
+    on_progress: Callable[[RunProgress], object] | None = ...,
 ) -> Leaderboard: ...
 
 
@@ -62,12 +65,13 @@ def recommend(
     device: str = ...,
     dtype: Dtype = ...,
     cache_dir: str | Path | None = ...,
-    token: str | None = ...,
+    token: Token = ...,
     progress: bool = ...,
     allow_pickle: bool = ...,
     max_disk: int | str | None = ...,
     reuse_cards: str | None = ...,
     cancelled: Callable[[], bool] | None = ...,
+    on_progress: Callable[[RunProgress], object] | None = ...,
 ) -> Iterator[Leaderboard]: ...
 
 
@@ -88,12 +92,13 @@ def recommend(  # noqa: PLR0913 - the one call that users see carries every choi
     device: str = "auto",
     dtype: Dtype = "auto",
     cache_dir: str | Path | None = None,
-    token: str | None = None,
+    token: Token = None,
     progress: bool = True,
     allow_pickle: bool = False,
     max_disk: int | str | None = None,
     reuse_cards: str | None = None,
     cancelled: Callable[[], bool] | None = None,
+    on_progress: Callable[[RunProgress], object] | None = None,
 ) -> Leaderboard | Iterator[Leaderboard]:
     """Rank pretrained checkpoints by how well each would fine-tune on a labelled image dataset.
 
@@ -104,8 +109,8 @@ def recommend(  # noqa: PLR0913 - the one call that users see carries every choi
     Args:
         dataset: Hub id, or path of an image folder, a parquet file or folder, or a `save_to_disk` folder.
         candidates: Hub ids (optionally "@revision"), checkpoint folders, folders of them, text files with one a
-            line, a model index, or a CandidateQuery that asks the Hub; None means this machine's own index after a
-            `lead-hub crawl`, else the one that comes with lead-hub.
+            line, a model index, an IndexQuery that takes a part of one, or a CandidateQuery that asks the Hub; None
+            means this machine's own index after a `lead-hub crawl`, else the one that comes with lead-hub.
         score: a key of SCORES, or several, of which the first one ranks and the others stand beside it; images are
             run through each checkpoint once for all of them.
         stream: return an iterator that yields a board after every checkpoint; closing it stops the run.
@@ -120,7 +125,7 @@ def recommend(  # noqa: PLR0913 - the one call that users see carries every choi
         device: "auto", or a torch device such as "cpu" or "cuda:1".
         dtype: "auto" (bfloat16 or float16 on a GPU, float32 elsewhere), "float32", "bfloat16" or "float16".
         cache_dir: keeps downloads, prepared data and outputs; None means the Hugging Face caches.
-        token: Hub token; None means the Hub's own login.
+        token: Hub token; None means the Hub's own login, False nobody's, even where one is logged in.
         progress: show a bar on a terminal's standard error.
         allow_pickle: also accept weights as pickle files, loaded with `weights_only`.
         max_disk: the most that weights downloaded by this run may take on the disk, in bytes or as "20GB"; beyond it
@@ -129,7 +134,10 @@ def recommend(  # noqa: PLR0913 - the one call that users see carries every choi
             dataset commit, sample and score stands in for computing, and its row says so; only where one score is
             asked for.
         cancelled: asked between batches of images and while files are on the way, for example an Event's `is_set`: once
-            it returns True the run ends, with the board so far.
+            it returns True the run ends, with the board so far. While the dataset is still read there is none: a
+            stream then ends without a board, and a call without `stream` raises RunCancelledError.
+        on_progress: told after every step and every batch of images where the run is, by the thread that asks for the
+            next board; in several processes, by each.
 
     Returns:
         A Leaderboard, best first. Checkpoints that could not be scored are in its `skipped`, with the reason.
@@ -140,6 +148,7 @@ def recommend(  # noqa: PLR0913 - the one call that users see carries every choi
         ScoreError: `score` is not, or not only, made of keys of SCORES.
         HubError: the Hub refused the dataset or the score cards, or cannot be reached.
         LeadHubError: `max_disk` is no size.
+        RunCancelledError: cancelled while the dataset was read, and `stream` is False.
     """
     run = Run(
         query=DatasetQuery(
@@ -162,6 +171,12 @@ def recommend(  # noqa: PLR0913 - the one call that users see carries every choi
         max_disk_bytes=parse_size(max_disk),
         reuse_cards=reuse_cards,
         cancelled=cancelled or bool,
+        on_progress=on_progress or ignore,
     )
     boards = stream_boards(run)
-    return boards if stream else deque(boards, maxlen=1).pop()
+    if stream:
+        return boards
+    last = deque(boards, maxlen=1)
+    if not last:
+        raise RunCancelledError("the run was cancelled while its dataset was read: there is no board yet")
+    return last.pop()

@@ -11,13 +11,18 @@ from lead_hub.candidates import Candidate
 from lead_hub.errors import LeadHubError, ScoreError
 from lead_hub.extraction import ExtractionSettings
 from lead_hub.hub_checkpoint import HubCache, default_hub_cache
-from lead_hub.hub_requests import hub_api
+from lead_hub.hub_requests import Token, hub_api
 from lead_hub.labelled_images import DatasetQuery
 from lead_hub.outputs_cache import OutputsCache, default_cache_folder
+from lead_hub.run_progress import RunProgress
 from lead_hub.transferability import SCORES
 
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)B?", re.IGNORECASE)
+
+
+def ignore(progress: RunProgress) -> None:
+    """Nobody follows the run."""
 
 
 @dataclass(frozen=True)
@@ -30,12 +35,13 @@ class Run:
         methods: names of the scores; the first one ranks.
         extraction: how forward passes are run.
         cache_dir: where everything is kept; None for the Hugging Face caches.
-        token: Hub token, None for the Hub's own login; never written anywhere.
+        token: Hub token, None for the Hub's own login, False for nobody's; never written anywhere.
         progress: whether to show a bar.
         allow_pickle: whether pickled weights may be read.
         max_disk_bytes: the most that weights downloaded by this run may take.
         reuse_cards: dataset repository whose score cards may stand in for computing.
         cancelled: whether the caller wants no more of it.
+        on_progress: told where the run is.
     """
 
     query: DatasetQuery
@@ -43,12 +49,13 @@ class Run:
     methods: tuple[str, ...]
     extraction: ExtractionSettings
     cache_dir: Path | None
-    token: str | None
+    token: Token
     progress: bool
     allow_pickle: bool
     max_disk_bytes: int | None
     reuse_cards: str | None
     cancelled: Callable[[], bool] = bool
+    on_progress: Callable[[RunProgress], object] = ignore
 
     def __post_init__(self) -> None:
         if not self.methods or len(set(self.methods)) < len(self.methods):

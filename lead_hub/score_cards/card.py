@@ -128,11 +128,15 @@ def result_of(document: Mapping[str, Any], row: Mapping[str, Any]) -> ScoreResul
 
 
 def of_the_row_alone(confidence: Mapping[str, Any]) -> Json:
-    """What a row says of its certainty without what depends on the other rows; lists as JSON has them."""
+    """What a row says of its certainty without what depends on the other rows; lists as JSON has them.
+
+    Nor with the table of confused classes: a card says the most of it in `confused_pairs`, and stays short.
+    """
     without_ranks = {**confidence, **dict.fromkeys(RANK_DEPENDENT)}
     return {
         key: [dict(each) for each in value] if isinstance(value, list | tuple) else value
         for key, value in without_ranks.items()
+        if key != "confusion"
     }
 
 

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 
+from lead_hub.hub_requests import Token
 from lead_hub.leaderboard import Leaderboard
 from lead_hub.verification.agreement import Agreement, agreement
 from lead_hub.verification.finetuned_rows import FAILED, stream_verified
@@ -27,7 +28,7 @@ def verify(  # noqa: PLR0913 - the one call that users see carries every choice 
     test_split: str | None = None,
     flip: bool = True,
     cache_dir: str | Path | None = None,
-    token: str | None = None,
+    token: Token = None,
     allow_pickle: bool = False,
     progress: bool = True,
 ) -> Leaderboard:
@@ -47,7 +48,7 @@ def verify(  # noqa: PLR0913 - the one call that users see carries every choice 
         test_split: the split that measures; None means "test" where there is one.
         flip: as of `finetune`.
         cache_dir: as of `recommend`.
-        token: Hub token; None means the Hub's own login.
+        token: Hub token; None means the Hub's own login, False nobody's, even where one is logged in.
         allow_pickle: also accept weights as pickle files, loaded with `weights_only`.
         progress: show bars on a terminal's standard error.
 

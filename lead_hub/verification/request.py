@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lead_hub.errors import LeadHubError
 from lead_hub.finetuning import Budget, Caches, FineTuningSettings, caches_in, parse_budget, settings_of
+from lead_hub.hub_requests import Token
 from lead_hub.leaderboard import Leaderboard
 
 
@@ -20,7 +21,7 @@ class Verification:
         budget: for all of them together.
         test_split: the split that measures; None as of `load_finetuning_images`.
         cache_dir: where everything is kept; None for the Hugging Face caches.
-        token: Hub token, None for the Hub's own login.
+        token: Hub token, None for the Hub's own login, False for nobody's.
         allow_pickle: whether pickled weights may be read.
         progress: whether to show bars.
     """
@@ -31,7 +32,7 @@ class Verification:
     budget: Budget
     test_split: str | None
     cache_dir: Path | None
-    token: str | None
+    token: Token
     allow_pickle: bool
     progress: bool
 
@@ -57,7 +58,7 @@ def verification_of(  # noqa: PLR0913 - as `verify`
     test_split: str | None,
     flip: bool,
     cache_dir: str | Path | None,
-    token: str | None,
+    token: Token,
     allow_pickle: bool,
     progress: bool,
 ) -> Verification:

@@ -1,22 +1,26 @@
 """Who asks, and what they may see and change."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from tests.hub.repository import Repository
 from tests.hub.wire import Call, RefusedError
 
-Role = Literal["read", "write", "contribute"]
+Role = Literal["read", "write", "contribute", "read+contribute", "identify"]
 
 
 @dataclass(frozen=True)
 class User:
-    """A user as one of their tokens knows them; `contribute` may create and then change only what it created."""
+    """A user as one of their tokens knows them.
+
+    `contribute` may create, and then sees and changes only what such tokens of the user created; `read+contribute`
+    sees all that the user may; `identify` says who the user is and nothing else.
+    """
 
     name: str
     orgs: tuple[str, ...]
     role: Role
-    token: str
+    token: str = field(compare=False)
 
     @property
     def namespaces(self) -> tuple[str, ...]:
@@ -26,7 +30,7 @@ class User:
 def user_of(call: Call) -> User | None:
     """The user behind the Authorization header; None without one."""
     header = call.headers.get("authorization")
-    if header is None:
+    if header is None or header.startswith("Basic "):  # an application, of which only /oauth/token knows
         return None
     user = call.hub.users.get(header.removeprefix("Bearer "))
     if user is None:
@@ -49,7 +53,7 @@ def no_such_repository(call: Call) -> RefusedError:
 
 def sees_inside(user: User | None, repository: Repository) -> bool:
     """Whether a private or gated repository is open to the user."""
-    if user is None:
+    if user is None or user.role == "identify":
         return False
     if user.role == "contribute":
         return repository.creator == user or user.name in repository.granted
@@ -57,7 +61,7 @@ def sees_inside(user: User | None, repository: Repository) -> bool:
 
 
 def may_write(user: User | None, repository: Repository) -> bool:
-    if user is None or repository.namespace not in user.namespaces or user.role == "read":
+    if user is None or repository.namespace not in user.namespaces or user.role in ("read", "identify"):
         return False
     return user.role == "write" or repository.creator == user
 
@@ -96,7 +100,7 @@ def open_to_proposals(call: Call, kind: str, repository_id: str) -> Repository:
     """The repository, if the user may open a discussion or a pull request there."""
     repository = readable(call, kind, repository_id)
     user = signed_in(call)
-    if user.role == "read" or (user.role == "contribute" and repository.creator != user):
+    if user.role != "write" and (user.role in ("read", "identify") or repository.creator != user):
         raise RefusedError(403, f"Forbidden: this token may not open discussions in {kind} {repository_id}")
     return repository
 
@@ -104,6 +108,6 @@ def open_to_proposals(call: Call, kind: str, repository_id: str) -> Repository:
 def check_namespace(call: Call, namespace: str) -> User:
     """The user, if they may create something under that name."""
     user = signed_in(call)
-    if user.role == "read" or namespace not in user.namespaces:
+    if user.role in ("read", "identify") or namespace not in user.namespaces:
         raise RefusedError(403, f'You don\'t have the rights to create something under the namespace "{namespace}"')
     return user

@@ -11,7 +11,7 @@ GIT_ATTRIBUTES = b"*.safetensors filter=lfs diff=lfs merge=lfs -text\n*.parquet 
 def whoami(call: Call) -> Answer:
     user = signed_in(call)
     orgs = [{"type": "org", "name": org, "fullname": org, "roleInOrg": "write"} for org in user.orgs]
-    role = "fineGrained" if user.role == "contribute" else user.role
+    role = user.role if user.role in ("read", "write") else "fineGrained"
     access_token = {"displayName": "test", "role": role, "createdAt": now()}
     return json_answer(
         {

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from urllib.parse import unquote
 
-from tests.hub import accounts, collection_pages, descriptions, discussions, downloads, listing, uploads
+from tests.hub import accounts, collection_pages, descriptions, discussions, downloads, listing, oauth_pages, uploads
 from tests.hub.wire import Answer, Call, RefusedError
 
 ID = r"(?P<repository_id>[^/]+/[^/]+|[^/]+)"
@@ -14,6 +14,12 @@ REV = r"(?P<revision>[^/]+)"
 
 PAGES: list[tuple[str, str, Callable[..., Answer]]] = [
     ("GET", r"/api/whoami-v2", accounts.whoami),
+    ("GET", r"/\.well-known/openid-configuration", oauth_pages.configuration),
+    ("GET", r"/oauth/jwks", oauth_pages.keys),
+    ("GET", r"/oauth/authorize", oauth_pages.ask),
+    ("POST", r"/oauth/authorize", oauth_pages.answer),
+    ("POST", r"/oauth/token", oauth_pages.exchange),
+    ("GET", r"/oauth/userinfo", oauth_pages.userinfo),
     ("POST", r"/api/repos/create", accounts.create),
     ("DELETE", r"/api/repos/delete", accounts.delete),
     ("PUT", rf"{API}/settings", accounts.change_settings),

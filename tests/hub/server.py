@@ -13,6 +13,7 @@ from tests.hub.collection_pages import HubCollection
 from tests.hub.faults import Fault, Faults
 from tests.hub.git_objects import StoredFile
 from tests.hub.handler import HubSocketServer
+from tests.hub.oauth_pages import DEFAULT_SCOPES, OAuthApp, SignIn
 from tests.hub.repository import Gated, Repository
 from tests.hub.wire import Request
 
@@ -44,6 +45,8 @@ class HubServer:
         self.repositories: dict[tuple[str, str], Repository] = {}
         self.blobs: dict[str, bytes] = {}
         self.collections: dict[str, HubCollection] = {}
+        self.oauth_apps: dict[str, OAuthApp] = {}
+        self.oauth_codes: dict[str, SignIn] = {}
         self.page_size = 1000
         self.refused_expand: set[str] = set()
 
@@ -76,6 +79,13 @@ class HubServer:
         token = "hf_" + hashlib.sha256(text.encode()).hexdigest()[:34]
         self.users[token] = User(name, tuple(orgs), role, token)
         return token
+
+    def add_oauth_app(self, origin: str, *, scopes: tuple[str, ...] = DEFAULT_SCOPES) -> OAuthApp:
+        """An application, at home at an origin such as http://localhost:7860, that users may sign in to."""
+        number = len(self.oauth_apps) + 1
+        app = OAuthApp(f"app-{number}", f"secret-of-app-{number}", origin, scopes)
+        self.oauth_apps[app.client_id] = app
+        return app
 
     def repo(self, repository_id: str, *, kind: str = "model") -> Repository:
         return self.repositories[kind, repository_id]

@@ -1,0 +1,78 @@
+"""Left-out predictions -> how often each class is taken for which, as a table small enough to look at."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int
+
+from lead_hub.confidence.per_class import check_numbers
+
+MOST_CLASSES = 20
+OTHERS = "others"
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """A table of images by true and predicted class.
+
+    Attributes:
+        class_names: of its rows and columns; the last one is "others" where there are more classes than rows.
+        counts: images, one row a true class, one column a class that they are taken for when left out.
+    """
+
+    class_names: tuple[str, ...]
+    counts: tuple[tuple[int, ...], ...]
+
+
+def confusion(
+    labels: Int[np.ndarray, " image"],
+    predicted: Int[np.ndarray, " image"],
+    class_names: Sequence[str],
+    *,
+    at_most: int = MOST_CLASSES,
+) -> Confusion:
+    """The table over all classes, or where there are too many over the worst ones and all others together.
+
+    The worst have the lowest left-out accuracy, among equals the most images. Classes keep their order.
+
+    Args:
+        labels: class numbers from 0, positions in `class_names`.
+        predicted: the class number that a classifier gives to an image when it is left out of its training.
+        class_names: one a class.
+        at_most: classes with a row of their own.
+
+    Raises:
+        ScoreError: no images, or numbers that name no class.
+    """
+    check_numbers(labels, predicted, n_classes=len(class_names))
+    shown = range(len(class_names)) if len(class_names) <= at_most else _worst(labels, predicted, at_most=at_most)
+    names = [class_names[number] for number in shown]
+    names += [OTHERS] if len(shown) < len(class_names) else []
+    # Classes first become places in the table: all by all would not fit for tens of thousands of them.
+    place = np.full(len(class_names), len(shown), dtype=np.int64)
+    place[shown] = np.arange(len(shown))
+    cells = np.bincount(place[labels] * len(names) + place[predicted], minlength=len(names) ** 2)
+    return Confusion(tuple(names), tuple(map(tuple, cells.reshape(len(names), len(names)).tolist())))
+
+
+def _worst(
+    labels: Int[np.ndarray, " image"], predicted: Int[np.ndarray, " image"], *, at_most: int
+) -> Int[np.ndarray, " class"]:
+    """Numbers of the classes that have images and the lowest accuracy, in the order of the classes."""
+    numbers, n_images = np.unique(labels, return_counts=True)
+    n_right = np.bincount(labels[labels == predicted], minlength=labels.max() + 1)[numbers]
+    worst_first = np.lexsort((-n_images, n_right / n_images))
+    return np.sort(numbers[worst_first[:at_most]])
+
+
+def parse_confusion(document: Mapping[str, Any]) -> Confusion:
+    """The record of `dataclasses.asdict`, also after a journey through JSON.
+
+    Raises:
+        TypeError: keys that are unknown.
+        KeyError: keys that are missing.
+    """
+    lists = {"class_names": tuple(document["class_names"]), "counts": tuple(map(tuple, document["counts"]))}
+    return Confusion(**{**document, **lists})

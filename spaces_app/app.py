@@ -1,0 +1,199 @@
+"""The Gradio app, wiring only: which component calls which function. `lead-hub space` runs it, and so does a Space."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import gradio as gr
+
+from lead_hub.demo import TARGETS
+from lead_hub.errors import LeadHubError
+from spaces_app.events import IN_TURN, QUIETLY, RUNS_AT_ONCE, Block, Updates
+from spaces_app.input_wiring import wire_inputs
+from spaces_app.inputs import Inputs, checkpoint_inputs, dataset_inputs, filled_from_link, read_request
+from spaces_app.programs import add_endpoints
+from spaces_app.request import DEMO, RunRequest
+from spaces_app.result_wiring import wire_results
+from spaces_app.results import Results, Shown, finished, growing, made_results
+from spaces_app.runs import Images, RunState, RunsUnderWay
+from spaces_app.status import empty_html, paragraph, problem, state_html, waiting_html
+from spaces_app.uploads import unpacked
+from spaces_app.visitors import Surroundings, surroundings, visitor
+from spaces_app.zero_gpu import Follow, follow_here
+
+STYLE = Path(__file__).with_name("style.css")
+UPLOAD_BYTES = 2 * 10**9
+DEMO_NAMES = {"scripts": "Writing systems", "clipart": "Clip art", "emoji": "Emoji"}
+
+
+def build(place: Surroundings) -> gr.Blocks:
+    """The page and the endpoints for programs."""
+    runs, follow = RunsUnderWay(), follow_here()
+    app = gr.Blocks(title="lead-hub", delete_cache=(600, 3600), analytics_enabled=False)
+    with app:
+        with gr.Row(elem_id="top"):
+            gr.HTML(
+                "<h1>lead-hub</h1><p>Which pretrained checkpoint should you fine-tune on <em>your</em> images? Ranked"
+                " without fine-tuning any.</p>",
+                elem_id="title",
+            )
+            if place.has_sign_in:
+                gr.LoginButton(size="md", elem_id="login", min_width=160, scale=0)
+        with gr.Row(elem_id="demos"):
+            gr.HTML("<p>No dataset at hand? <b>Try it:</b></p>", elem_id="try")
+            demos = {target: gr.Button(DEMO_NAMES[target], size="sm", elem_id=f"try-{target}") for target in TARGETS}
+        with gr.Row(equal_height=False):
+            with gr.Column(elem_classes="lead-card"):
+                gr.HTML("<h2>1. Your dataset</h2>")
+                parts = dataset_inputs(place)
+            with gr.Column(elem_classes="lead-card"):
+                gr.HTML("<h2>2. Checkpoints to rank</h2>")
+                parts |= checkpoint_inputs()
+        inputs = Inputs(**{field.name: parts[field.name] for field in fields(Inputs)})  # type: ignore[arg-type]
+        estimate = gr.HTML(elem_id="estimate")
+        with gr.Row():
+            start = gr.Button("Rank checkpoints", variant="primary", elem_id="rank")
+            stop = gr.Button("Cancel", variant="stop", visible=False, elem_id="cancel")
+        status = gr.HTML(empty_html(), elem_id="status")
+        results = made_results()
+        shown, ticket = gr.State(None, time_to_live=3600), gr.State("")
+        wire_inputs(app, inputs, filters=parts["filters"], found=parts["found"], estimate=estimate, place=place)
+        controls = Controls(inputs, results, status, start, stop, shown, ticket)
+        run = _Run(controls, place=place, runs=runs, follow=follow)
+        heard = [start.click(run.announce, None, run.outputs(), queue=False, **QUIETLY)]
+        for target, button in demos.items():
+            question = RunRequest(DEMO + target, source="demo")
+            filled = button.click(_filled(question, inputs), None, [*inputs.all()], **QUIETLY)
+            heard.append(filled.then(run.announce, None, run.outputs(), queue=False, **QUIETLY))
+        for event in heard:
+            ranked = event.then(run.rank, {*inputs.all(), ticket}, run.outputs(), **IN_TURN, **QUIETLY)
+            ranked.failure(run.broken, None, run.outputs(), **QUIETLY)
+        stop.click(run.cancel, None, [status, start, stop], queue=False, **QUIETLY)
+        app.unload(run.leave)
+        wire_results(app, results, shown, place=place)
+        add_endpoints(place, runs, follow=follow)
+    return app
+
+
+@dataclass(frozen=True, eq=False)
+class Controls:
+    """The components that a run reads and changes."""
+
+    inputs: Inputs
+    results: Results
+    status: gr.HTML
+    start: gr.Button
+    stop: gr.Button
+    shown: gr.State
+    ticket: gr.State
+
+
+class _Run:
+    """The button that ranks, and all that it changes on the page."""
+
+    def __init__(self, controls: Controls, *, place: Surroundings, runs: RunsUnderWay, follow: Follow) -> None:
+        self._page, self._place, self._runs, self._follow = controls, place, runs, follow
+
+    def outputs(self) -> list[Block]:
+        page = self._page
+        return [*page.results.all(), page.status, page.start, page.stop, page.shown, page.ticket]
+
+    def rank(
+        self,
+        values: Updates,
+        token: gr.OAuthToken | None,
+        profile: gr.OAuthProfile | None,
+    ) -> Iterator[Updates]:
+        who = visitor(self._place, token=token.token if token else None, name=profile.username if profile else None)
+        with self._runs.started(str(values.get(self._page.ticket))) as cancelled, ExitStack() as stack:
+            state, end = RunState("running"), None
+            try:
+                question = read_request(values, self._page.inputs)
+                images = _brought(values.get(self._page.inputs.upload), question, stack)
+                brought = images.name if images else ""
+                for state in self._follow(question, who, place=self._place, cancelled=cancelled, images=images):
+                    end = Shown.of(question, state, brought=brought)
+                    yield {self._page.status: state_html(state), **growing(self._page.results, end)}
+            except LeadHubError as error:
+                state = RunState("failed", error=str(error))
+            yield {
+                self._page.status: state_html(state),
+                self._page.shown: end,
+                **finished(self._page.results, end),
+                self._page.start: gr.update(interactive=True),
+                self._page.stop: gr.update(visible=False),
+            }
+
+    def broken(self) -> Updates:
+        """An error that nobody foresaw; its traceback is in the server's log, not on the page."""
+        page = self._page
+        words = "The run stopped on an error of lead-hub itself, which the server's log has. Please report it."
+        return {
+            page.status: problem(words),
+            page.start: gr.update(interactive=True),
+            page.stop: gr.update(visible=False),
+        }
+
+    def announce(self, request: gr.Request) -> Updates:
+        """Before its turn comes; this is not queued, so that the visitor sees at once that the button was heard."""
+        page = self._page
+        ticket, others = self._runs.announce(str(request.session_hash))
+        return {
+            page.ticket: ticket,
+            page.status: waiting_html(others, at_once=RUNS_AT_ONCE),
+            page.start: gr.update(interactive=False),
+            page.stop: gr.update(visible=True),
+            page.shown: None,
+            **page.results.cleared(),
+        }
+
+    def cancel(self, request: gr.Request) -> Updates:
+        """A run that has begun shows its own end; one that has not is over already."""
+        page = self._page
+        if self._runs.cancel(str(request.session_hash)):
+            return {page.status: paragraph("Stopping …")}
+        return {
+            page.status: state_html(RunState("cancelled")),
+            page.start: gr.update(interactive=True),
+            page.stop: gr.update(visible=False),
+        }
+
+    def leave(self, request: gr.Request) -> None:
+        self._runs.forget(str(request.session_hash))
+
+
+def _brought(upload: object, question: RunRequest, stack: ExitStack) -> Images | None:
+    """The images that the visitor dropped; the demo's buttons ask for the demo's."""
+    if not isinstance(upload, str) or question.is_demo:
+        return None
+    archive = Path(upload)
+    stack.callback(archive.unlink, missing_ok=True)
+    return Images(stack.enter_context(unpacked(archive)), archive.stem)
+
+
+def _filled(question: RunRequest, inputs: Inputs) -> Callable[[], Updates]:
+    return lambda: {**filled_from_link(question, inputs), inputs.upload: None}
+
+
+def main(*, port: int | None = None, open_browser: bool = False, quiet: bool = False) -> None:
+    """Serve the page until interrupted; on one's own machine to that machine alone."""
+    place = surroundings()
+    app = build(place)
+    app.queue(max_size=200, default_concurrency_limit=8)
+    app.launch(
+        server_name="0.0.0.0" if place.is_shared else "127.0.0.1",  # noqa: S104 - in a Space the proxy is outside
+        server_port=port,
+        inbrowser=open_browser,
+        quiet=quiet,
+        mcp_server=True,
+        ssr_mode=False,
+        max_file_size=UPLOAD_BYTES,
+        theme=gr.themes.Default(primary_hue="indigo", neutral_hue="slate", font=["system-ui", "sans-serif"]),
+        css_paths=[STYLE],
+        footer_links=["api"],
+    )
+
+
+if __name__ == "__main__":
+    main()

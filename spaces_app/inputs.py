@@ -1,0 +1,193 @@
+"""The page's inputs: made once, read into a RunRequest, filled from a dataset or from a link."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+import gradio as gr
+
+from lead_hub.labelled_images import DatasetDescription
+from lead_hub.model_index import default_model_index, index_families, read_model_index
+from lead_hub.transferability import SCORES
+from spaces_app.events import Block, Updates
+from spaces_app.request import RunRequest
+from spaces_app.visitors import Surroundings
+
+SOURCES = (
+    ("Curated index", "index"),
+    ("Search the Hub", "hub"),
+    ("My own list", "own"),
+    ("Small demo checkpoints", "demo"),
+)
+SIZES = (("any size", 0), ("up to 10M", 10_000_000), ("up to 30M", 30_000_000), ("up to 100M", 100_000_000))
+AUTOMATIC = "automatic"
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The components, by what they ask for."""
+
+    dataset: gr.Textbox
+    upload: gr.File
+    config: gr.Dropdown
+    split: gr.Dropdown
+    image_column: gr.Dropdown
+    label_column: gr.Dropdown
+    revision: gr.Textbox
+    source: gr.Radio
+    max_parameters: gr.Dropdown
+    permissive: gr.Checkbox
+    families: gr.Dropdown
+    limit: gr.Slider
+    own_candidates: gr.Textbox
+    max_images: gr.Slider
+    score: gr.Dropdown
+
+    def all(self) -> set[Block]:
+        return {getattr(self, field.name) for field in fields(self)}
+
+    def of_question(self) -> list[gr.Radio | gr.Dropdown | gr.Checkbox | gr.Slider | gr.Textbox]:
+        """Those that change how long a run takes."""
+        return [
+            self.source,
+            self.max_parameters,
+            self.permissive,
+            self.families,
+            self.limit,
+            self.max_images,
+            self.own_candidates,
+        ]
+
+
+def dataset_inputs(place: Surroundings) -> dict[str, Block]:
+    """What to rank on."""
+    hint = "Hub id, as in my-org/my-dataset" if place.is_shared else "Hub id, or a folder with one subfolder a class"
+    dataset = gr.Textbox(label="Dataset", info=hint, placeholder="my-org/my-dataset", elem_id="dataset", max_lines=1)
+    found = gr.HTML(elem_id="dataset-status")
+    with gr.Row():
+        config = gr.Dropdown([], label="Configuration", allow_custom_value=True, visible=False, elem_id="config")
+        split = gr.Dropdown(
+            ["train"], value="train", label="Split to rank on", allow_custom_value=True, elem_id="split",
+            info="never the one that you test on",
+        )  # fmt: skip
+    with gr.Accordion("Columns, revision, or a zip of your own", open=False):
+        with gr.Row():
+            image_column = gr.Dropdown(
+                [AUTOMATIC], value=AUTOMATIC, label="Image column", allow_custom_value=True, elem_id="image-column"
+            )
+            label_column = gr.Dropdown(
+                [AUTOMATIC], value=AUTOMATIC, label="Class column", allow_custom_value=True, elem_id="label-column"
+            )
+        revision = gr.Textbox(label="Revision", info="branch, tag or commit", max_lines=1, elem_id="revision")
+        upload = gr.File(
+            label="Zip of images, one folder a class (used instead of the dataset; deleted after the run)",
+            file_types=[".zip"],
+            type="filepath",
+            height=120,
+            elem_id="upload",
+        )
+    return {
+        **{"dataset": dataset, "found": found, "config": config, "split": split, "image_column": image_column},
+        **{"label_column": label_column, "revision": revision, "upload": upload},
+    }
+
+
+def checkpoint_inputs() -> dict[str, Block]:
+    """Which checkpoints to rank, and how."""
+    families = index_families(read_model_index(default_model_index()))
+    source = gr.Radio(SOURCES, value="index", label="Candidates", elem_id="source")
+    with gr.Row() as filters:
+        max_parameters = gr.Dropdown(SIZES, value=30_000_000, label="Parameters", elem_id="max-parameters")
+        limit = gr.Slider(1, 100, value=10, step=1, label="Most checkpoints", elem_id="limit")
+    family = gr.Dropdown(
+        [*families], label="Families", multiselect=True, allow_custom_value=True, elem_id="families",
+        info="none chosen: all",
+    )  # fmt: skip
+    permissive = gr.Checkbox(label="Permissive licences only (Apache-2.0, MIT, BSD, ...)", elem_id="permissive")
+    own = gr.Textbox(
+        label="Your checkpoints", info="one Hub id a line, @revision if you like", lines=4, visible=False,
+        placeholder="timm/resnet50.a1_in1k\nfacebook/dinov2-small@main", elem_id="own-candidates",
+    )  # fmt: skip
+    with gr.Accordion("Images and score", open=False):
+        images = gr.Slider(
+            50, 5000, value=500, step=50, label="Most images", info="a stratified sample", elem_id="max-images"
+        )
+        score = gr.Dropdown(
+            [*SCORES], value="lead", label="Score that ranks", elem_id="score",
+            info="only lead is calibrated to predict accuracies",
+        )  # fmt: skip
+    return {
+        **{"source": source, "filters": filters, "max_parameters": max_parameters, "limit": limit, "families": family},
+        **{"permissive": permissive, "own_candidates": own, "max_images": images, "score": score},
+    }
+
+
+def read_request(values: Mapping[Block, object], inputs: Inputs) -> RunRequest:
+    """The question that the inputs ask.
+
+    Raises:
+        CandidateError: a list of checkpoints that is too long.
+    """
+    given = {field.name: values.get(getattr(inputs, field.name)) for field in fields(inputs)}
+
+    def text(name: str) -> str | None:
+        value = str(given[name] or "").strip()
+        return value if value and value != AUTOMATIC else None
+
+    own = tuple(line.strip() for line in str(given["own_candidates"] or "").splitlines() if line.strip())
+    families = given["families"]
+    source = str(given["source"])
+    return RunRequest(
+        dataset=text("dataset") or "",
+        config=text("config"),
+        split=text("split") or "train",
+        image_column=text("image_column"),
+        label_column=text("label_column"),
+        revision=text("revision"),
+        source=source,
+        max_parameters=int(str(given["max_parameters"] or 0)) or None,
+        permissive=bool(given["permissive"]),
+        families=tuple(families) if isinstance(families, list) else (),
+        limit=int(str(given["limit"])),
+        own_candidates=own if source == "own" else (),
+        max_images=int(str(given["max_images"])),
+        score=str(given["score"]),
+    )
+
+
+def filled_from_link(request: RunRequest, inputs: Inputs) -> Updates:
+    """Values of the inputs that ask a link's question."""
+    return {
+        inputs.dataset: request.dataset,
+        inputs.config: gr.update(value=request.config, visible=request.config is not None),
+        inputs.split: request.split,
+        inputs.image_column: request.image_column or AUTOMATIC,
+        inputs.label_column: request.label_column or AUTOMATIC,
+        inputs.revision: request.revision or "",
+        inputs.source: request.source,
+        inputs.max_parameters: _size(request.max_parameters),
+        inputs.permissive: request.permissive,
+        inputs.families: list(request.families),
+        inputs.limit: min(100, request.limit or 10),
+        inputs.own_candidates: "\n".join(request.own_candidates),
+        inputs.max_images: min(5000, max(50, request.max_images)),
+        inputs.score: request.score if request.score in SCORES else "lead",
+    }
+
+
+def _size(max_parameters: int | None) -> int:
+    """The choice that is nearest to what was asked for, from above."""
+    sizes = [size for _, size in SIZES if size >= (max_parameters or 0)]
+    return min(sizes) if max_parameters and sizes else 0
+
+
+def filled_from_dataset(description: DatasetDescription, inputs: Inputs) -> Updates:
+    """Pickers with what there is to pick."""
+    splits = [split.name for split in description.splits]
+    return {
+        inputs.config: gr.update(
+            choices=list(description.configs), value=description.config, visible=len(description.configs) > 1
+        ),
+        inputs.split: gr.update(choices=splits or ["train"], value=description.default_split or "train"),
+        inputs.image_column: gr.update(choices=[AUTOMATIC, *description.image_columns], value=AUTOMATIC),
+        inputs.label_column: gr.update(choices=[AUTOMATIC, *description.label_columns], value=AUTOMATIC),
+    }

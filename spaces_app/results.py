@@ -1,0 +1,241 @@
+"""The page's results: components made once, and what they show while a run goes on and at its end."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import gradio as gr
+
+from lead_hub.leaderboard import Leaderboard, RankedCheckpoint
+from spaces_app import figures, view
+from spaces_app.answer import shown_board
+from spaces_app.events import Block, Updates
+from spaces_app.request import RunRequest
+from spaces_app.runs import RunState
+from spaces_app.shown_text import one_line
+from spaces_app.snippets import fine_tuning_snippet, repeat_line, shell_line
+from spaces_app.status import paragraph
+
+LONGEST_CHOICE = 100
+# Of the table's columns, in pixels; together as wide as the page.
+WIDTHS = {
+    **{"rank": 56, "checkpoint": 260, "ranks": 70, "best, %": 80, "predicted accuracy, %": 175, "90% interval": 115},
+    **{"score": 90, "parameters, M": 125, "status": 150},
+}
+
+HOW_TO_READ = """
+- **ranks**: where a checkpoint would stand if other images of the same kind had been drawn, in 90 of 100 cases.
+  Where the intervals of two checkpoints overlap, their order may be chance.
+- **best, %**: the chance that it is the best of these once all are fine-tuned. It also counts in how far the score was
+  from the truth on checkpoints that were really fine-tuned. Names in bold could be the best.
+- **predicted accuracy, %**: after full fine-tuning, with a 90% interval. It was learnt from small networks on small
+  pictures: for photographs and full-size checkpoints it is unverified, so trust the order more than the number.
+- **score** is LEAD unless you chose another: higher is better, and comparable within one table only.
+- Only one split was read, and never the one that you test on. All checkpoints saw the same images, each through its own
+  image processor.
+- *trained on this dataset*: the checkpoint's card names your dataset as training data, so its score flatters it.
+"""
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """What a visitor's page shows at the end of a run; kept on the server, for that visitor alone.
+
+    Attributes:
+        question: that was asked.
+        board: what was found, without paths of the machine.
+    """
+
+    question: RunRequest
+    board: Leaderboard
+
+    @staticmethod
+    def of(question: RunRequest, state: RunState, *, brought: str = "") -> "Shown | None":
+        """None where nothing was found."""
+        if state.board is None:
+            return None
+        return Shown(question, shown_board(state.board, question, brought=brought))
+
+    def row(self, number: int | None) -> RankedCheckpoint | None:
+        """The row at that place, from 0."""
+        return self.board.rows[number] if number is not None and 0 <= number < len(self.board.rows) else None
+
+    def choices(self) -> list[tuple[str, int]]:
+        """Every row by rank and name, and its place."""
+        return [
+            (f"{row.rank}. {one_line(view.row_name(row), at_most=LONGEST_CHOICE)}", number)
+            for number, row in enumerate(self.board.rows)
+        ]
+
+    def number(self, cells: Sequence[object]) -> int | None:
+        """Place of the row that shows these cells, wherever sorting has put it."""
+        key = [str(cell) for cell in cells[:2]]
+        found = (number for number, row in enumerate(view.board_rows(self.board)) if [str(c) for c in row[:2]] == key)
+        return next(found, None)
+
+
+@dataclass(frozen=True)
+class Results:
+    """The components below the inputs."""
+
+    verdict: gr.HTML
+    table: gr.Dataframe
+    details: gr.Column
+    choice: gr.Dropdown
+    confusion: gr.HTML
+    snippet: gr.Code
+    intervals: gr.HTML
+    parameters: gr.HTML
+    skipped_panel: gr.Accordion
+    skipped: gr.Dataframe
+    python: gr.Code
+    shell: gr.Code
+    query: gr.Textbox
+    link: gr.Textbox
+    csv: gr.Button
+    json: gr.Button
+    file_text: gr.Textbox
+    repository: gr.Textbox
+    visibility: gr.Radio
+    collection: gr.Checkbox
+    push: gr.Button
+    pushed: gr.HTML
+    signed: gr.HTML
+
+    def all(self) -> list[Block]:
+        return [getattr(self, field.name) for field in fields(self)]
+
+    def cleared(self) -> Updates:
+        """At the start of a run."""
+        return {
+            self.verdict: "",
+            self.table: gr.update(value=[], visible=False),
+            self.details: gr.update(visible=False),
+            self.pushed: "",
+        }
+
+
+def made_results() -> Results:
+    """The components, hidden until there is something to show."""
+    verdict = gr.HTML(elem_id="verdict")
+    table = gr.Dataframe(
+        headers=view.headers(), datatype=view.datatypes(), interactive=False, visible=False, show_search="filter",
+        label="Leaderboard", elem_id="board", wrap=False, max_height=560, buttons=["fullscreen", "copy"],
+    )  # fmt: skip
+    with gr.Column(visible=False) as details:
+        with gr.Row(elem_id="take-away"):
+            csv = gr.Button("Download CSV", size="sm", elem_id="csv")
+            json_button = gr.Button("Download JSON", size="sm", elem_id="json")
+        file_text = gr.Textbox(visible=False)
+        with gr.Accordion("Skipped checkpoints", open=False, visible=False, elem_id="skipped") as skipped_panel:
+            skipped = gr.Dataframe(
+                headers=["checkpoint", "at", "why, and what to do"], datatype=["str", "str", "str"], interactive=False,
+                wrap=True, label="Skipped", elem_id="skipped-rows", column_widths=["25%", "10%", "65%"],
+            )  # fmt: skip
+        with gr.Tabs():
+            with gr.Tab("One checkpoint"):
+                choice = gr.Dropdown([], label="Checkpoint to explain (or press its row above)", elem_id="choice")
+                confusion = gr.HTML(elem_id="confusion")
+                snippet = gr.Code(
+                    language="python", label="Fine-tune it", interactive=False, max_lines=18, elem_id="snippet"
+                )
+            with gr.Tab("How sure the ranks are"):
+                intervals = gr.HTML(elem_id="intervals")
+            with gr.Tab("Score and size"):
+                parameters = gr.HTML(elem_id="parameters")
+            with gr.Tab("How to read this"):
+                gr.Markdown(HOW_TO_READ)
+            with gr.Tab("Run it again"):
+                python = gr.Code(language="python", label="In Python", interactive=False, elem_id="python")
+                shell = gr.Code(language="shell", label="In a terminal", interactive=False, elem_id="shell")
+                query = gr.Textbox(visible=False)
+                link = gr.Textbox(label="Link to this question", interactive=False, elem_id="link", buttons=["copy"])
+        with gr.Column(elem_classes="lead-card", elem_id="push-card"):
+            gr.HTML("<h2>3. Push the score cards to the Hub</h2>")
+            with gr.Row():
+                repository = gr.Textbox(
+                    label="Dataset repository of yours", placeholder="your-name/lead-scores", max_lines=1,
+                    info="created if it is missing", elem_id="repository",
+                )  # fmt: skip
+                visibility = gr.Radio(
+                    [("as the ranked dataset", "as"), ("private", "private"), ("public", "public")], value="as",
+                    label="A new repository is", elem_id="visibility",
+                )  # fmt: skip
+            collection = gr.Checkbox(label="Also keep a collection of the best checkpoints", elem_id="collection")
+            push = gr.Button("Push score cards", variant="primary", elem_id="push")
+            signed = gr.HTML(elem_id="signed")
+            pushed = gr.HTML(elem_id="pushed")
+    return Results(
+        **{"verdict": verdict, "table": table, "details": details, "choice": choice, "confusion": confusion},
+        **{"snippet": snippet, "intervals": intervals, "parameters": parameters, "skipped_panel": skipped_panel},
+        **{"skipped": skipped, "python": python, "shell": shell, "query": query, "link": link, "csv": csv},  # type: ignore[arg-type]
+        **{"json": json_button, "file_text": file_text, "repository": repository, "visibility": visibility},  # type: ignore[arg-type]
+        **{"collection": collection, "push": push, "pushed": pushed, "signed": signed},  # type: ignore[arg-type]
+    )
+
+
+def growing(results: Results, shown: Shown | None) -> Updates:
+    """While a run goes on: the rows so far."""
+    if shown is None:
+        return {}
+    return {
+        results.verdict: view.verdict_html(shown.board) + view.summary_html(shown.board),
+        results.table: table_update(shown.board),
+    }
+
+
+def table_update(board: Leaderboard) -> dict[str, object]:
+    """The rows, without the columns that nothing is known for."""
+    rows = view.board_rows(board)
+    columns = [place for place in range(len(view.COLUMNS)) if any(row[place] not in (None, "") for row in rows)]
+    return gr.update(
+        value=[[row[place] for place in columns] for row in rows],
+        headers=[view.COLUMNS[place].header for place in columns],
+        datatype=[view.COLUMNS[place].datatype for place in columns],
+        column_widths=[WIDTHS.get(view.COLUMNS[place].header, 100) for place in columns],
+        visible=bool(rows),
+    )
+
+
+def finished(results: Results, shown: Shown | None) -> Updates:
+    """At the end: everything."""
+    if shown is None:
+        return {}
+    board = shown.board
+    skipped = view.skipped_rows(board)
+    choices = shown.choices()
+    first = 0 if choices else None
+    return {
+        **growing(results, shown),
+        results.details: gr.update(visible=True),
+        results.choice: gr.update(choices=choices, value=first),
+        **explained(results, shown, first),
+        results.intervals: figures.rank_intervals(board),
+        results.parameters: figures.score_against_parameters(board),
+        results.skipped_panel: gr.update(visible=bool(skipped), label=f"Skipped checkpoints: {len(skipped)}"),
+        results.skipped: skipped,
+        results.python: repeat_line(shown.question),
+        results.shell: shell_line(shown.question),
+        results.query: shown.question.to_link(),
+    }
+
+
+def explained(results: Results, shown: Shown | None, number: int | None) -> Updates:
+    """Why the chosen checkpoint stands where it does, and how to fine-tune it."""
+    row = shown.row(number) if shown else None
+    if shown is None or row is None:
+        return {results.confusion: paragraph("Choose a ranked checkpoint."), results.snippet: ""}
+    return {
+        results.confusion: figures.confusion_heat_map(row),
+        results.snippet: fine_tuning_snippet(row, shown.board.dataset),
+    }
+
+
+def csv_text(shown: Shown | None) -> str:
+    """The table as a file; made in the browser, so that no copy lies on the server."""
+    return shown.board.to_pandas().to_csv(index=False) if shown else ""
+
+
+def json_text(shown: Shown | None) -> str:
+    """The whole board, as `Leaderboard.load` reads it."""
+    return json.dumps(shown.board.to_document(), indent=2, ensure_ascii=False) if shown else ""

@@ -1,0 +1,263 @@
+"""One visitor's run in a thread of its own, followed moment by moment; and the runs that can be cancelled."""
+
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Literal
+
+from lead_hub import recommend
+from lead_hub.errors import HubError, LeadHubError, RunCancelledError
+from lead_hub.hub_checkpoint import default_hub_cache
+from lead_hub.labelled_images import describe_dataset
+from lead_hub.leaderboard import Leaderboard
+from lead_hub.run_progress import RunProgress
+from spaces_app.request import RunRequest
+from spaces_app.visitors import Surroundings, Visitor
+
+TICK_S = 0.4  # a page need not be drawn more often
+Outcome = Literal["running", "finished", "cancelled", "failed"]
+
+
+@dataclass(frozen=True)
+class RunState:
+    """One moment of a run, as the visitor sees it.
+
+    Attributes:
+        outcome: whether it goes on, and if not, how it ended.
+        board: the checkpoints so far; None before the first.
+        progress: where it is; None before it has begun.
+        ranking_s: seconds since the images were read and the first checkpoint begun.
+        error: what went wrong, in words.
+    """
+
+    outcome: Outcome
+    board: Leaderboard | None = None
+    progress: RunProgress | None = None
+    ranking_s: float = 0.0
+    error: str = ""
+
+
+def share_done(state: RunState) -> float:
+    """How much of a run is behind it, from 0 to 1."""
+    progress = state.progress
+    if progress is None or not progress.number:
+        return 0.0
+    within = 1.0 if progress.stage == "score" else progress.n_images / max(1, progress.total_images)
+    return (progress.number - 1 + within) / progress.n_candidates
+
+
+@dataclass
+class UnderWay:
+    """A run that waits for its turn or has begun."""
+
+    session: str
+    cancelled: threading.Event
+    has_begun: bool = False
+
+
+class RunsUnderWay:
+    """The runs of one app, by ticket; of a session only the last one goes on, and that can be cancelled."""
+
+    def __init__(self) -> None:
+        self._runs: dict[str, UnderWay] = {}
+        self._lock = threading.Lock()
+
+    def announce(self, session: str) -> tuple[str, int]:
+        """The ticket of a run that will begin when its turn comes, and how many of others are under way."""
+        self.cancel(session)
+        ticket = uuid.uuid4().hex
+        with self._lock:
+            others = sum(run.session != session for run in self._runs.values())
+            self._runs[ticket] = UnderWay(session, threading.Event())
+        return ticket, others
+
+    @contextmanager
+    def started(self, ticket: str) -> Iterator[threading.Event]:
+        """The run within the block; the event says that it is to stop, also where that was wanted before its turn."""
+        with self._lock:
+            run = self._runs.get(ticket)
+            if run:
+                run.has_begun = True
+        cancelled = run.cancelled if run else threading.Event()
+        if run is None:
+            cancelled.set()
+        try:
+            yield cancelled
+        finally:
+            cancelled.set()
+            with self._lock:
+                self._runs.pop(ticket, None)
+
+    def cancel(self, session: str) -> bool:
+        """Stop the session's run; tells whether it had begun, so that its end will be shown."""
+        with self._lock:
+            own = [run for run in self._runs.values() if run.session == session]
+            for run in own:
+                run.cancelled.set()
+            return any(run.has_begun for run in own)
+
+    def forget(self, session: str) -> None:
+        """The visitor has left: what has not begun never will."""
+        self.cancel(session)
+        with self._lock:
+            gone = [ticket for ticket, run in self._runs.items() if run.session == session and not run.has_begun]
+            for ticket in gone:
+                del self._runs[ticket]
+
+
+@dataclass(frozen=True)
+class Images:
+    """Images that a visitor brought along.
+
+    Attributes:
+        folder: where they are unpacked, a place of the server's choice.
+        name: what the visitor called them.
+    """
+
+    folder: Path
+    name: str
+
+
+def followed_run(
+    request: RunRequest,
+    visitor: Visitor,
+    *,
+    place: Surroundings,
+    cancelled: threading.Event,
+    images: Images | None = None,
+) -> Iterator[RunState]:
+    """Carry the run out; its moments as they come, at most one a tick, the last one with its outcome.
+
+    Closing the iterator stops the run. What only this visitor may see is kept in a folder that is gone at the end.
+
+    Args:
+        request: the question.
+        visitor: whose token reads the dataset, where it needs one.
+        place: where the app runs.
+        cancelled: set by whoever wants the run to stop.
+        images: instead of the request's dataset.
+    """
+    state = RunState("running")
+    moments: SimpleQueue[Leaderboard | RunProgress] = SimpleQueue()
+    yield state
+    with ThreadPoolExecutor(1, "lead-hub-run") as thread:
+        work = thread.submit(_work, request, visitor, place=place, cancelled=cancelled, moments=moments, images=images)
+        started: float | None = None
+        try:
+            while not (work.done() and moments.empty()):
+                for moment in _waiting(moments):
+                    if isinstance(moment, Leaderboard):
+                        state = replace(state, board=moment)
+                        continue
+                    if moment.number and started is None:
+                        started = time.monotonic()
+                    state = replace(state, progress=moment)
+                yield replace(state, ranking_s=time.monotonic() - started if started else 0.0)
+            was_cancelled = cancelled.is_set()
+        finally:
+            cancelled.set()
+    yield _ended(state, work, was_cancelled=was_cancelled)
+
+
+def _ended(state: RunState, work: "Future[None]", *, was_cancelled: bool) -> RunState:
+    try:
+        work.result()
+    except RunCancelledError:
+        return replace(state, outcome="cancelled")
+    except LeadHubError as error:
+        return replace(state, outcome="failed", error=str(error))
+    return replace(state, outcome="cancelled" if was_cancelled else "finished")
+
+
+def _waiting(moments: "SimpleQueue[Leaderboard | RunProgress]") -> list[Leaderboard | RunProgress]:
+    """All that has come within a tick."""
+    until = time.monotonic() + TICK_S
+    found = []
+    while (left_s := until - time.monotonic()) > 0:
+        try:
+            found.append(moments.get(timeout=left_s))
+        except Empty:
+            break
+        if isinstance(found[-1], Leaderboard):  # a row is shown at once
+            break
+    return found
+
+
+def _work(
+    request: RunRequest,
+    visitor: Visitor,
+    *,
+    place: Surroundings,
+    cancelled: threading.Event,
+    moments: "SimpleQueue[Leaderboard | RunProgress]",
+    images: Images | None,
+) -> None:
+    paths_allowed = not place.is_shared
+    dataset = images.folder if images else request.place(paths_allowed=paths_allowed)
+    candidates = request.candidates(paths_allowed=paths_allowed)
+    with _access(request, visitor, place=place, has_images=images is not None) as access:
+        boards = recommend(
+            dataset,
+            candidates,
+            request.score,
+            stream=True,
+            config=request.config,
+            split=request.split,
+            image_column=request.image_column,
+            label_column=request.label_column,
+            revision=request.revision,
+            max_images=request.max_images,
+            cache_dir=access.cache_dir,
+            token=access.token,
+            progress=False,
+            cancelled=cancelled.is_set,
+            on_progress=moments.put,
+        )
+        for board in boards:
+            moments.put(board)
+
+
+@dataclass(frozen=True)
+class _Access:
+    token: str | bool | None
+    cache_dir: Path | None
+
+
+@contextmanager
+def _access(request: RunRequest, visitor: Visitor, *, place: Surroundings, has_images: bool) -> Iterator[_Access]:
+    """Whose token a run uses and where it keeps things: nobody's and for all, or the visitor's and for this run alone.
+
+    On a shared machine what the visitor's token reads must not be found by the next visitor, so it is used only where
+    nobody's would not do, with a cache that disappears.
+    """
+    lists_own = request.source == "own" and visitor.is_signed_in
+    if not has_images and (not place.is_shared or request.is_demo):
+        yield _Access(visitor.token, None)
+        return
+    reads_own = not has_images and visitor.is_signed_in and not _is_public(request)
+    if not has_images and not reads_own and not lists_own:
+        yield _Access(token=False, cache_dir=None)
+        return
+    with tempfile.TemporaryDirectory(prefix="lead-hub-visitor-") as folder:
+        own = Path(folder)
+        if not lists_own:  # candidates that everybody may read are downloaded once for all
+            shared = default_hub_cache()
+            shared.mkdir(parents=True, exist_ok=True)
+            (own / "hub").symlink_to(shared, target_is_directory=True)
+        yield _Access(visitor.token if reads_own or lists_own or not place.is_shared else False, own)
+
+
+def _is_public(request: RunRequest) -> bool:
+    """Whether everybody may read the dataset."""
+    try:
+        description = describe_dataset(request.dataset, config=request.config, revision=request.revision, token=False)
+    except HubError:
+        return False
+    return not description.is_private

@@ -1,0 +1,62 @@
+"""Text by others (names, notes, reasons) -> text that is safe to show: one line, no markup, written one way."""
+
+from html import escape
+from pathlib import PurePath
+from urllib.parse import quote, urlsplit
+
+from lead_hub.score_cards.public_names import HUB_ID, is_hub_sha
+
+HUB = "https://huggingface.co"
+LONGEST_NAME = 60
+LONGEST_ID = 193  # 96 characters each for owner and name, and the slash
+_JOINERS = "\u200c\u200d"  # part of some scripts' words and of emoji; harmless, though str.isprintable says no
+
+
+def one_line(text: str, *, at_most: int | None = None) -> str:
+    """The text without line breaks, control characters and marks that turn the direction of writing.
+
+    Args:
+        text: by anybody.
+        at_most: characters; what is too long loses its middle. None keeps all.
+    """
+    line = " ".join("".join(sign if sign.isprintable() or sign in _JOINERS else " " for sign in text).split())
+    if at_most is None or len(line) <= at_most:
+        return line
+    end = at_most // 3
+    return f"{line[: at_most - end - 1]}…{line[-end:]}"
+
+
+def escaped(text: str, *, at_most: int | None = None) -> str:
+    """HTML that shows the text and does nothing else, in an element or an attribute in double quotes."""
+    return escape(one_line(text, at_most=at_most), quote=True)
+
+
+def bdi(text: str, *, at_most: int = LONGEST_NAME) -> str:
+    """HTML of a name within other text: it keeps its own direction, and tells the whole of it when pointed at."""
+    title = f' title="{escaped(text)}"' if len(one_line(text)) > at_most else ""
+    return f"<bdi{title}>{escaped(text, at_most=at_most)}</bdi>"
+
+
+def folder_name(path: str) -> str:
+    """The last two parts of a path."""
+    return "/".join(PurePath(path).parts[-2:])
+
+
+def hub_link(name: str, sha: str, *, place: str) -> str | None:
+    """Address of a Hub page, or None for what is no repository of the Hub.
+
+    Args:
+        name: Hub id, or anything else.
+        sha: the commit that was read; what came from a folder has another kind of sha, and no page.
+        place: the Hub's address, with "/datasets" for those.
+    """
+    is_id = HUB_ID.fullmatch(name) is not None and len(name) <= LONGEST_ID and ".." not in name
+    is_web = urlsplit(place).scheme in ("http", "https")
+    return f"{place.rstrip('/')}/{quote(name)}" if is_id and is_web and is_hub_sha(sha) else None
+
+
+def linked(name: str, address: str | None, *, at_most: int = LONGEST_NAME) -> str:
+    """HTML of a name, with a link where there is an address; opens beside the page."""
+    if address is None:
+        return bdi(name, at_most=at_most)
+    return f'<a href="{escape(address, quote=True)}" target="_blank" rel="noopener">{bdi(name, at_most=at_most)}</a>'

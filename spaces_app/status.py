@@ -1,0 +1,169 @@
+"""What the page says before, during and after a run, as escaped HTML."""
+
+from html import escape
+
+from lead_hub.run_estimate import RunEstimate
+
+from lead_hub.labelled_images import DatasetDescription
+from lead_hub.score_cards import Push
+from spaces_app.runs import RunState, share_done
+from spaces_app.visitors import Surroundings
+
+STEPS = {
+    "dataset": "reading the dataset",
+    "download": "downloading",
+    "load": "loading the weights",
+    "extract": "running the images through",
+    "score": "scoring",
+}
+
+
+def empty_html() -> str:
+    """Before the first run."""
+    return paragraph(
+        "Nothing ranked yet. Name a dataset and press <b>Rank checkpoints</b>, or press <b>Try it</b> on one of the"
+        " small embedded datasets: that takes less than a minute."
+    )
+
+
+def dataset_html(description: DatasetDescription) -> str:
+    """What was found where the visitor named a dataset."""
+    if not description.image_columns:
+        found = ", ".join(f"{column.name} ({column.type})" for column in description.columns)
+        return problem(f"No column of images in {description.dataset}. Its columns: {found or 'none'}.")
+    if not description.label_columns:
+        found = ", ".join(f"{column.name} ({column.type})" for column in description.columns)
+        return problem(f"No column that could hold one class per image in {description.dataset}. Its columns: {found}.")
+    rows = {split.name: split.n_rows for split in description.splits}
+    splits = ", ".join(name if n_rows is None else f"{name} ({n_rows:,})" for name, n_rows in rows.items())
+    kind = "private" if description.is_private else "public"
+    where = "on this machine" if description.is_local else f"{kind} on the Hub"
+    configs = f"; {len(description.configs)} configurations" if len(description.configs) > 1 else ""
+    return paragraph(f"Found, {where}. Splits: {escape(splits)}{configs}.")
+
+
+def estimate_html(estimate: RunEstimate) -> str:
+    """What a run will take."""
+    size = f"{estimate.download_bytes / 1e9:.2f} GB to download at most"
+    if estimate.n_unknown_size:
+        size += f" (and {estimate.n_unknown_size} checkpoints of unknown size)"
+    if not estimate.download_bytes and not estimate.n_unknown_size:
+        size = "nothing to download"
+    time = "" if estimate.duration_s is None else f", roughly {duration(estimate.duration_s)} of computing here"
+    checkpoints = "1 checkpoint" if estimate.n_checkpoints == 1 else f"{estimate.n_checkpoints} checkpoints"
+    return paragraph(f"{checkpoints} on up to {estimate.n_images:,} images: {size}{time}.")
+
+
+def waiting_html(others: int, *, at_once: int) -> str:
+    """Between the button and the run."""
+    if others < at_once:
+        return bar(0.0, "Beginning …")
+    runs = "1 other run is" if others == 1 else f"{others} other runs are"
+    return bar(0.0, f"{runs} under way or before yours; {at_once} run at once, so this one begins when its turn comes.")
+
+
+def state_html(state: RunState) -> str:
+    """Where the run is, or how it ended and what to do next."""
+    n_rows = len(state.board.rows) if state.board else 0
+    n_skipped = len(state.board.skipped) if state.board else 0
+    skipped = f", {n_skipped} skipped (reasons below)" if n_skipped else ""
+    if state.outcome == "failed":
+        kept = f" The {n_rows} checkpoints ranked so far stay below." if n_rows else ""
+        return problem(
+            f"The run stopped: {state.error}", after=f"{kept} Change the inputs and press Rank checkpoints again."
+        )
+    if state.outcome == "cancelled":
+        return paragraph(
+            f"Cancelled with {n_rows} checkpoints ranked{skipped}. Nothing computed is lost: the same question goes on"
+            " from here."
+        )
+    if state.outcome == "finished":
+        if not n_rows:
+            return problem("No checkpoint could be ranked; the reasons are below.", after=" Try other candidates.")
+        return paragraph(
+            f"Finished: {n_rows} checkpoints ranked{skipped}. Choose one below to see why it stands there, take the"
+            " table with you, or push the score cards to the Hub."
+        )
+    return running_html(state)
+
+
+def running_html(state: RunState) -> str:
+    """A bar and a sentence."""
+    return bar(share_done(state), running_text(state))
+
+
+def running_text(state: RunState) -> str:
+    """What is being done at this moment, in words."""
+    progress = state.progress
+    if progress is None:
+        return "Waiting to begin …"
+    if progress.stage == "dataset":
+        return "Reading the dataset …"
+    share = share_done(state)
+    name = progress.checkpoint.rstrip("/").rsplit("/", maxsplit=1)[-1]
+    parts = [f"Checkpoint {progress.number} of {progress.n_candidates}: {STEPS[progress.stage]}, {name}"]
+    if progress.stage == "extract" and progress.images_per_s:
+        parts.append(f"{progress.images_per_s:.0f} images/s on {progress.device}")
+    if share > 0 and state.ranking_s > 1:
+        parts.append(f"about {duration(state.ranking_s * (1 - share) / share)} left")
+    return ", ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """Rounded as one would say it."""
+    if seconds < 55:
+        return f"{max(1, round(seconds))} s"
+    if seconds < 5400:
+        return f"{max(1, round(seconds / 60))} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def sign_in_html(place: Surroundings, *, name: str | None, has_login: bool) -> str:
+    """Whether pushing and private datasets would work, and if not, what to do."""
+    if name:
+        return paragraph(f"Signed in as <b>{escape(name)}</b>: cards are pushed, and private datasets read, as you.")
+    if place.has_sign_in:
+        return paragraph(
+            "Signed out. Sign in with Hugging Face (button at the top) to push, or to read private datasets."
+        )
+    if place.is_shared:
+        return paragraph("This Space has no sign-in: duplicate it, or run lead-hub on your own machine, to push.")
+    if has_login:
+        return paragraph("Pushes go to the Hub with the login of this machine.")
+    return paragraph(
+        "Signed out. To push, run <code>hf auth login</code> in a terminal of this machine and press Push again."
+    )
+
+
+def pushed_html(pushed: Push) -> str:
+    """What a push did, with links."""
+    if not pushed.changed:
+        return paragraph(f"{escape(pushed.repo_id)} holds all of it already: nothing to write.")
+    links = [
+        (pushed.commit_url, "the commit"),
+        (pushed.pr_url, "the pull request"),
+        (pushed.collection_url, "the collection"),
+    ]
+    there = ", ".join(
+        f'<a href="{escape(url, quote=True)}" target="_blank" rel="noopener">{name}</a>' for url, name in links if url
+    )
+    return paragraph(f"Pushed {len(pushed.files)} files to <b>{escape(pushed.repo_id)}</b>: see {there}.")
+
+
+def paragraph(html: str) -> str:
+    return f'<p class="lead-note" role="status">{html}</p>'
+
+
+def problem(text: str, *, after: str = "") -> str:
+    """An error in words; the text may quote anything."""
+    return f'<p class="lead-problem" role="alert">{escape(text)}{escape(after)}</p>'
+
+
+def bar(share: float, text: str) -> str:
+    percent = 100 * share
+    return (
+        f'<div class="lead-progress" role="progressbar" aria-valuemin="0" aria-valuemax="100"'
+        f' aria-valuenow="{percent:.0f}" aria-label="progress of the run">'
+        f'<div style="width:{percent:.1f}%"></div></div>'
+        f'<p class="lead-note" role="status">{escape(text)}</p>'
+    )

@@ -1,0 +1,120 @@
+"""Pictures of every state of the Space's page, for people to look at: light, dark, and as wide as a phone.
+
+    python -m tests.benchmarks.space_screenshots FOLDER [--only light]
+
+The app runs as a Space of the test Hub, so that the states after signing in are there too. Needs Chromium.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, expect
+
+from tests.hub import HubServer
+from tests.space import visiting
+from tests.space.seeds import seed
+from tests.space.served import ServedSpace, served_space
+from tests.space.visiting import DESKTOP, PHONE, RUN_MS
+
+LOOKS = {
+    "light": {"viewport": DESKTOP, "color_scheme": "light"},
+    "dark": {"viewport": DESKTOP, "color_scheme": "dark"},
+    "phone": {"viewport": PHONE, "color_scheme": "light"},
+    "phone-dark": {"viewport": PHONE, "color_scheme": "dark"},
+}
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("folder", type=Path, help="where the pictures go")
+    options.add_argument("--only", choices=LOOKS, help="one look instead of all")
+    chosen = options.parse_args()
+    chosen.folder.mkdir(parents=True, exist_ok=True)
+    with HubServer() as hub, visiting.open_browser() as browser:
+        seed(hub, tiny_checkpoint_folders(Path(tempfile.mkdtemp())))
+        for look in [chosen.only] if chosen.only else LOOKS:
+            # A server for each look, so that each run is the first one and takes long enough to be seen under way.
+            with served_space(Path(tempfile.mkdtemp()), hub=hub) as space:
+                photograph(browser, space, look, chosen.folder)
+
+
+def tiny_checkpoint_folders(folder: Path) -> Path:
+    """The three that the test Hub holds."""
+    from tests.tiny_checkpoints import save_checkpoint, tiny_processor
+    from tests.tiny_families import FAMILIES
+
+    for name, head in (("resnet", True), ("vit", True), ("dinov2", False)):
+        family = FAMILIES[name]
+        save_checkpoint(folder / name, family.build(head=head), tiny_processor(family.processor))
+    return folder
+
+
+def photograph(browser: Browser, space: ServedSpace, look: str, folder: Path) -> None:
+    """One visitor's way through the page, a picture at every step."""
+    window = visiting.open_window(browser, **LOOKS[look])
+    page = window.page
+
+    def take(state: str) -> None:
+        page.wait_for_timeout(400)  # what fades in is there
+        path = folder / f"{look}-{state}.png"
+        page.screenshot(path=path, full_page=True)
+        print(path, f"{visiting.overflow_px(page)} px too wide" if visiting.overflow_px(page) > 0 else "")
+
+    theme = "?__theme=dark" if LOOKS[look]["color_scheme"] == "dark" else ""
+    page.goto(space.url + theme)
+    expect(visiting.status(page)).to_contain_text("Nothing ranked yet")
+    take("1-empty")
+    wrong_dataset(page, take)
+    the_demo(page, take)
+    signed_in(page, space, take, theme)
+    page.context.close()
+    for trouble in window.troubles:
+        print("  trouble:", trouble)
+
+
+def wrong_dataset(page: Page, take: Callable[[str], None]) -> None:
+    visiting.dataset_box(page).fill("nobody/nothing")
+    visiting.dataset_box(page).blur()
+    expect(page.locator("#dataset-status")).to_contain_text("nobody/nothing", timeout=RUN_MS)
+    page.locator("#rank").click()
+    expect(visiting.status(page)).to_contain_text("The run stopped", timeout=RUN_MS)
+    take("2-error")
+
+
+def the_demo(page: Page, take: Callable[[str], None]) -> None:
+    page.get_by_role("button", name="Emoji").click()
+    expect(page.get_by_role("grid", name="Leaderboard")).to_be_visible(timeout=RUN_MS)
+    page.wait_for_timeout(1500)
+    take("3-running")
+    page.locator("#cancel").click()
+    expect(visiting.status(page)).to_contain_text("Cancelled", timeout=RUN_MS)
+    take("4-cancelled")
+    page.get_by_role("button", name="Writing systems").click()
+    expect(visiting.status(page)).to_contain_text("Finished", timeout=RUN_MS)
+    take("5-finished")
+    page.locator('#board [role="row"][aria-rowindex="4"] [role="gridcell"]').nth(1).click()
+    for number, tab in enumerate(visiting.tabs(page)):
+        visiting.open_tab(page, tab)
+        take(f"6-tab-{number}")
+
+
+def signed_in(page: Page, space: ServedSpace, take: Callable[[str], None], theme: str) -> None:
+    visiting.sign_in(page, "alice", url=space.url)
+    page.goto(space.url + theme)
+    visiting.own_list(page, "org/resnet", "org/vit", "org/dinov2", "org/missing")
+    visiting.dataset_box(page).fill("alice/secret")
+    visiting.dataset_box(page).blur()
+    expect(page.locator("#dataset-status")).to_contain_text("Found", timeout=RUN_MS)
+    page.wait_for_timeout(1000)
+    take("7-signed-in")
+    page.locator("#rank").click()
+    expect(visiting.status(page)).to_contain_text("Finished", timeout=RUN_MS)
+    page.locator("#push").click()
+    expect(page.locator("#pushed")).to_contain_text("Pushed", timeout=RUN_MS)
+    take("8-pushed")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,130 @@
+"""Runs as visitors meet them: followed, cancelled before or after their turn, each in its own place on the disk."""
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from spaces_app.request import RunRequest
+from spaces_app.runs import Images, RunState, RunsUnderWay, followed_run
+from spaces_app.visitors import Surroundings, Visitor
+from spaces_app.zero_gpu import LONGEST_S, SHORTEST_S, follow_here, gpu_seconds, lent, on_lent_gpu
+
+SHARED = Surroundings(is_shared=True, has_sign_in=True)
+NOBODY = Visitor(token=False)
+
+
+@pytest.fixture(autouse=True)
+def own_caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Whatever a run keeps is below this folder."""
+    monkeypatch.setenv("HF_ASSETS_CACHE", str(tmp_path / "assets"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_ASSETS_CACHE", str(tmp_path / "assets"))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
+    (tmp_path / "tmp").mkdir()
+    return tmp_path
+
+
+def demo(score: str = "logme", target: str = "scripts") -> RunRequest:
+    return RunRequest(f"demo:{target}", source="demo", score=score, max_images=60)
+
+
+def ended(states: Iterator[RunState]) -> RunState:
+    *_, last = states
+    return last
+
+
+def test_rows_come_one_by_one_and_the_last_moment_has_them_all() -> None:
+    states = list(followed_run(demo(), NOBODY, place=SHARED, cancelled=threading.Event()))
+    n_rows = [len(state.board.rows) for state in states if state.board]
+    assert n_rows == sorted(n_rows)
+    assert n_rows[-1] == 14
+    assert len(set(n_rows)) > 3
+    assert [state.outcome for state in states[:-1]] == ["running"] * (len(states) - 1)
+    assert states[-1].outcome == "finished"
+
+
+def test_a_run_stops_when_it_is_cancelled_and_keeps_its_rows() -> None:
+    cancelled = threading.Event()
+    for state in followed_run(demo(), NOBODY, place=SHARED, cancelled=cancelled):
+        if state.board and state.board.rows:
+            cancelled.set()
+    assert state.outcome == "cancelled"
+    assert state.board is not None
+    assert 1 <= len(state.board.rows) < 14
+
+
+def test_closing_the_iterator_stops_the_run() -> None:
+    cancelled = threading.Event()
+    states = followed_run(demo(), NOBODY, place=SHARED, cancelled=cancelled)
+    next(states)
+    next(states)
+    states.close()  # type: ignore[attr-defined]
+    assert cancelled.is_set()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("lead-hub-run")]
+
+
+def test_an_error_is_the_last_moment_in_words() -> None:
+    state = ended(followed_run(RunRequest("/etc"), NOBODY, place=SHARED, cancelled=threading.Event()))
+    assert state.outcome == "failed"
+    assert "by its id on the Hub" in state.error
+
+
+def test_images_that_a_visitor_brought_leave_nothing_behind(own_caches: Path, colour_folder: Path) -> None:
+    request = RunRequest("", source="demo", score="logme")
+    images = Images(colour_folder, "colours of alice")
+    state = ended(followed_run(request, NOBODY, place=SHARED, cancelled=threading.Event(), images=images))
+    assert state.outcome == "finished"
+    assert state.board is not None
+    assert state.board.dataset.is_private
+    assert not list((own_caches / "tmp").iterdir())
+    kept = [path for path in own_caches.rglob("*") if path.is_file() and colour_folder not in path.parents]
+    assert [path for path in kept if "outputs" in path.parts] == []
+
+
+def test_a_ticket_is_for_one_run_and_the_last_of_a_session() -> None:
+    runs = RunsUnderWay()
+    first, _ = runs.announce("alice")
+    other, others = runs.announce("bob")
+    assert others == 1
+    second, others = runs.announce("alice")
+    assert others == 1
+    with runs.started(first) as cancelled, runs.started(second) as cancelled_second, runs.started(other) as of_bob:
+        assert cancelled.is_set()
+        assert not cancelled_second.is_set()
+        assert runs.cancel("alice")
+        assert cancelled_second.is_set()
+        assert not of_bob.is_set()
+    assert not runs.cancel("alice")
+
+
+def test_a_run_that_was_cancelled_or_left_before_its_turn_never_begins() -> None:
+    runs = RunsUnderWay()
+    waiting, _ = runs.announce("alice")
+    assert not runs.cancel("alice")
+    with runs.started(waiting) as cancelled:
+        assert cancelled.is_set()
+    left, _ = runs.announce("bob")
+    runs.forget("bob")
+    assert runs.announce("carol")[1] == 0
+    with runs.started(left) as cancelled:
+        assert cancelled.is_set()
+
+
+def test_a_cancelled_run_ends_at_once() -> None:
+    cancelled = threading.Event()
+    cancelled.set()
+    start = time.monotonic()
+    assert ended(followed_run(demo(), NOBODY, place=SHARED, cancelled=cancelled)).outcome == "cancelled"
+    assert time.monotonic() - start < 30
+
+
+def test_a_gpu_is_borrowed_for_as_long_as_a_run_may_take() -> None:
+    pytest.importorskip("spaces")
+    assert gpu_seconds(demo(), NOBODY, SHARED, None) == SHORTEST_S
+    large = RunRequest("org/birds", max_images=10**6)
+    assert gpu_seconds(large, NOBODY, SHARED, None) == LONGEST_S
+    assert follow_here() is followed_run  # there is no ZeroGPU here, so runs are carried out as anywhere
+    assert lent() is not None
+    assert ended(on_lent_gpu(demo(), NOBODY, place=SHARED, cancelled=threading.Event())).outcome == "finished"

@@ -1,0 +1,159 @@
+"""A visitor's browser: Chromium without a window, and what its console says."""
+
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, Route, expect, sync_playwright
+
+DESKTOP = {"width": 1280, "height": 900}
+PHONE = {"width": 390, "height": 844}
+# A run of a few small checkpoints on busy cores.
+RUN_MS = 120_000
+
+# Console errors that are nobody's fault, each with its reason.
+ALLOWED = (
+    # Gradio, in a Space, puts the Hub's bar on top: it asks huggingface.co for the Space's name and avatar, and Google
+    # for two fonts. No outside address is answered here.
+    re.compile(r"^Space not found"),
+    re.compile(r"net::ERR_BLOCKED_BY_CLIENT.*huggingface\.co/api/spaces/"),
+    re.compile(r"net::ERR_BLOCKED_BY_CLIENT.*fonts\.googleapis\.com/css2\?family=Source\+Sans\+Pro:ital,"),
+    re.compile(r"net::ERR_BLOCKED_BY_CLIENT.*fonts\.googleapis\.com/css2\?family=IBM\+Plex\+Mono:wght@400;600;700&"),
+    # Whoever leaves the page (for the Hub's sign-in) cuts the streams that Gradio holds open.
+    re.compile(r"^AbortError: signal is aborted without reason"),
+    re.compile(r"^Unexpected error Connection errored out"),
+)
+
+
+def chromium() -> str | None:
+    """The installed browser; playwright's own download is not used."""
+    return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+@contextmanager
+def open_browser() -> Iterator[Browser]:
+    """Without a sandbox, so that it starts in a container too."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Window:
+    """One visitor's page, with cookies of their own.
+
+    Attributes:
+        page: to be driven.
+        troubles: errors of its console, script errors, dialogs and requests to the outside, that are not allowed.
+    """
+
+    page: Page
+    troubles: list[str] = field(default_factory=list)
+
+    def _console(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            self._note(f"{message.text} {message.location.get('url', '')}")
+
+    def _note(self, text: str) -> None:
+        if not any(pattern.search(text) for pattern in ALLOWED):
+            self.troubles.append(text)
+
+    def _outside(self, route: Route) -> None:
+        self._note(f"net::ERR_BLOCKED_BY_CLIENT {route.request.url}")
+        route.abort("blockedbyclient")
+
+    def watch(self) -> "Window":
+        self.page.on("console", self._console)
+        self.page.on("pageerror", lambda error: self._note(str(error)))
+        self.page.on("dialog", lambda dialog: (self._note(f"dialog: {dialog.message}"), dialog.dismiss()))
+        self.page.context.route(re.compile(r"^https?://(?!localhost[:/]|127\.0\.0\.1[:/])"), self._outside)
+        return self
+
+
+def open_window(browser: Browser, **settings: object) -> Window:
+    """A visitor whom nobody knows yet."""
+    context: BrowserContext = browser.new_context(**{"viewport": DESKTOP, "accept_downloads": True, **settings})
+    return Window(context.new_page()).watch()
+
+
+def sign_in(page: Page, user: str, *, url: str) -> None:
+    """Through the page of the test Hub, and back."""
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name=user, exact=True).click()
+    page.wait_for_url(f"{url}/**")
+    expect(page.get_by_role("button", name=f"Logout ({user})")).to_be_visible()
+
+
+def row_count(page: Page) -> int:
+    """Rows of the leaderboard, those outside its window included; 0 while there is none."""
+    grid = page.get_by_role("grid", name="Leaderboard")
+    return int(grid.get_attribute("aria-rowcount") or 1) - 1 if grid.count() else 0
+
+
+def shown_rows(page: Page) -> list[list[str]]:
+    """Texts of the leaderboard's cells, from the top, as far down as its window shows."""
+    rows = page.locator('#board [role="row"]:has([role="gridcell"])')
+    return rows.evaluate_all(
+        """rows => rows.map(row => [...row.querySelectorAll('[role="gridcell"]')].map(cell => cell.innerText.trim()))"""
+    )
+
+
+def column(page: Page, header: str) -> list[str]:
+    """One column of the shown rows, by the beginning of its header."""
+    headers = page.locator('#board [role="columnheader"]').evaluate_all("cells => cells.map(cell => cell.title)")
+    (place,) = (place for place, title in enumerate(headers) if title.startswith(header))
+    return [row[place] for row in shown_rows(page)]
+
+
+def status(page: Page) -> Locator:
+    """The line that says where the run is."""
+    return page.locator("#status")
+
+
+def dataset_box(page: Page) -> Locator:
+    """Where the dataset is named."""
+    return page.get_by_role("textbox", name=re.compile("^Dataset Hub id"))
+
+
+def sort(page: Page, header: str, how: str) -> None:
+    """By a column; how is "Sort ascending", "Sort descending" or "Clear sort"."""
+    head = page.locator(f'#board [role="columnheader"][title^="{header}"]')
+    head.hover()  # its menu shows up only then
+    head.get_by_role("button").click()
+    page.get_by_role("menuitem", name=how).click()
+    expect(page.get_by_role("menu")).to_have_count(0)
+
+
+def own_list(page: Page, *checkpoints: str) -> None:
+    """Candidates typed in by the visitor."""
+    page.get_by_label("My own list").check()
+    page.get_by_label("Your checkpoints").fill("\n".join(checkpoints))
+
+
+def nameless_controls(page: Page) -> list[str]:
+    """Lines of the accessibility tree with a control that a screen reader could not name."""
+    control = re.compile(r"^\s*- (textbox|combobox|checkbox|radio|slider|spinbutton|searchbox|button|tab|link)\b(?! \")")
+    return [line for line in page.locator("body").aria_snapshot().splitlines() if control.match(line)]
+
+
+def overflow_px(page: Page) -> int:
+    """How far the page can be scrolled sideways."""
+    return page.evaluate("document.scrollingElement.scrollWidth - window.innerWidth")
+
+
+def tabs(page: Page) -> list[str]:
+    """Names of the tabs below the leaderboard, those that a narrow page keeps behind "More tabs" included."""
+    measured = page.locator(".tab-wrapper").first.locator('[aria-hidden="true"] button')
+    return [name.strip() for name in measured.all_text_contents()]
+
+
+def open_tab(page: Page, name: str) -> None:
+    """Show one of them."""
+    tab = page.get_by_role("tab", name=name, exact=True)
+    if not tab.is_visible():
+        page.get_by_role("button", name="More tabs").click()
+        tab = page.locator(".overflow-dropdown button", has_text=name)
+    tab.click()
