@@ -111,7 +111,7 @@ class Leaderboard:
             *dict.fromkeys(name for outcome in outcomes for name in outcome),
         ]
         columns = [*leading, *(name for name in facts if name not in leading), "stage"]
-        whole_numbers = ["rank", "parameters", "n_features", "n_source_classes"]
+        whole_numbers = ["rank", "parameters", "downloads", "n_features", "n_source_classes"]
         whole_numbers += [name for name in columns if name.startswith("finetuned_n_")]
         whole_numbers += [name for name in ("rank_low", "rank_high", "tie_group") if name in columns]
         return pd.DataFrame.from_records(records, columns=columns).astype(dict.fromkeys(whole_numbers, "Int64"))

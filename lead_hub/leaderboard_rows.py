@@ -61,6 +61,7 @@ class RankedCheckpoint:
         family: the model type, e.g. "resnet".
         parameters: number of weights of the vision model that was run.
         licence: as the checkpoint's card names it, or None.
+        downloads: of the last 30 days, where known from a crawl; not part of a score card.
         n_features: length of the feature vector.
         n_source_classes: outputs of the checkpoint's own trained head; None without one.
         pooling: the rule that made one vector of the hidden states.
@@ -86,6 +87,7 @@ class RankedCheckpoint:
     family: str = ""
     parameters: int = 0
     licence: str | None = None
+    downloads: int | None = None
     n_features: int = 0
     n_source_classes: int | None = None
     pooling: str = ""

@@ -81,6 +81,7 @@ def ranked_checkpoint(
         family=outputs.family,
         parameters=outputs.parameters,
         licence=files.licence,
+        downloads=candidate.downloads,
         n_features=outputs.features.shape[1],
         n_source_classes=None if outputs.logits is None else outputs.logits.shape[1],
         pooling=outputs.pooling,

@@ -167,7 +167,8 @@ def summary(board: Leaderboard) -> str:
     on_cards = sum(row.note.startswith("score card ") for row in board.rows)
     cached = len(board.rows) - len(computed) - on_cards
     places = sorted({f"{row.device} in {row.dtype}" for row in computed})
-    parts = [f"{len(computed)} checkpoints ran on {', '.join(places)}"] if computed else []
+    ran = "1 checkpoint" if len(computed) == 1 else f"{len(computed)} checkpoints"
+    parts = [f"{ran} ran on {', '.join(places)}"] if computed else []
     parts += [f"{cached} of {len(board.rows)} read from the cache without a forward pass"] if cached else []
     parts += [f"{on_cards} of {len(board.rows)} taken from score cards"] if on_cards else []
     parts += [f"{len(board.skipped)} skipped"] if board.skipped else []

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import gradio as gr
+from huggingface_hub.constants import ENDPOINT
 
 from lead_hub.leaderboard import Leaderboard, RankedCheckpoint
 from spaces_app import figures, view
@@ -70,7 +71,11 @@ class Shown:
     def number(self, cells: Sequence[object]) -> int | None:
         """Place of the row that shows these cells, wherever sorting has put it."""
         key = [str(cell) for cell in cells[:2]]
-        found = (number for number, row in enumerate(view.board_rows(self.board)) if [str(c) for c in row[:2]] == key)
+        found = (
+            number
+            for number, row in enumerate(view.board_rows(self.board, endpoint=ENDPOINT))
+            if [str(c) for c in row[:2]] == key
+        )
         return next(found, None)
 
 
@@ -179,14 +184,14 @@ def growing(results: Results, shown: Shown | None) -> Updates:
     if shown is None:
         return {}
     return {
-        results.verdict: view.verdict_html(shown.board) + view.summary_html(shown.board),
+        results.verdict: view.verdict_html(shown.board) + view.summary_html(shown.board, endpoint=ENDPOINT),
         results.table: table_update(shown.board),
     }
 
 
 def table_update(board: Leaderboard) -> dict[str, object]:
     """The rows, without the columns that nothing is known for."""
-    rows = view.board_rows(board)
+    rows = view.board_rows(board, endpoint=ENDPOINT)
     columns = [place for place in range(len(view.COLUMNS)) if any(row[place] not in (None, "") for row in rows)]
     return gr.update(
         value=[[row[place] for place in columns] for row in rows],

@@ -4,7 +4,7 @@ Text by others (ids, class names, licences, notes, reasons) leaves here as a pla
 it is ("str"), and escaped wherever HTML is returned.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -20,15 +20,14 @@ Cell: TypeAlias = str | float | None
 Datatype: TypeAlias = Literal["str", "number", "html"]
 LONGEST_NOTE = 300
 CLASSES_NAMED = 12
-WORDS = '<div style="overflow-wrap: anywhere">{}</div>'
+WORDS = '<div style="overflow-wrap: anywhere; margin-bottom: 8px">{}</div>'
 
 
 @dataclass(frozen=True)
 class Known:
-    """What a row does not know itself: the Hub's address, for links, and downloads of the last 30 days by Hub id."""
+    """What a row does not know itself: the Hub's address, for links."""
 
     endpoint: str
-    downloads: Mapping[str, int]
 
 
 @dataclass(frozen=True)
@@ -94,7 +93,7 @@ COLUMNS = (
     Column("score", lambda row, _: digits(row.score, significant=5), "number"),
     Column("parameters, M", lambda row, _: digits(row.parameters / 10**6 or None, significant=3), "number"),
     Column("licence", lambda row, _: one_line(row.licence or "not named", at_most=LONGEST_NOTE), "str"),
-    Column("downloads", lambda row, known: known.downloads.get(row.checkpoint), "number"),
+    Column("downloads", lambda row, _: row.downloads, "number"),
     Column("images/s", lambda row, _: digits(row.images_per_s, significant=3), "number"),
     Column("status", lambda row, _: status(row), "str"),
 )
@@ -110,17 +109,14 @@ def datatypes() -> list[Datatype]:
     return [column.datatype for column in COLUMNS]
 
 
-def board_rows(
-    board: Leaderboard, *, endpoint: str = HUB, downloads: Mapping[str, int] | None = None
-) -> list[list[Cell]]:
+def board_rows(board: Leaderboard, *, endpoint: str = HUB) -> list[list[Cell]]:
     """One list of cells a scored checkpoint, best first, in the order of COLUMNS; none before the first is scored.
 
     Args:
         board: also while its run goes on.
         endpoint: address of the Hub, for links.
-        downloads: of the last 30 days, by Hub id, where known.
     """
-    known = Known(endpoint, downloads or {})
+    known = Known(endpoint)
     return [[column.value(row, known) for column in COLUMNS] for row in board.rows]
 
 

@@ -44,6 +44,7 @@ ORDER = [
     "finetuning",
     # the whole path, and what stands around it
     "run_progress",
+    "machine_speed",
     "run_estimate",
     "recommendation",
     "feature_file",
@@ -62,7 +63,7 @@ ORDER = [
 ONLY_IN = {
     "torch": {
         *("checkpoint_outputs", "pooling", "loaded_checkpoint", "processes", "extraction", "outputs_cache"),
-        *("transferability", "provenance", "recommendation", "bench", "finetuning"),
+        *("transferability", "provenance", "recommendation", "bench", "finetuning", "machine_speed"),
     },
     "transformers": {"pooling", "loaded_checkpoint"},
     "datasets": {"labelled_images", "evaluate_modules"},

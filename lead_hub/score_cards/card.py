@@ -13,6 +13,7 @@ from lead_hub.errors import LeadHubError
 from lead_hub.score_cards.public_names import is_hub_sha, is_local_sha, public_name, slug, without_paths
 
 CARD_SCHEMA_VERSION = 1
+NOT_IN_CARDS = frozenset({"rank", "downloads"})  # the one depends on the other rows, the other on the day
 COMPARABLE = ("sha", "config", "split", "image_column", "label_column", "class_names", "rows_sha256")
 
 Json = dict[str, Any]
@@ -110,7 +111,7 @@ def result_of(document: Mapping[str, Any], row: Mapping[str, Any]) -> ScoreResul
     }
     notes = [without_paths(note, private) for note in dataset["notes"]]
     public_dataset = {**dataset, "dataset": images, "class_names": [*dataset["class_names"]], "notes": notes}
-    public_row = {key: value for key, value in row.items() if key != "rank"}
+    public_row = {key: value for key, value in row.items() if key not in NOT_IN_CARDS}
     if row.get("confidence") is not None:
         public_row["confidence"] = of_the_row_alone(row["confidence"])
     return ScoreResult(

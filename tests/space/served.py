@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,7 +103,12 @@ def _free_port() -> int:
 
 def _variables(home: Path, port: int) -> Mapping[str, str]:
     """Nothing of whoever runs the tests but the path to programs."""
-    folders = {"HOME": home, "HF_HOME": home / "huggingface", "GRADIO_TEMP_DIR": home / "gradio", "TMPDIR": home / "tmp"}
+    folders = {
+        "HOME": home,
+        "HF_HOME": home / "huggingface",
+        "GRADIO_TEMP_DIR": home / "gradio",
+        "TMPDIR": home / "tmp",
+    }
     for folder in folders.values():
         folder.mkdir(parents=True, exist_ok=True)
     return {
@@ -128,11 +133,10 @@ def _of_a_space(hub: HubServer, url: str) -> Mapping[str, str]:
 def _wait_for(space: ServedSpace, process: "subprocess.Popen[bytes]") -> None:
     until = time.monotonic() + START_S
     while time.monotonic() < until and process.poll() is None:
-        try:
+        with suppress(httpx.TransportError):
             if httpx.get(f"{space.url}/config", timeout=5).status_code == 200:
                 return
-        except httpx.TransportError:
-            time.sleep(0.1)
+        time.sleep(0.1)
     raise RuntimeError(f"the app did not answer at {space.url}; its log:\n{space.log}")
 
 

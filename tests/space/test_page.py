@@ -48,7 +48,12 @@ def test_every_control_can_be_named_by_a_screen_reader(finished: Page) -> None:
     expect(finished.get_by_label("Image column")).to_be_visible()
     assert visiting.nameless_controls(finished) == []
     tree = finished.locator("body").aria_snapshot()
-    for control in ('textbox "Dataset Hub id', 'combobox "Split', 'textbox "Revision', 'spinbutton "number input for Most images'):
+    for control in (
+        'textbox "Dataset Hub id',
+        'combobox "Split',
+        'textbox "Revision',
+        'spinbutton "number input for Most images',
+    ):
         assert f"- {control}" in tree
     assert '- combobox "Checkpoint to explain' in tree
     assert '- textbox "Dataset repository of yours' in tree

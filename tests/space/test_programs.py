@@ -30,7 +30,7 @@ def test_a_program_ranks_and_pushes(space: ServedSpace, space_hub: HubServer) ->
     token = space_hub.add_user("carol", role="write")
     program = client(space, oauth_token=token)
     described = program.view_api(return_format="dict")["named_endpoints"]
-    assert set(described) == {"/recommend", "/push"}
+    assert set(described) - {"/_check_login_status"} == {"/recommend", "/push"}  # that one is Gradio's own
     assert "transferability" in described["/recommend"]["description"]
     job = program.submit("org/colours", list(CHECKPOINTS), full_board=True, api_name="/recommend")
     answer = job.result(120)
@@ -97,7 +97,7 @@ def test_an_agent_finds_the_tool_and_follows_its_progress(space: ServedSpace) ->
     schema = tool.inputSchema
     assert schema["required"] == ["dataset"]
     assert {"dataset", "candidates", "max_parameters", "limit"} <= set(schema["properties"])
-    assert all(known.get("description") and "progress" != name for name, known in schema["properties"].items())
+    assert all(known.get("description") and name != "progress" for name, known in schema["properties"].items())
     assert not answer.isError
     found = json.loads(answer.content[0].text)
     assert {row["checkpoint"] for row in found["checkpoints"]} == {"org/resnet", "org/vit"}

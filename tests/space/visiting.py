@@ -3,10 +3,20 @@
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, Route, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Locator,
+    Page,
+    Route,
+    TimeoutError,  # noqa: A004 - of playwright
+    expect,
+    sync_playwright,
+)
 
 DESKTOP = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
@@ -81,7 +91,12 @@ def open_window(browser: Browser, **settings: object) -> Window:
 
 def sign_in(page: Page, user: str, *, url: str) -> None:
     """Through the page of the test Hub, and back."""
-    page.get_by_role("button", name="Sign in").click()
+    for _ in range(3):
+        # Gradio's page reloads itself when its stream breaks off, which may overtake the way to a slow Hub.
+        page.get_by_role("button", name="Sign in").click()
+        with suppress(TimeoutError):
+            page.wait_for_url(re.compile("/oauth/authorize"), timeout=10_000)
+            break
     page.get_by_role("button", name=user, exact=True).click()
     page.wait_for_url(f"{url}/**")
     expect(page.get_by_role("button", name=f"Logout ({user})")).to_be_visible()
@@ -135,7 +150,9 @@ def own_list(page: Page, *checkpoints: str) -> None:
 
 def nameless_controls(page: Page) -> list[str]:
     """Lines of the accessibility tree with a control that a screen reader could not name."""
-    control = re.compile(r"^\s*- (textbox|combobox|checkbox|radio|slider|spinbutton|searchbox|button|tab|link)\b(?! \")")
+    control = re.compile(
+        r"^\s*- (textbox|combobox|checkbox|radio|slider|spinbutton|searchbox|button|tab|link)\b(?! \")"
+    )
     return [line for line in page.locator("body").aria_snapshot().splitlines() if control.match(line)]
 
 
