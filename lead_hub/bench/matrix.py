@@ -55,7 +55,7 @@ class GroundTruthMatrix:
     left_out: tuple[str, ...]
 
     def positions(self, half: str) -> list[int]:
-        """Columns of the targets of one half, or of both for "all"."""
+        """Columns of the targets of one half, or of every half that the matrix has for "all"."""
         if half not in (*HALVES, "all"):
             raise MatrixError(f"half must be one of {', '.join(HALVES)} or all, found {half!r}")
         return [position for position, target in enumerate(self.targets) if half in (target.half, "all")]

@@ -12,7 +12,7 @@ from lead_hub.errors import LeadHubError
 RUNS_FILE = "finetuned_accuracy.csv"
 CHECKPOINTS_FILE = "checkpoints.csv"
 TARGETS_FILE = "targets.csv"
-HALVES = ("study", "held-out")
+HALVES = ("study", "held-out", "confirmation")
 
 
 class MatrixError(LeadHubError):
@@ -42,7 +42,7 @@ class CheckpointFacts:
 
 @dataclass(frozen=True)
 class TargetFacts:
-    """One target task; `half` is "study" or "held-out", fixed before any score was computed."""
+    """One target task; `half` is one of `HALVES`, fixed before any score was computed on it."""
 
     name: str
     half: str

@@ -2,7 +2,7 @@
 
 import dataclasses
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,16 +14,19 @@ from lead_hub.bench.matrix import MATRIX_FOLDER, GroundTruthMatrix, read_matrix
 from lead_hub.bench.matrix_files import MatrixError
 from lead_hub.bench.paired_bootstrap import N_RESAMPLES, draw_resamples
 from lead_hub.bench.score_table import ImageSample, image_scores, on_one_thread, score_tables
-from lead_hub.confidence.calibration import find_calibration
+from lead_hub.confidence.calibration import Confirmation, Part, find_calibration
 from lead_hub.confidence.confidence_figures import ConfidenceFigures, confidence_figures
 from lead_hub.errors import ScoreError
 from lead_hub.transferability import SCORES
 
 UNTOUCHED = {
-    "held-out": "targets on which nothing was chosen: neither LEAD's settings nor the calibration",
+    "held-out": "targets on which nothing was chosen: neither LEAD's settings nor the calibration that is judged here",
     "study": "targets on which LEAD's settings and the calibration were chosen",
-    "all": "all targets, those on which LEAD's settings were chosen among them",
+    "confirmation": "targets made after LEAD's settings and the calibration were fixed: nothing was chosen on them",
+    "all": "all targets of the matrix, those on which LEAD's settings were chosen among them",
 }
+# Which part of the calibration is judged where: the one that no target there had a say in.
+JUDGED_PARTS: Mapping[str, Part] = {"held-out": "study", "confirmation": "all"}
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class BenchSettings:
     """What the figures depend on besides the matrix.
 
     Attributes:
-        halves: the sets of targets to compare on, each one of "held-out", "study" and "all".
+        halves: the sets of targets to compare on, each one of "held-out", "study", "confirmation" and "all".
         methods: names of the scores; None for all that look at images. The reference is always among them.
         n_few_images: size of the small samples of train images.
         n_few_samples: how many of them, with seeds 0, 1, ...; 0 leaves that column out.
@@ -65,6 +68,23 @@ class BenchSettings:
 
 
 @dataclass(frozen=True)
+class JudgedConfidence:
+    """What intervals of predicted accuracies and 90% sets are worth on targets that the calibration never saw.
+
+    Attributes:
+        half: which targets judge.
+        part: of the calibration, which is judged.
+        figures: what was found; None with a reason.
+        reason: why there are no figures; empty if there are.
+    """
+
+    half: str
+    part: Part
+    figures: ConfidenceFigures | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class BenchReport:
     """What the benchmark found.
 
@@ -72,11 +92,11 @@ class BenchReport:
         comparisons: one for each set of targets.
         undefined: why scores are undefined: how many pairs, by score and reason; on all images.
         left_out: what is missing in the matrix, in sentences.
-        confidence: what the intervals of predicted accuracies and the 90% sets are worth on the held-out targets;
-            None where the held-out targets are not compared, or with a reason among `no_confidence`.
-        no_confidence: why there are no such figures; empty if there are, or if none were asked for.
         settings: of the run.
         duration_s: of the run, the scores that came from the cache included at next to nothing.
+        confidence: one for each half that was compared on and can judge: held-out, confirmation.
+        confirmed: beside the former, what was found earlier on the confirmation targets, which another matrix holds;
+            None where nothing was, or where no held-out targets are compared.
     """
 
     comparisons: tuple[Comparison, ...]
@@ -84,8 +104,8 @@ class BenchReport:
     left_out: tuple[str, ...]
     settings: BenchSettings
     duration_s: float
-    confidence: ConfidenceFigures | None = None
-    no_confidence: str = ""
+    confidence: tuple[JudgedConfidence, ...] = ()
+    confirmed: Confirmation | None = None
 
     def to_document(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -115,9 +135,7 @@ def run_bench(
     start = time.monotonic()
     settings = settings or BenchSettings()
     matrix = read_matrix(folder)
-    for half in settings.halves:
-        if not matrix.positions(half):
-            raise MatrixError(f"the {half} targets must have at least one that is usable, found none in {folder}")
+    check_halves(matrix, settings.halves)
     samples = [ImageSample(), *(ImageSample(settings.n_few_images, seed) for seed in range(settings.n_few_samples))]
     full, *few = score_tables(
         matrix, samples, methods=settings.scores, cache_folder=cache_folder, n_workers=n_workers, advance=advance
@@ -129,32 +147,48 @@ def run_bench(
             len(matrix.checkpoints), len(matrix.positions(half)), n_resamples=settings.n_resamples, seed=settings.seed
         )
         comparisons.append(compare(matrix, everyone, half, resamples=resamples))
-    confidence, no_confidence = held_out_confidence(matrix) if "held-out" in settings.halves else (None, "")
     return BenchReport(
         comparisons=tuple(comparisons),
         undefined={method: reasons for method, reasons in full.errors.items() if reasons},
         left_out=matrix.left_out,
         settings=settings,
         duration_s=time.monotonic() - start,
-        confidence=confidence,
-        no_confidence=no_confidence,
+        confidence=tuple(judged_confidence(matrix, half) for half in settings.halves if half in JUDGED_PARTS),
+        confirmed=earlier_confirmation() if "held-out" in settings.halves else None,
     )
 
 
-def held_out_confidence(matrix: GroundTruthMatrix) -> tuple[ConfidenceFigures | None, str]:
+def check_halves(matrix: GroundTruthMatrix, halves: Sequence[str]) -> None:
+    """Raise where there is nothing to compare on, and say what there is."""
+    there = dict.fromkeys(target.half for target in matrix.targets)
+    for half in halves:
+        if not matrix.positions(half):
+            raise MatrixError(
+                f"the {half} targets must have at least one that is usable, found none in {matrix.folder}:"
+                f" choose --half {' or --half '.join(there)}"
+            )
+
+
+def judged_confidence(matrix: GroundTruthMatrix, half: str) -> JudgedConfidence:
     """What the calibration of the reference score promised, judged on targets that it never saw; or why not."""
+    part = JUDGED_PARTS[half]
     version = SCORES[REFERENCE].version
-    calibration = find_calibration(REFERENCE, version, part="study")
+    calibration = find_calibration(REFERENCE, version, part=part)
     if calibration is None:
-        return (
-            None,
-            f"no calibration of {REFERENCE} version {version}: python -m tests.benchmarks.calibration makes one",
-        )
-    seen = {target.name for target in matrix.targets if target.half == "held-out"} & set(calibration.fitted_on.targets)
+        reason = f"no calibration of {REFERENCE} version {version}: python -m tests.benchmarks.calibration makes one"
+        return JudgedConfidence(half, part, reason=reason)
+    seen = {target.name for target in matrix.targets if target.half == half} & set(calibration.fitted_on.targets)
     if seen:
-        return None, f"the calibration of {REFERENCE} was fitted on held-out targets: {', '.join(sorted(seen))}"
+        reason = f"the calibration of {REFERENCE} was fitted on {half} targets: {', '.join(sorted(seen))}"
+        return JudgedConfidence(half, part, reason=reason)
     try:
         with on_one_thread():
-            return confidence_figures(finetuned_targets(matrix, "held-out"), calibration), ""
+            return JudgedConfidence(half, part, confidence_figures(finetuned_targets(matrix, half), calibration))
     except ScoreError as error:
-        return None, str(error)
+        return JudgedConfidence(half, part, reason=str(error))
+
+
+def earlier_confirmation() -> Confirmation | None:
+    """What was found on the confirmation targets of the constants that `recommend` uses."""
+    calibration = find_calibration(REFERENCE, SCORES[REFERENCE].version, part="all")
+    return calibration.confirmed if calibration else None

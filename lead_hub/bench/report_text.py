@@ -10,7 +10,11 @@ from pathlib import Path
 
 from lead_hub.bench.comparison import REFERENCE, ComparedRow, Comparison
 from lead_hub.bench.matrix_files import MatrixError
-from lead_hub.bench.report import UNTOUCHED, BenchReport, BenchSettings
+from lead_hub.bench.report import UNTOUCHED, BenchReport, BenchSettings, JudgedConfidence
+from lead_hub.confidence.calibration import Confirmation, Part
+
+FITTED_ON: dict[Part, str] = {"study": "the study targets", "all": "the study and the held-out targets"}
+CONFIRMATION_COMMAND = "lead-hub bench --matrix tests/benchmarks/ground_truth/confirmation --half confirmation"
 
 
 @dataclass(frozen=True)
@@ -87,19 +91,33 @@ def legend(report: BenchReport) -> list[str]:
 
 
 def confidence_sentences(report: BenchReport) -> list[str]:
-    """Whether what is promised at 90% holds on the held-out targets, or why that is not known."""
-    if report.no_confidence:
-        return [f"confidence was not judged: {report.no_confidence}"]
-    if report.confidence is None:
-        return []
-    found = report.confidence
+    """Whether what is promised at 90% holds on targets that it was not fitted on, or why that is not known."""
+    sentences = [sentence for judged in report.confidence for sentence in judged_sentences(judged)]
+    return [*sentences, *([confirmed_sentence(report.confirmed)] if report.confirmed else [])]
+
+
+def judged_sentences(judged: JudgedConfidence) -> list[str]:
+    """What was promised on one half and what came of it."""
+    if judged.figures is None:
+        return [f"confidence was not judged on the {judged.half} targets: {judged.reason}"]
+    found, half = judged.figures, judged.half
     return [
-        f"predicted accuracy on the held-out targets: {found.coverage:.0%} of {found.n_pairs} outcomes are within their"
+        f"predicted accuracy on the {half} targets, by constants that were fitted on {FITTED_ON[judged.part]}:"
+        f" {found.coverage:.0%} of {found.n_pairs} outcomes are within their"
         f" 90% interval, {100 * found.mean_width:.0f} points wide in the mean",
         f"the 90% set of checkpoints that could be best holds the truly best on {found.n_held} of {found.n_targets}"
-        f" held-out targets, median size {found.median_size:g}; in {found.pool_hit_rate:.0%} of random pools of 5 or"
+        f" {half} targets, median size {found.median_size:g}; in {found.pool_hit_rate:.0%} of random pools of 5 or"
         f" more checkpoints, median size {found.pool_median_size:g}, {found.pool_median_share:.0%} of the pool",
     ]
+
+
+def confirmed_sentence(found: Confirmation) -> str:
+    """What is known of the constants that `recommend` uses, and which command finds it again."""
+    return (
+        f"by the constants that recommend uses, fitted on {FITTED_ON['all']}: {found.in_words()} (on"
+        f" {found.n_held} of the {len(found.targets)} with all checkpoints, median size {found.median_size:g};"
+        f" {CONFIRMATION_COMMAND} in a clone of the repository)"
+    )
 
 
 def to_markdown(report: BenchReport) -> str:

@@ -9,12 +9,18 @@ import pytest
 from scipy.stats import weightedtau
 
 from lead_hub import score
+from lead_hub.bench.finetuned_targets import finetuned_targets
+from lead_hub.bench.matrix import read_matrix
 from lead_hub.bench.report import BenchSettings, run_bench
 from lead_hub.bench.report_text import legend
 from lead_hub.bench.stored_outputs import read_outputs
+from lead_hub.confidence.calibration import Confirmation, find_calibration
+from lead_hub.confidence.confidence_figures import confidence_figures
+from lead_hub.transferability import SCORES
 from tests.bench.small_matrix import QUALITY, write_small_matrix
 from tests.test_cli import lead_hub, on_terminal
 
+JUDGING = BenchSettings(methods=("lead",), n_few_samples=0, n_resamples=10)
 QUICK = ("--few-samples", "1", "--few-images", "30", "--resamples", "50", "--workers", "1")
 
 
@@ -105,6 +111,7 @@ def test_a_half_without_targets_is_told(tmp_path: Path) -> None:
     result = lead_hub("bench", "--matrix", folder, "--no-cache", *QUICK)
     assert result.exit_code == 2
     assert "the held-out targets must have at least one that is usable" in result.stderr
+    assert "choose --half study" in result.stderr
 
 
 def test_the_same_seed_gives_the_same_report(folder: Path, tmp_path: Path) -> None:
@@ -117,20 +124,56 @@ def test_the_same_seed_gives_the_same_report(folder: Path, tmp_path: Path) -> No
 
 def test_confidence_is_judged_on_the_held_out_targets_alone(tmp_path: Path) -> None:
     folder = write_small_matrix(tmp_path / "matrix")
-    settings = BenchSettings(methods=("lead",), n_few_samples=0, n_resamples=10)
-    judged = run_bench(folder, settings, n_workers=1)
-    assert judged.no_confidence == ""
-    assert judged.confidence is not None
-    assert (judged.confidence.n_targets, judged.confidence.n_pairs) == (2, 5 + 5)
-    assert 0 <= judged.confidence.coverage <= 1
-    assert any("are within their 90% interval" in sentence for sentence in legend(judged))
-    study = run_bench(folder, replace(settings, halves=("study",)), n_workers=1)
-    assert (study.confidence, study.no_confidence) == (None, "")
+    judged = run_bench(folder, JUDGING, n_workers=1)
+    (found,) = judged.confidence
+    assert (found.half, found.part, found.reason) == ("held-out", "study", "")
+    assert found.figures is not None
+    assert (found.figures.n_targets, found.figures.n_pairs) == (2, 5 + 5)
+    assert 0 <= found.figures.coverage <= 1
+    assert any(
+        "held-out targets, by constants that were fitted on the study" in sentence for sentence in legend(judged)
+    )
+    study = run_bench(folder, replace(JUDGING, halves=("study",)), n_workers=1)
+    assert (study.confidence, study.confirmed) == ((), None)
+
+
+def test_confirmation_targets_judge_what_was_fitted_on_all_others(tmp_path: Path) -> None:
+    folder = write_small_matrix(tmp_path / "matrix", targets={"one": "confirmation", "two": "confirmation"})
+    report = run_bench(folder, replace(JUDGING, halves=("confirmation",)), n_workers=1)
+    (found,) = report.confidence
+    assert (found.half, found.part, found.reason) == ("confirmation", "all", "")
+    all_targets = finetuned_targets(read_matrix(folder), "all")
+    calibration = find_calibration("lead", SCORES["lead"].version, part="all")
+    assert calibration is not None
+    assert found.figures == confidence_figures(all_targets, calibration)
+    assert report.confirmed is None
+    told = " ".join(legend(report))
+    assert "confirmation targets, by constants that were fitted on the study and the held-out targets" in told
+
+
+def test_a_target_that_was_fitted_on_judges_nothing(tmp_path: Path) -> None:
+    folder = write_small_matrix(tmp_path / "matrix", targets={"counting": "confirmation"})
+    report = run_bench(folder, replace(JUDGING, halves=("confirmation",)), n_workers=1)
+    assert report.confidence[0].figures is None
+    assert "lead was fitted on confirmation targets: counting" in report.confidence[0].reason
+    assert any(report.confidence[0].reason in sentence for sentence in legend(report))
+
+
+def test_what_the_confirmation_targets_said_stands_below_the_held_out_ones(tmp_path: Path) -> None:
+    report = run_bench(write_small_matrix(tmp_path / "matrix"), JUDGING, n_workers=1)
+    found = Confirmation(("x", "y"), 56, coverage=0.5, mean_width=0.25, n_held=1, median_size=2.5, pool_hit_rate=0.75)
+    told = legend(replace(report, confirmed=found))
+    assert told[-1] == (
+        "by the constants that recommend uses, fitted on the study and the held-out targets: on 2 datasets made"
+        " afterwards (x, y), 50% of 56 accuracies lay in their interval, 25 points wide in the mean, and 75% of the"
+        " sets held the best (on 1 of the 2 with all checkpoints, median size 2.5; lead-hub bench --matrix"
+        " tests/benchmarks/ground_truth/confirmation --half confirmation in a clone of the repository)"
+    )
+    assert legend(replace(report, confirmed=None)) == told[:-1]
 
 
 def test_confidence_that_cannot_be_judged_says_why(folder: Path) -> None:
-    settings = BenchSettings(methods=("lead",), n_few_samples=0, n_resamples=10)
-    report = run_bench(folder, settings, n_workers=1)  # four checkpoints on one of its targets
-    assert report.confidence is None
-    assert "5 checkpoints or more each, found 4" in report.no_confidence
-    assert any(report.no_confidence in sentence for sentence in legend(report))
+    report = run_bench(folder, JUDGING, n_workers=1)  # four checkpoints on one of its targets
+    assert report.confidence[0].figures is None
+    assert "5 checkpoints or more each, found 4" in report.confidence[0].reason
+    assert any(report.confidence[0].reason in sentence for sentence in legend(report))

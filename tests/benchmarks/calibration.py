@@ -1,6 +1,7 @@
 """Fits lead_hub/confidence/calibration.json on the ground-truth matrix.
 
     python -m tests.benchmarks.calibration [--matrix FOLDER] [--output FILE]
+    python -m tests.benchmarks.calibration --confirm tests/benchmarks/ground_truth/confirmation [--output FILE]
 
 Once on the study half alone; `lead-hub bench` judges that on the held-out half, which nothing was chosen on. And once
 on all datasets, for `recommend`: twelve say more of how datasets differ than six. Both are judged leave-one-dataset-out
@@ -13,9 +14,13 @@ here: the constants for a dataset's figures come from the other datasets.
 4. Spread: the likeliest one, given which checkpoint of random pools was truly the best (the likelihood of McFadden's
    conditional logit); then widened until the set of checkpoints that could be best holds the truly best in 90% of the
    pools of a dataset that the spread was not fitted on.
+
+With --confirm nothing is fitted: the constants of all datasets are judged on targets that were made afterwards, and
+what is found is written beside them. A new fit drops it.
 """
 
 import argparse
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -25,9 +30,17 @@ import numpy as np
 import lead_hub.confidence
 from lead_hub.bench.finetuned_targets import finetuned_targets
 from lead_hub.bench.matrix import MATRIX_FOLDER, GroundTruthMatrix, read_matrix
-from lead_hub.confidence.calibration import CALIBRATION_FILE, Calibration, CalibrationData, Part, calibrations_text
+from lead_hub.confidence.calibration import (
+    CALIBRATION_FILE,
+    Calibration,
+    CalibrationData,
+    Confirmation,
+    Part,
+    calibrations_text,
+    parse_calibrations,
+)
 from lead_hub.confidence.chance_of_best import LEVEL, chances_of_best
-from lead_hub.confidence.confidence_figures import FinetunedTarget, pool_figures, random_pools
+from lead_hub.confidence.confidence_figures import FinetunedTarget, confidence_figures, pool_figures, random_pools
 from lead_hub.confidence.image_bootstrap import resampled_scores, widened
 from lead_hub.confidence.predicted_accuracy import above_guessing, logit, logit_variance
 from lead_hub.transferability import SCORES
@@ -35,6 +48,7 @@ from tests.benchmarks.image_variance import halves_apart
 
 Item = TypeVar("Item")
 METHOD = "lead"
+CONFIRMATION = "confirmation"
 OUTPUT = Path(lead_hub.confidence.__path__[0]) / CALIBRATION_FILE
 FINE_TUNING = "all weights, AdamW, the better of two learning rates by validation accuracy, mean of three seeds"
 IMAGES = "pictures of 32 px (digits, letters, drawings, textures), networks of at most a million weights"
@@ -172,13 +186,11 @@ def what_it_was_fitted_on(targets: Sequence[FinetunedTarget], *, coverage: float
     )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--matrix", type=Path, default=MATRIX_FOLDER)
-    parser.add_argument("--output", type=Path, default=OUTPUT)
-    arguments = parser.parse_args()
-    matrix = read_matrix(arguments.matrix)
-    print(*matrix.left_out, sep="\n")
+def fitted(matrix: GroundTruthMatrix) -> dict[Part, Calibration]:
+    """Both parts; never on a target that is there to judge them."""
+    judges = [target.name for target in matrix.targets if target.half == CONFIRMATION]
+    if judges:
+        raise ValueError(f"nothing may be fitted on confirmation targets, found {', '.join(judges)}")
     calibrations: dict[Part, Calibration] = {}
     for part in ("all", "study"):
         print(f"\n{part}")
@@ -186,6 +198,48 @@ def main() -> None:
         calibrations[part] = fit(targets, image_variance_ratio(matrix, part))
         data = calibrations[part].fitted_on
         print(f"mean over left-out datasets: {data.left_out_coverage:.1%} inside, {data.left_out_hit_rate:.1%} hold")
+    return calibrations
+
+
+def confirmation(matrix: GroundTruthMatrix, calibration: Calibration) -> Confirmation:
+    """How constants did on the confirmation targets of a matrix, all of which are new to them."""
+    if calibration.method_version != SCORES[METHOD].version:
+        raise ValueError(f"the calibration must be of {METHOD} as it is today: fit it again first")
+    targets = finetuned_targets(matrix, CONFIRMATION, method=METHOD)
+    names = tuple(target.name for target in targets)
+    if set(names) & set(calibration.fitted_on.targets):
+        raise ValueError(f"confirmation targets must be new to the calibration, found {', '.join(names)}")
+    print("target             inside   held the best of all, of random pools   size of the set")
+    for target in targets:
+        one = confidence_figures([target], calibration)
+        print(f"{target.name:18} {one.coverage:6.0%} {one.n_held:24} {one.pool_hit_rate:16.0%} {one.median_size:17g}")
+    found = confidence_figures(targets, calibration)
+    return Confirmation(
+        targets=names,
+        n_pairs=found.n_pairs,
+        coverage=round(found.coverage, 3),
+        mean_width=round(found.mean_width, 3),
+        n_held=found.n_held,
+        median_size=found.median_size,
+        pool_hit_rate=round(found.pool_hit_rate, 3),
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--matrix", type=Path, default=MATRIX_FOLDER)
+    parser.add_argument("--confirm", type=Path, help="matrix of the confirmation targets: judge, fit nothing")
+    parser.add_argument("--output", type=Path, default=OUTPUT)
+    arguments = parser.parse_args()
+    matrix = read_matrix(arguments.confirm or arguments.matrix)
+    print(*matrix.left_out, sep="\n")
+    if arguments.confirm:
+        calibrations = parse_calibrations(arguments.output.read_text(encoding="utf-8"))
+        found = confirmation(matrix, calibrations["all"])
+        calibrations["all"] = dataclasses.replace(calibrations["all"], confirmed=found)
+        print(found.in_words())
+    else:
+        calibrations = fitted(matrix)
     arguments.output.write_text(calibrations_text(calibrations), encoding="utf-8")
 
 

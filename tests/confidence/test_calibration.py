@@ -1,26 +1,45 @@
 """The calibration's file: what was written is read, and it says what it is for."""
 
 import math
+from dataclasses import replace
+from pathlib import Path
 from typing import Literal
 
 import pytest
 
-from lead_hub.bench.matrix import MATRIX_FOLDER
+from lead_hub.bench.matrix import MATRIX_FOLDER, read_matrix
 from lead_hub.bench.matrix_files import read_targets
-from lead_hub.confidence.calibration import calibrations_text, find_calibration, parse_calibrations
+from lead_hub.bench.report import judged_confidence
+from lead_hub.confidence.calibration import Confirmation, calibrations_text, find_calibration, parse_calibrations
 from lead_hub.transferability import SCORES
+from tests.bench.small_matrix import write_small_matrix
+from tests.benchmarks.calibration import fitted
 from tests.confidence.made_calibration import made_calibration
+
+CONFIRMATION_MATRIX = Path(__file__).parent.parent / "benchmarks" / "ground_truth" / "confirmation"
+CONFIRMED = Confirmation(("c", "d"), 10, coverage=0.7, mean_width=0.21, n_held=1, median_size=3.0, pool_hit_rate=0.8)
 
 
 def test_what_was_written_is_read() -> None:
     calibrations = {"all": made_calibration(), "study": made_calibration(spread=0.1)}
     assert parse_calibrations(calibrations_text(calibrations)) == calibrations
+    confirmed = {**calibrations, "all": replace(made_calibration(), confirmed=CONFIRMED)}
+    assert parse_calibrations(calibrations_text(confirmed)) == confirmed
 
 
 def test_what_it_was_fitted_on_in_words() -> None:
     assert made_calibration().fitted_on.in_words() == (
         "5 checkpoints fine-tuned (none) on 2 datasets (a, b; 100 to 200 images of 2 to 10 classes): made up. Each"
         " predicted from the others, 88% of the accuracies lay in their interval and 93% of the sets held the best"
+    )
+
+
+def test_what_came_of_it_afterwards_is_said_too() -> None:
+    calibration = made_calibration()
+    assert calibration.in_words() == calibration.fitted_on.in_words()
+    assert replace(calibration, confirmed=CONFIRMED).in_words() == calibration.fitted_on.in_words() + (
+        "; on 2 datasets made afterwards (c, d), 70% of 10 accuracies lay in their interval, 21 points wide in the"
+        " mean, and 80% of the sets held the best"
     )
 
 
@@ -40,6 +59,28 @@ def test_the_file_of_the_package_is_for_the_score_as_it_is_defined_today(part: L
     assert data.n_pairs <= data.n_checkpoints * len(data.targets)
     halves = {target.name: target.half for target in read_targets(MATRIX_FOLDER)}
     assert set(data.targets) == {name for name, half in halves.items() if part in ("all", half)}
+
+
+def test_what_is_told_of_the_confirmation_targets_is_what_their_matrix_says() -> None:
+    calibration = find_calibration("lead", SCORES["lead"].version)
+    assert calibration is not None
+    told = calibration.confirmed
+    assert told is not None, "python -m tests.benchmarks.calibration --confirm judges the constants"
+    assert set(told.targets) == {target.name for target in read_targets(CONFIRMATION_MATRIX)}
+    assert not set(told.targets) & set(calibration.fitted_on.targets)
+    found = judged_confidence(read_matrix(CONFIRMATION_MATRIX), "confirmation").figures
+    assert found is not None
+    assert (told.n_pairs, told.n_held, told.median_size) == (found.n_pairs, found.n_held, found.median_size)
+    shares = (told.coverage, told.mean_width, told.pool_hit_rate)
+    # three decimals are stored
+    assert shares == pytest.approx((found.coverage, found.mean_width, found.pool_hit_rate), abs=5.1e-4)
+
+
+def test_nothing_is_fitted_on_confirmation_targets(tmp_path: Path) -> None:
+    targets = {"letters": "study", "digits": "held-out", "words": "confirmation"}
+    matrix = read_matrix(write_small_matrix(tmp_path / "matrix", targets=targets))
+    with pytest.raises(ValueError, match="nothing may be fitted on confirmation targets, found words"):
+        fitted(matrix)
 
 
 def test_other_scores_and_other_versions_have_none() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from lead_hub.bench.paired_bootstrap import weighted_taus
 from lead_hub.bench.paper.paper_list import GROUPS, PaperDataset, PaperList
 from lead_hub.bench.paper.published import published_accuracy, published_taus
-from lead_hub.errors import CandidateError, DatasetError, HubError
+from lead_hub.errors import CandidateError, DatasetError, HubError, RunCancelledError
 from lead_hub.leaderboard import Leaderboard, RankedCheckpoint, Skipped
 from lead_hub.recommendation import recommend
 
@@ -92,7 +92,7 @@ def rows_of(
     board, reason = None, ""
     try:
         board = ranked(dataset, paper, settings=settings, cancelled=cancelled)
-    except (DatasetError, HubError, CandidateError) as error:
+    except (DatasetError, HubError, CandidateError, RunCancelledError) as error:
         reason = f"{dataset.repository}: {error}"
     groups = [group for group in GROUPS if any(each.group == group and each.repository for each in paper.checkpoints)]
     return [compared(dataset.name, group, paper, board=board, reason=reason) for group in groups]

@@ -1,6 +1,7 @@
 """The commands that make the matrix again; see the package's docstring."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -13,9 +14,10 @@ from .finetuning import finetune_matrix
 from .outputs import write_outputs
 from .pool import pretrain_pool
 from .target_pictures import target_pictures
-from .targets import TARGETS, save
+from .targets import CONFIRMATION, HELD_OUT, STUDY, Target, save, targets_of
 
 MATRIX = Path("lead_hub/bench/matrix")
+HALVES = (STUDY, HELD_OUT, CONFIRMATION)
 
 
 def arguments() -> argparse.Namespace:
@@ -27,6 +29,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--dejavu", type=Path, default=Path("dejavu"), help="truetype/dejavu folder of fonts-dejavu")
     parser.add_argument("--output", type=Path, default=Path("ground_truth"), help="pictures and checkpoints")
     parser.add_argument("--matrix", type=Path, default=MATRIX, help="the tables and outputs that are kept")
+    parser.add_argument("--half", nargs="+", choices=HALVES, default=[STUDY, HELD_OUT], help="targets to work on")
     parser.add_argument("--only", nargs="*", help="checkpoints to work on, all when left out")
     parser.add_argument("--worker", type=int, default=0, help="number of this process, from 0")
     parser.add_argument("--workers", type=int, default=1, help="how many processes share the work")
@@ -39,21 +42,22 @@ def main() -> None:
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     packages = Packages(options.clipart, options.emoji, options.fonts)
+    targets = targets_of(options.half)
     share = {"only": options.only, "worker": options.worker, "workers": options.workers}
     if options.step == "targets":
-        write_targets(packages, options.dejavu, options.output / "targets")
+        write_targets(targets, packages, options.dejavu, options.output / "targets")
     elif options.step == "pretrain":
         pretrain_pool(packages, options.output, **share)
     elif options.step == "outputs":
-        write_outputs(options.output, options.matrix)
+        write_outputs(options.output, options.matrix, targets)
     elif options.step == "finetune":
-        finetune_matrix(options.output, options.matrix, **share)
+        finetune_matrix(options.output, options.matrix, targets, **share)
     else:
-        print(accuracy_table(options.matrix))
+        print(accuracy_table(options.matrix, targets))
 
 
-def write_targets(packages: Packages, dejavu: Path, folder: Path) -> None:
-    for target in TARGETS:
+def write_targets(targets: Sequence[Target], packages: Packages, dejavu: Path, folder: Path) -> None:
+    for target in targets:
         pictures = target_pictures(target.name, packages, dejavu)
         save(pictures, folder / f"{target.name}.npz")
         print(f"{target.name}: {pictures.n_classes} classes, {len(pictures.train)} train, {len(pictures.test)} test")

@@ -2,7 +2,7 @@
 
 import itertools
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,28 +14,31 @@ from tests.benchmarks.demo_pool.families import normalisation
 from tests.benchmarks.demo_pool.finetuning import Run, Split, append, finetune, finished_runs, put_in_order
 
 from .checkpoints import POOL
-from .targets import TARGETS, LabelledPictures, load
+from .targets import LabelledPictures, Target, load
 
 LEARNING_RATES = (5e-4, 2e-3)
 SEEDS = (0, 1, 2)
 ARCHITECTURES = {recipe.name: recipe.architecture for recipe in POOL}
 
 
-def planned_runs() -> list[Run]:
+def planned_runs(targets: Sequence[Target]) -> list[Run]:
     """Seeds outermost: a table that stops early has every pair at both rates, with fewer seeds."""
-    choices = itertools.product(SEEDS, TARGETS, LEARNING_RATES, POOL)
+    choices = itertools.product(SEEDS, targets, LEARNING_RATES, POOL)
     return [Run(target.name, recipe.name, rate, seed, target.epochs) for seed, target, rate, recipe in choices]
 
 
-def finetune_matrix(output: Path, matrix: Path, *, only: list[str] | None, worker: int, workers: int) -> None:
+def finetune_matrix(
+    output: Path, matrix: Path, targets: Sequence[Target], *, only: list[str] | None, worker: int, workers: int
+) -> None:
     """Appends a row per finished run and skips the runs that are in the file: it may be killed at any time."""
     table = matrix / "finetuned_accuracy.csv"
     matrix.mkdir(parents=True, exist_ok=True)
-    mine = [run for run in planned_runs()[worker::workers] if not only or run.checkpoint in only]
+    planned = planned_runs(targets)
+    mine = [run for run in planned[worker::workers] if not only or run.checkpoint in only]
     for target, runs in itertools.groupby(mine, key=lambda run: run.target):
         _finetune_on_target(runs, load(output / "targets" / f"{target}.npz"), output / "pool", table=table)
-    if set(planned_runs()) == finished_runs(table):
-        put_in_order(table, planned_runs())
+    if set(planned) == finished_runs(table):
+        put_in_order(table, planned)
 
 
 def _finetune_on_target(runs: Iterable[Run], pictures: LabelledPictures, pool: Path, *, table: Path) -> None:

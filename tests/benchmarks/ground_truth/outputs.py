@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,23 +15,23 @@ from tests.benchmarks.demo_pool.checkpoints import Recipe
 
 from .checkpoints import POOL
 from .pool import RECORD
-from .targets import TARGETS, LabelledPictures, load
+from .targets import LabelledPictures, Target, load
 
 MOST_STORED = 350  # train pictures of a target, the same ones for every checkpoint; keeps all under 30 MB
 BATCH = 128
 
 
-def write_outputs(output: Path, matrix: Path) -> None:
+def write_outputs(output: Path, matrix: Path, targets: Sequence[Target]) -> None:
     """Features and logits as `recommend` would see them; then the tables of targets and of checkpoints."""
     pool = {recipe: load_checkpoint(output / "pool" / recipe.name) for recipe in POOL}
-    targets = {target: load(output / "targets" / f"{target.name}.npz") for target in TARGETS}
+    pictures_of = {target: load(output / "targets" / f"{target.name}.npz") for target in targets}
     (matrix / "outputs").mkdir(parents=True, exist_ok=True)
-    for target, pictures in targets.items():
+    for target, pictures in pictures_of.items():
         tensors = target_outputs(pictures, {recipe.name: checkpoint for recipe, checkpoint in pool.items()})
         save_file(tensors, matrix / "outputs" / f"{target.name}.safetensors")
         print(target.name, {name: tuple(value.shape) for name, value in tensors.items()}["labels"], flush=True)
     _write_table(matrix / "checkpoints.csv", [_checkpoint_row(recipe, pool[recipe], output) for recipe in POOL])
-    _write_table(matrix / "targets.csv", [_target_row(target, pictures) for target, pictures in targets.items()])
+    _write_table(matrix / "targets.csv", [_target_row(target, pictures) for target, pictures in pictures_of.items()])
 
 
 def target_outputs(pictures: LabelledPictures, pool: dict[str, LoadedCheckpoint]) -> dict[str, torch.Tensor]:
@@ -79,7 +80,7 @@ def _checkpoint_row(recipe: Recipe, checkpoint: LoadedCheckpoint, output: Path) 
     }
 
 
-def _target_row(target, pictures: LabelledPictures) -> dict[str, object]:
+def _target_row(target: Target, pictures: LabelledPictures) -> dict[str, object]:
     return {
         "target": target.name,
         "half": target.half,

@@ -39,6 +39,7 @@ ICON_FOLDERS = {
     "office": "tool",
     "tools": "tool",
 }
+MNIST_PER_CLASS = (30, 40)  # digits to train on and to test on
 MOST_ICONS_PER_CLASS = 130
 ICONS_TEST_SHARE = 0.48
 ETHIOPIC = (0x1208, 0x1246)
@@ -78,7 +79,8 @@ def _digits(name: str) -> Parts:
     if name == "scikit_digits":
         return _some_per_class(stacked(_scikit_digits(), is_ink=True), n_train=20, n_test=50)
     kept = [cutout for cutout in handwritten_digits() if belongs_to_target(cutout.group)]
-    return _some_per_class(stacked(kept, is_ink=True), n_train=30, n_test=40)
+    n_train, n_test = MNIST_PER_CLASS
+    return _some_per_class(stacked(kept, is_ink=True), n_train=n_train, n_test=n_test)
 
 
 def _demo_parts(name: str, packages: Packages) -> Parts:
@@ -89,13 +91,13 @@ def _demo_parts(name: str, packages: Packages) -> Parts:
 
 
 def _some_per_class(drawings: Drawings, *, n_train: int, n_test: int) -> Parts:
-    rows = _rows_by_class(drawings.labels, seed=21)
+    rows = rows_by_class(drawings.labels, seed=21)
     train = [row for members in rows.values() for row in members[:n_train]]
     test = [row for members in rows.values() for row in members[n_train : n_train + n_test]]
     return Parts(drawings.chosen(train), drawings.chosen(test))
 
 
-def _rows_by_class(labels: torch.Tensor, *, seed: int) -> dict[int, list[int]]:
+def rows_by_class(labels: torch.Tensor, *, seed: int) -> dict[int, list[int]]:
     by_class = defaultdict(list)
     for row in np.random.default_rng(seed).permutation(len(labels)).tolist():
         by_class[int(labels[row])].append(row)
@@ -172,14 +174,14 @@ def _icons(packages: Packages) -> Parts:
     cutouts = clipart(packages.clipart, ICON_FOLDERS)
     drawings = stacked(cutout for cutout in cutouts if belongs_to_target(cutout.group))
     drawings = drawings.chosen(rows_without_copies(drawings.rgba, demo_source_task("clipart", packages).rgba))
-    rows = _rows_by_class(drawings.labels, seed=23).values()
+    rows = rows_by_class(drawings.labels, seed=23).values()
     drawings = drawings.chosen(sorted(row for members in rows for row in members[:MOST_ICONS_PER_CLASS]))
     train, test = split_rows(drawings, held_out_share=ICONS_TEST_SHARE, seed=24)
     return Parts(drawings.chosen(train), drawings.chosen(test))
 
 
 def _imbalanced(parts: Parts) -> Parts:
-    rows = _rows_by_class(parts.train.labels, seed=25)
+    rows = rows_by_class(parts.train.labels, seed=25)
     largest_first = sorted(rows, key=lambda label: -len(rows[label]))
     kept = [row for label, count in zip(largest_first, EMOJI_TRAIN_COUNTS, strict=True) for row in rows[label][:count]]
     return Parts(parts.train.chosen(sorted(kept)), parts.test)
