@@ -1,5 +1,6 @@
 """How fast this machine computes and prepares images, measured in a fraction of a second: for estimates alone."""
 
+import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +9,8 @@ from functools import cache
 import torch
 from torch import nn
 
-PROBE_S = 0.1  # of each of the two measurements
+PROBE_S = 0.12  # of each of the two measurements
+WARM_UP = 2  # times before one counts: the first call of a convolution also prepares it
 IMAGE_PX, PREPARED_PX = (500, 667), 224
 
 
@@ -83,10 +85,12 @@ def prepared_images_per_s() -> float:
 
 
 def times_per_s(work: Callable[[], None]) -> float:
-    """How often a second the work is done, over PROBE_S and after once to warm up."""
-    work()
-    start, times = time.perf_counter(), 0
-    while (passed_s := time.perf_counter() - start) < PROBE_S or not times:
+    """How often a second the work can be done, by the median over PROBE_S: other programs disturb some of the times."""
+    for _ in range(WARM_UP):
         work()
-        times += 1
-    return times / passed_s
+    durations_s: list[float] = []
+    while sum(durations_s) < PROBE_S:
+        start = time.perf_counter()
+        work()
+        durations_s.append(time.perf_counter() - start)
+    return 1 / statistics.median(durations_s)

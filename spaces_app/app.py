@@ -11,7 +11,7 @@ from lead_hub.demo import TARGETS
 from lead_hub.errors import LeadHubError
 from spaces_app.events import IN_TURN, QUIETLY, RUNS_AT_ONCE, Block, Updates
 from spaces_app.input_wiring import wire_inputs
-from spaces_app.inputs import Inputs, checkpoint_inputs, dataset_inputs, filled_from_link, read_request
+from spaces_app.inputs import Beside, Inputs, checkpoint_inputs, dataset_inputs, filled_from_link, read_request
 from spaces_app.programs import add_endpoints
 from spaces_app.request import DEMO, RunRequest
 from spaces_app.result_wiring import wire_results
@@ -58,14 +58,16 @@ def build(place: Surroundings) -> gr.Blocks:
         status = gr.HTML(empty_html(), elem_id="status")
         results = made_results()
         shown, ticket = gr.State(None, time_to_live=3600), gr.State("")
-        wire_inputs(app, inputs, filters=parts["filters"], found=parts["found"], estimate=estimate, place=place)
         controls = Controls(inputs, results, status, start, stop, shown, ticket)
         run = _Run(controls, place=place, runs=runs, follow=follow)
         heard = [start.click(run.announce, None, run.outputs(), queue=False, **QUIETLY)]
-        for target, button in demos.items():
-            question = RunRequest(DEMO + target, source="demo")
-            filled = button.click(_filled(question, inputs), None, [*inputs.all()], **QUIETLY)
-            heard.append(filled.then(run.announce, None, run.outputs(), queue=False, **QUIETLY))
+        filled = [
+            button.click(_filled(RunRequest(DEMO + target, source="demo"), inputs), None, [*inputs.all()], **QUIETLY)
+            for target, button in demos.items()
+        ]
+        heard += [event.then(run.announce, None, run.outputs(), queue=False, **QUIETLY) for event in filled]
+        beside = Beside(parts["filters"], parts["found"], estimate)  # type: ignore[arg-type]  # named as they were made
+        wire_inputs(app, inputs, beside=beside, demos=filled, place=place)
         for event in heard:
             ranked = event.then(run.rank, {*inputs.all(), ticket}, run.outputs(), **IN_TURN, **QUIETLY)
             ranked.failure(run.broken, None, run.outputs(), **QUIETLY)

@@ -58,6 +58,15 @@ class Inputs:
         ]
 
 
+@dataclass(frozen=True)
+class Beside:
+    """What stands beside the inputs: the row of filters, and what is said of the dataset and of the run to come."""
+
+    filters: gr.Row
+    found: gr.HTML
+    estimate: gr.HTML
+
+
 def dataset_inputs(place: Surroundings) -> dict[str, Block]:
     """What to rank on."""
     hint = "Hub id, as in my-org/my-dataset" if place.is_shared else "Hub id, or a folder with one subfolder a class"

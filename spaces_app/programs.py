@@ -12,7 +12,7 @@ from lead_hub.leaderboard import Leaderboard
 from spaces_app.answer import answer
 from spaces_app.events import IN_TURN
 from spaces_app.request import RunRequest
-from spaces_app.runs import RunState, RunsUnderWay, share_done
+from spaces_app.runs import RunState, RunsUnderWay
 from spaces_app.status import running_text
 from spaces_app.visitors import Surroundings, Visitor, token_of_headers, visitor
 from spaces_app.zero_gpu import Follow
@@ -93,7 +93,7 @@ def add_endpoints(place: Surroundings, runs: RunsUnderWay, *, follow: Follow) ->
             state = RunState("running")
             n_seen, progress = -1, gr.Progress()  # as a parameter gr.api would take it for an input
             for state in follow(question, who, place=place, cancelled=cancelled):
-                progress(share_done(state), desc=running_text(state))
+                progress(steps_done(state), desc=running_text(state), unit="checkpoints")
                 n_tried = len(state.board.rows) + len(state.board.skipped) if state.board else 0
                 if state.board and n_tried > n_seen:
                     n_seen = n_tried
@@ -136,6 +136,12 @@ def add_endpoints(place: Surroundings, runs: RunsUnderWay, *, follow: Follow) ->
 
     api(recommend_checkpoints, api_name="recommend", **IN_TURN)
     api(push_score_cards, api_name="push")
+
+
+def steps_done(state: RunState) -> tuple[int, int | None]:
+    """Checkpoints that are finished, of how many: gradio passes only such steps on to an agent."""
+    now = state.progress
+    return (max(0, now.number - 1), now.n_candidates) if now else (0, None)
 
 
 def calling(place: Surroundings, request: gr.Request, token: gr.OAuthToken | None) -> Visitor:

@@ -30,7 +30,7 @@ def wire_results(app: gr.Blocks, results: Results, shown: gr.State, *, place: Su
         number = found.number(event.row_value) if found else None
         return {results.choice: gr.skip() if number is None else number}
 
-    def push(
+    def pushed_by_hand(
         found: Shown | None,
         repository: str,
         visibility: str,
@@ -67,7 +67,7 @@ def wire_results(app: gr.Blocks, results: Results, shown: gr.State, *, place: Su
             None, results.file_text, None, js=SAVE % (kind, name), api_visibility="private"
         )
     results.push.click(
-        push,
+        pushed_by_hand,
         [shown, results.repository, results.visibility, results.collection],
         results.pushed,
         api_visibility="private",

@@ -6,16 +6,16 @@ import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Literal
 
 from lead_hub import recommend
-from lead_hub.errors import HubError, LeadHubError, RunCancelledError
+from lead_hub.errors import LeadHubError, RunCancelledError
 from lead_hub.hub_checkpoint import default_hub_cache
-from lead_hub.labelled_images import describe_dataset
+from lead_hub.labelled_images import DatasetDescription, describe_dataset
 from lead_hub.leaderboard import Leaderboard
 from lead_hub.run_progress import RunProgress
 from spaces_app.request import RunRequest
@@ -254,10 +254,28 @@ def _access(request: RunRequest, visitor: Visitor, *, place: Surroundings, has_i
         yield _Access(visitor.token if reads_own or lists_own or not place.is_shared else False, own)
 
 
+def look_at(request: RunRequest, visitor: Visitor, *, place: Surroundings) -> DatasetDescription:
+    """What the request's dataset holds, as the visitor may see it; nothing of it is kept for the next visitor.
+
+    Raises:
+        DatasetError, HubError: there is none, or not for this visitor.
+    """
+    dataset = str(request.place(paths_allowed=not place.is_shared))
+    reads_own = place.is_shared and visitor.is_signed_in
+    with tempfile.TemporaryDirectory(prefix="lead-hub-visitor-") if reads_own else nullcontext() as folder:
+        return describe_dataset(
+            dataset,
+            config=request.config,
+            revision=request.revision,
+            token=visitor.token,
+            cache_dir=Path(folder) if folder else None,
+        )
+
+
 def _is_public(request: RunRequest) -> bool:
     """Whether everybody may read the dataset."""
     try:
         description = describe_dataset(request.dataset, config=request.config, revision=request.revision, token=False)
-    except HubError:
+    except LeadHubError:  # the Hub calls what it hides missing
         return False
     return not description.is_private

@@ -309,3 +309,34 @@ def test_a_part_of_the_model_index(
     none = lead_hub("recommend", colour_folder, "--max-params", "1K", "--family", "resnet")
     assert (none.exit_code, none.stdout) == (2, "")
     assert "found none of 3 (2 family not asked for, 1 too large)" in none.stderr
+
+
+def test_a_dry_run_downloads_neither_weights_nor_images(
+    hub: HubServer, colour_folder: Path, tiny_pool: Path, tmp_path: Path
+) -> None:
+    hub.add_repo("org/dry", kind="dataset", folder=colour_folder)
+    hub.add_repo("org/vit", folder=tiny_pool / "vit")
+    size_bytes = (tiny_pool / "resnet/model.safetensors").stat().st_size
+    entries = [
+        {"id": "org/vit", "parameters": 1_000_000},
+        {"id": "org/other", "parameters": 9, "weight_bytes": 500},
+        {"id": "org/unknown"},
+        {"id": str(tiny_pool / "resnet"), "parameters": size_bytes // 4},
+    ]
+    index = tmp_path / "index.json"
+    index.write_text(json.dumps({"schema_version": 1, "candidates": entries}))
+    arguments = ("recommend", "org/dry", "-c", index, "--dry-run", "--cache-dir", tmp_path / "cache")
+    finished = lead_hub(*arguments)
+    assert finished.exit_code == 0, finished.stderr
+    estimate = json.loads(finished.stdout)
+    assert estimate.pop("duration_s") > 0
+    assert estimate == {"n_checkpoints": 4, "n_images": 36, "download_bytes": 4_000_500, "n_unknown_size": 1}
+    assert json.loads(lead_hub(*arguments, "--max-images", 20).stdout)["n_images"] == 20
+    assert not [each.path for each in hub.requests if each.path.endswith((".png", ".safetensors"))]
+    split = lead_hub(*arguments, "--split", "nowhere")
+    assert (split.exit_code, split.stdout) == (2, "")
+    assert "split must be one of org/dry's (train), found 'nowhere'" in split.stderr
+    code, seen = on_terminal("recommend", colour_folder, "-c", index, "--dry-run")
+    assert code == 0
+    assert seen.startswith("4 checkpoints on 36 images\nabout 0.0 GB of weights to download, and 1 of unknown size")
+    assert "min of computing here, by a factor of 2 or 3 more or less" in seen

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from lead_hub.cli.boards import Interrupts, is_main_process, last_board, leave, show
+from lead_hub.cli.estimates import show_estimate
 from lead_hub.cli.options import JsonFlag, QuietFlag, TokenOption, exit_codes
 from lead_hub.errors import LeadHubError
 
@@ -65,17 +66,26 @@ def recommend(
     output: Annotated[
         list[Path] | None, typer.Option("--output", "-o", help="Save as .json, .csv or .parquet; repeat for several.")
     ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only estimate: checkpoints, images, downloads, minutes.")
+    ] = False,
     json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
     """Rank checkpoints on a labelled image dataset."""
     with exit_codes():
         import lead_hub
+        from lead_hub.labelled_images import DatasetQuery
 
+        source = candidate_source(candidates, max_params=max_params, licence=licence, family=family, limit=limit)
+        if dry_run:
+            query = DatasetQuery(dataset, config=config, split=split, revision=revision, max_images=max_images)
+            show_estimate(query, source, device=device, cache_dir=cache_dir, token=token, as_json=json)
+            return
         interrupts = Interrupts()
         boards = lead_hub.recommend(
             dataset,
-            candidate_source(candidates, max_params=max_params, licence=licence, family=family, limit=limit),
+            source,
             score or "lead",
             stream=True,
             config=config,

@@ -126,7 +126,9 @@ def _refuse_config(source: Source, path: str, revision: str | None) -> None:
 def files_by_split(builder: DatasetBuilder) -> dict[str, list[str]]:
     """Data files of each split relative to the dataset; none for the library's own cached copy, when offline."""
     by_split: Mapping[str, Sequence[str]] = builder.config.data_files or {}
-    base = str(builder.base_path).rstrip("/") + "/"
+    # Not always the builder's base path, which early versions of the library give as a web address.
+    on_hub = f"hf://datasets/{builder.repo_id}@{builder.hash}"
+    base = (on_hub if builder.repo_id else str(builder.base_path)).rstrip("/") + "/"
     return {str(split): [file.removeprefix(base) for file in files] for split, files in by_split.items()}
 
 

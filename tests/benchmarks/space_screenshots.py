@@ -32,11 +32,12 @@ def main() -> None:
     options.add_argument("--only", choices=LOOKS, help="one look instead of all")
     chosen = options.parse_args()
     chosen.folder.mkdir(parents=True, exist_ok=True)
-    with HubServer() as hub, visiting.open_browser() as browser:
-        seed(hub, tiny_checkpoint_folders(Path(tempfile.mkdtemp())))
+    checkpoints = tiny_checkpoint_folders(Path(tempfile.mkdtemp()))
+    with visiting.open_browser() as browser:
         for look in [chosen.only] if chosen.only else LOOKS:
             # A server for each look, so that each run is the first one and takes long enough to be seen under way.
-            with served_space(Path(tempfile.mkdtemp()), hub=hub) as space:
+            with HubServer() as hub, served_space(Path(tempfile.mkdtemp()), hub=hub) as space:
+                seed(hub, checkpoints)
                 photograph(browser, space, look, chosen.folder)
 
 
@@ -65,6 +66,7 @@ def photograph(browser: Browser, space: ServedSpace, look: str, folder: Path) ->
     theme = "?__theme=dark" if LOOKS[look]["color_scheme"] == "dark" else ""
     page.goto(space.url + theme)
     expect(visiting.status(page)).to_contain_text("Nothing ranked yet")
+    page.wait_for_timeout(1500)  # until what a link may have asked for is filled in
     take("1-empty")
     wrong_dataset(page, take)
     the_demo(page, take)

@@ -1,4 +1,4 @@
-"""The app in a process of its own, and browsers that visit it; the server is shared by the tests of a module."""
+"""The app in a process of its own, and browsers that visit it; servers are shared, for each takes seconds to start."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,20 +10,20 @@ from tests.space.seeds import seed
 from tests.space.served import ServedSpace, check_log, served_space
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def space_hub() -> Iterator[HubServer]:
     """A Hub for the Space alone, which lives as long as the server does."""
     with HubServer() as hub:
         yield hub
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def space(space_hub: HubServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedSpace]:
     """The app as a Space of the test Hub."""
     yield from watched(tmp_path_factory.mktemp("space"), space_hub)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def seeded(space_hub: HubServer, tiny_pool: Path) -> None:
     """Users, datasets and checkpoints on the Space's Hub."""
     seed(space_hub, tiny_pool)

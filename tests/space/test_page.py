@@ -150,11 +150,8 @@ def test_cancel_stops_and_another_run_starts_by_keyboard_alone(
     expect(visiting.status(page)).to_contain_text(f"Finished: {N_DEMO}", timeout=RUN_MS)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_phone_never_scrolls_sideways(
-    laptop: ServedSpace, visit: Callable[..., Window], finished: Page, scheme: str
-) -> None:
-    page = visit(laptop.url, viewport=visiting.PHONE, color_scheme=scheme).page
+def test_a_phone_never_scrolls_sideways(laptop: ServedSpace, visit: Callable[..., Window], finished: Page) -> None:
+    page = visit(laptop.url, viewport=visiting.PHONE).page
     expect(visiting.status(page)).to_contain_text("Nothing ranked yet")
     overflows = {"empty": visiting.overflow_px(page)}
     visiting.dataset_box(page).fill("no/such-folder")

@@ -1,8 +1,10 @@
 """The Space for programs and agents: gradio_client, and a real client of the model context protocol."""
 
+import ast
 import json
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
@@ -18,6 +20,7 @@ from gradio_client import Client
 from gradio_client.exceptions import AppError
 from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
+from mcp.types import CallToolResult, Tool
 
 pytestmark = pytest.mark.usefixtures("seeded")
 
@@ -70,10 +73,29 @@ def test_a_token_reads_what_its_user_may(space: ServedSpace, space_hub: HubServe
     assert space.files_with("wolverine", "alice--secret") == []
 
 
+def read(answer: CallToolResult) -> dict[str, Any]:
+    """What the tool gave: Gradio writes an object as Python does."""
+    assert not answer.isError, answer.content
+    return ast.literal_eval(answer.content[0].text)
+
+
 def in_a_thread(work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
     """Playwright's own event loop has this thread."""
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(anyio.run, work).result()
+
+
+@asynccontextmanager
+async def connected(space: ServedSpace) -> AsyncIterator[tuple[ClientSession, Tool]]:
+    """An agent's session with the server, and the tool that ranks."""
+    address = f"{space.url}/gradio_api/mcp/"
+    async with (
+        streamable_http_client(address) as (receiving, sending, *_),
+        ClientSession(receiving, sending) as session,
+    ):
+        await session.initialize()
+        known = await session.list_tools()
+        yield session, next(tool for tool in known.tools if tool.name.endswith("recommend_checkpoints"))
 
 
 def test_an_agent_finds_the_tool_and_follows_its_progress(space: ServedSpace) -> None:
@@ -82,51 +104,37 @@ def test_an_agent_finds_the_tool_and_follows_its_progress(space: ServedSpace) ->
     async def note(progress: float, total: float | None, message: str | None) -> None:
         heard.append(message or "")
 
-    async def ask() -> tuple[Any, Any]:
-        address = f"{space.url}/gradio_api/mcp/"
-        async with streamable_http_client(address) as (read, write, *_), ClientSession(read, write) as session:
-            await session.initialize()
-            tools = await session.list_tools()
-            question = {"dataset": "org/colours", "candidates": ["org/resnet", "org/vit"], "max_images": 50}
-            name = next(tool.name for tool in tools.tools if tool.name.endswith("recommend_checkpoints"))
-            return tools.tools, await session.call_tool(name, question, progress_callback=note)
+    async def ask() -> tuple[Tool, CallToolResult]:
+        question = {"dataset": "org/colours", "candidates": ["org/resnet", "org/vit"], "max_images": 50}
+        async with connected(space) as (session, tool):
+            return tool, await session.call_tool(tool.name, question, progress_callback=note)
 
-    tools, answer = in_a_thread(ask)
-    tool = next(tool for tool in tools if tool.name.endswith("recommend_checkpoints"))
+    tool, answer = in_a_thread(ask)
     assert "before fine-tuning" in tool.description
-    schema = tool.inputSchema
-    assert schema["required"] == ["dataset"]
-    assert {"dataset", "candidates", "max_parameters", "limit"} <= set(schema["properties"])
-    assert all(known.get("description") and name != "progress" for name, known in schema["properties"].items())
-    assert not answer.isError
-    found = json.loads(answer.content[0].text)
+    assert tool.inputSchema["required"] == ["dataset"]
+    described = {name: known.get("description") for name, known in tool.inputSchema["properties"].items()}
+    assert all(described.values())
+    assert {"dataset", "candidates", "max_parameters", "limit"} <= set(described)
+    assert not {"progress", "token", "request"} & set(described)
+    found = read(answer)
     assert {row["checkpoint"] for row in found["checkpoints"]} == {"org/resnet", "org/vit"}
     assert any("Checkpoint 2 of 2" in message for message in heard)
 
 
 def test_two_agents_at_once_both_get_their_answer(space: ServedSpace) -> None:
-    async def ask(dataset: str) -> dict[str, Any]:
-        address = f"{space.url}/gradio_api/mcp/"
-        async with streamable_http_client(address) as (read, write, *_), ClientSession(read, write) as session:
-            await session.initialize()
-            tools = await session.list_tools()
-            name = next(tool.name for tool in tools.tools if tool.name.endswith("recommend_checkpoints"))
-            answer = await session.call_tool(name, {"dataset": dataset, "candidates": ["demo"], "max_images": 60})
-            assert not answer.isError, answer.content
-            return json.loads(answer.content[0].text)
+    answers: list[dict[str, Any]] = []
 
-    async def both() -> list[dict[str, Any]]:
-        answers: list[dict[str, Any]] = []
+    async def ask(dataset: str) -> None:
+        async with connected(space) as (session, tool):
+            question = {"dataset": dataset, "candidates": ["demo"], "max_images": 60}
+            answers.append(read(await session.call_tool(tool.name, question)))
 
-        async def one(dataset: str) -> None:
-            answers.append(await ask(dataset))
-
+    async def both() -> None:
         async with anyio.create_task_group() as group:
-            for dataset in ("demo:clipart", "demo:emoji"):
-                group.start_soon(one, dataset)
-        return answers
+            group.start_soon(ask, "demo:clipart")
+            group.start_soon(ask, "demo:emoji")
 
-    answers = in_a_thread(both)
+    in_a_thread(both)
     assert {answer["dataset"]["dataset"] for answer in answers} == {"demo:clipart", "demo:emoji"}
     assert [answer["is_complete"] for answer in answers] == [True, True]
 

@@ -60,7 +60,9 @@ def test_what_is_wrong_with_a_dataset_is_said_when_its_box_is_left(
     expect(visiting.status(page)).to_contain_text("id on the Hub", timeout=RUN_MS)
 
 
-def test_names_by_strangers_stay_text(space: ServedSpace, visit: Callable[..., Window]) -> None:
+def test_names_by_strangers_stay_text_and_pushing_asks_to_sign_in(
+    space: ServedSpace, visit: Callable[..., Window]
+) -> None:
     page = visit(
         f"{space.url}/?dataset=org%2Fhostile&source=own&own_candidates=org%2Fresnet&own_candidates=%3Cb%3E"
     ).page
@@ -74,6 +76,9 @@ def test_names_by_strangers_stay_text(space: ServedSpace, visit: Callable[..., W
         expect(page.locator("#confusion")).to_contain_text(name[:12])
     assert page.locator("img[src=x], a[href^=javascript]").count() == 0
     assert page.evaluate("[...document.scripts].filter(script => script.text.includes('alert(')).length") == 0
+    page.get_by_label("Dataset repository of yours").fill("alice/lead-scores")
+    page.get_by_role("button", name="Push score cards").click()
+    expect(page.locator("#pushed")).to_contain_text("Sign in with Hugging Face")
 
 
 def test_a_visitor_signs_in_ranks_a_private_dataset_and_pushes_while_another_goes_on(
@@ -92,6 +97,8 @@ def test_a_visitor_signs_in_ranks_a_private_dataset_and_pushes_while_another_goe
     finish(alice)
     finish(bob)
     expect(alice.locator("#verdict")).to_contain_text("wolverine")
+    links = alice.locator('#board [role="gridcell"] a').evaluate_all("links => links.map(link => link.href)")
+    assert sorted(links) == sorted(f"{space_hub.endpoint}/{name}" for name in CHECKPOINTS)
     assert not any(word in bob.content() for word in SECRETS)
     answered = [each for each in space_hub.requests if "datasets/alice/secret" in each.path and each.status == 200]
     assert {each.user for each in answered if not each.path.startswith("/_cdn/")} == {"alice"}
@@ -124,21 +131,13 @@ def push(page: Page, hub: HubServer) -> None:
 
 
 def test_a_cancel_stops_ones_own_run_alone(space: ServedSpace, visit: Callable[..., Window]) -> None:
-    first, second = visit(space.url).page, visit(space.url).page
-    first.get_by_role("button", name="Emoji").click()
-    expect(first.get_by_role("grid", name="Leaderboard")).to_be_visible(timeout=RUN_MS)
+    first = visit(f"{space.url}/?dataset=demo%3Aclipart&source=demo&max_images=200").page
+    second = visit(space.url).page
+    expect(visiting.dataset_box(first)).to_have_value("demo:clipart")
+    first.get_by_role("button", name="Rank checkpoints").click()
     second.get_by_role("button", name="Emoji").click()
-    expect(second.get_by_role("button", name="Cancel")).to_be_visible(timeout=RUN_MS)
-    expect(second.get_by_role("grid", name="Leaderboard")).to_be_visible(timeout=RUN_MS)
+    for page in (first, second):
+        expect(page.get_by_role("grid", name="Leaderboard")).to_be_visible(timeout=RUN_MS)
     second.get_by_role("button", name="Cancel").click()
     expect(visiting.status(second)).to_contain_text("Cancelled", timeout=RUN_MS)
     expect(visiting.status(first)).to_contain_text("Finished: 14", timeout=RUN_MS)
-
-
-def test_signed_out_pushing_says_what_to_do(space: ServedSpace, visit: Callable[..., Window]) -> None:
-    page = visit(space.url).page
-    rank(page, "org/colours")
-    finish(page)
-    page.get_by_label("Dataset repository of yours").fill("alice/lead-scores")
-    page.get_by_role("button", name="Push score cards").click()
-    expect(page.locator("#pushed")).to_contain_text("Sign in with Hugging Face")

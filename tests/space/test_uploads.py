@@ -82,7 +82,8 @@ def test_what_is_no_zip_says_so(tmp_path: Path, content: bytes) -> None:
 
 
 def test_a_zip_without_images_says_what_it_should_hold(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="in one folder a class"), unpacked(zipped(tmp_path / "a.zip", {"a.txt": b"a"})):
+    archive = zipped(tmp_path / "a.zip", {"a.txt": b"a"})
+    with pytest.raises(DatasetError, match="in one folder a class"), unpacked(archive):
         pass
 
 
