@@ -43,7 +43,8 @@ def wire_inputs(
             description = look_at(question, visitor(place, token=token.token if token else None), place=place)
         except LeadHubError as error:
             advice = " Sign in at the top of the page if it is yours." if place.has_sign_in and token is None else ""
-            return {found: problem(str(error), after=advice), n_rows: {}}
+            unknown = gr.update(choices=[], value=None, visible=False)  # another dataset's would be asked for
+            return {found: problem(str(error), after=advice), n_rows: {}, inputs.config: unknown}
         rows = {split.name: split.n_rows for split in description.splits if split.n_rows is not None}
         return {found: dataset_html(description), n_rows: rows, **filled_from_dataset(description, inputs)}
 

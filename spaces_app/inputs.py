@@ -194,7 +194,9 @@ def filled_from_dataset(description: DatasetDescription, inputs: Inputs) -> Upda
     splits = [split.name for split in description.splits]
     return {
         inputs.config: gr.update(
-            choices=list(description.configs), value=description.config, visible=len(description.configs) > 1
+            choices=list(description.configs),
+            value=description.config if len(description.configs) > 1 else None,
+            visible=len(description.configs) > 1,
         ),
         inputs.split: gr.update(choices=splits or ["train"], value=description.default_split or "train"),
         inputs.image_column: gr.update(choices=[AUTOMATIC, *description.image_columns], value=AUTOMATIC),

@@ -18,7 +18,8 @@ from spaces_app.snippets import fine_tuning_snippet, repeat_line, shell_line
 from spaces_app.status import paragraph
 
 LONGEST_CHOICE = 100
-# Of the table's columns, in pixels; together as wide as the page.
+# Of the table's columns, in pixels; the last one takes what is left.
+PAGE_WIDTH = 1215
 WIDTHS = {
     **{"rank": 56, "checkpoint": 260, "ranks": 70, "best, %": 80, "predicted accuracy, %": 175, "90% interval": 115},
     **{"score": 90, "parameters, M": 125, "status": 150},
@@ -193,11 +194,14 @@ def table_update(board: Leaderboard) -> dict[str, object]:
     """The rows, without the columns that nothing is known for."""
     rows = view.board_rows(board, endpoint=ENDPOINT)
     columns = [place for place in range(len(view.COLUMNS)) if any(row[place] not in (None, "") for row in rows)]
+    widths = [WIDTHS.get(view.COLUMNS[place].header, 100) for place in columns]
+    if widths:
+        widths[-1] = max(widths[-1], PAGE_WIDTH - sum(widths[:-1]))
     return gr.update(
         value=[[row[place] for place in columns] for row in rows],
         headers=[view.COLUMNS[place].header for place in columns],
         datatype=[view.COLUMNS[place].datatype for place in columns],
-        column_widths=[WIDTHS.get(view.COLUMNS[place].header, 100) for place in columns],
+        column_widths=widths,
         visible=bool(rows),
     )
 
