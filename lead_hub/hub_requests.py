@@ -20,6 +20,7 @@ from huggingface_hub.utils import tqdm  # type: ignore[attr-defined]  # public, 
 from lead_hub.errors import HubError, RunCancelledError
 
 Result = TypeVar("Result")
+LOGIN_ADVICE = "log in with `hf auth login` or pass a token"
 Token: TypeAlias = str | bool | None  # None: this machine's own login; False: nobody's, even where one is logged in
 
 TIMEOUT_S = 10.0  # to connect, and for the next bytes

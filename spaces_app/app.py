@@ -39,7 +39,7 @@ def build(place: Surroundings) -> gr.Blocks:
                 elem_id="title",
             )
             if place.has_sign_in:
-                gr.LoginButton(size="md", elem_id="login", min_width=160, scale=0)
+                gr.LoginButton(size="md", elem_id="login", min_width=250, scale=0)
         with gr.Row(elem_id="demos"):
             gr.HTML("<p>No dataset at hand? <b>Try it:</b></p>", elem_id="try")
             demos = {target: gr.Button(DEMO_NAMES[target], size="sm", elem_id=f"try-{target}") for target in TARGETS}
@@ -116,11 +116,11 @@ class _Run:
                 brought = images.name if images else ""
                 for state in self._follow(question, who, place=self._place, cancelled=cancelled, images=images):
                     end = Shown.of(question, state, brought=brought)
-                    yield {self._page.status: state_html(state), **growing(self._page.results, end)}
+                    yield {self._page.status: state_html(state, self._place), **growing(self._page.results, end)}
             except LeadHubError as error:
-                state = RunState("failed", error=str(error))
+                state = RunState("failed", error=error)
             yield {
-                self._page.status: state_html(state),
+                self._page.status: state_html(state, self._place),
                 self._page.shown: end,
                 **finished(self._page.results, end),
                 self._page.start: gr.update(interactive=True),
@@ -156,7 +156,7 @@ class _Run:
         if self._runs.cancel(str(request.session_hash)):
             return {page.status: paragraph("Stopping …")}
         return {
-            page.status: state_html(RunState("cancelled")),
+            page.status: state_html(RunState("cancelled"), self._place),
             page.start: gr.update(interactive=True),
             page.stop: gr.update(visible=False),
         }

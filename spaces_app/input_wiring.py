@@ -12,7 +12,7 @@ from spaces_app.events import QUIETLY, Updates
 from spaces_app.inputs import Beside, Inputs, filled_from_dataset, filled_from_link, read_request
 from spaces_app.request import from_link
 from spaces_app.runs import look_at
-from spaces_app.status import dataset_html, estimate_html, paragraph, problem
+from spaces_app.status import dataset_html, estimate_html, paragraph, problem, told
 from spaces_app.visitors import Surroundings, visitor
 
 
@@ -42,9 +42,8 @@ def wire_inputs(
         try:
             description = look_at(question, visitor(place, token=token.token if token else None), place=place)
         except LeadHubError as error:
-            advice = " Sign in at the top of the page if it is yours." if place.has_sign_in and token is None else ""
             unknown = gr.update(choices=[], value=None, visible=False)  # another dataset's would be asked for
-            return {found: problem(str(error), after=advice), n_rows: {}, inputs.config: unknown}
+            return {found: problem(told(error, place)), n_rows: {}, inputs.config: unknown}
         rows = {split.name: split.n_rows for split in description.splits if split.n_rows is not None}
         return {found: dataset_html(description), n_rows: rows, **filled_from_dataset(description, inputs)}
 
@@ -61,7 +60,7 @@ def wire_inputs(
             n_images = min(question.max_images, in_split or question.max_images)
             return {estimate: estimate_html(estimate_run(candidates, n_images=n_images))}
         except LeadHubError as error:
-            return {estimate: problem(str(error))}
+            return {estimate: problem(told(error, place))}
 
     def sourced(source: str) -> Updates:
         is_listed = source in ("index", "hub")

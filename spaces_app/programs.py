@@ -98,8 +98,8 @@ def add_endpoints(place: Surroundings, runs: RunsUnderWay, *, follow: Follow) ->
                 if state.board and n_tried > n_seen:
                     n_seen = n_tried
                     yield answer(question, state.board, full_board=full_board)
-        if state.outcome == "failed":
-            raise gr.Error(state.error, print_exception=False)
+        if state.error is not None:
+            raise told(state.error) from state.error
 
     def push_score_cards(
         request: gr.Request,

@@ -6,7 +6,7 @@ from huggingface_hub import get_token
 from lead_hub.errors import LeadHubError
 from spaces_app.events import QUIETLY, Updates
 from spaces_app.results import Results, Shown, csv_text, explained, json_text
-from spaces_app.status import problem, pushed_html, sign_in_html
+from spaces_app.status import problem, pushed_html, sign_in_html, told
 from spaces_app.visitors import Surroundings, visitor
 
 # The file is made in the browser: on the server no copy of a private dataset's results is left behind.
@@ -48,7 +48,7 @@ def wire_results(app: gr.Blocks, results: Results, shown: gr.State, *, place: Su
                 repository.strip(), private=private, collection=collection, token=who.token
             )
         except LeadHubError as error:
-            return problem(str(error))
+            return problem(told(error, place))
         return pushed_html(pushed)
 
     def greeted(profile: gr.OAuthProfile | None) -> Updates:

@@ -139,19 +139,19 @@ def made_results() -> Results:
                 wrap=True, label="Skipped", elem_id="skipped-rows", column_widths=["25%", "10%", "65%"],
             )  # fmt: skip
         with gr.Tabs():
-            with gr.Tab("One checkpoint"):
+            with gr.Tab("Explain"):
                 choice = gr.Dropdown([], label="Checkpoint to explain (or press its row above)", elem_id="choice")
                 confusion = gr.HTML(elem_id="confusion")
                 snippet = gr.Code(
                     language="python", label="Fine-tune it", interactive=False, max_lines=18, elem_id="snippet"
                 )
-            with gr.Tab("How sure the ranks are"):
+            with gr.Tab("Ranks"):
                 intervals = gr.HTML(elem_id="intervals")
-            with gr.Tab("Score and size"):
+            with gr.Tab("Size"):
                 parameters = gr.HTML(elem_id="parameters")
-            with gr.Tab("How to read this"):
+            with gr.Tab("Help"):
                 gr.Markdown(HOW_TO_READ)
-            with gr.Tab("Run it again"):
+            with gr.Tab("Repeat"):
                 python = gr.Code(language="python", label="In Python", interactive=False, elem_id="python")
                 shell = gr.Code(language="shell", label="In a terminal", interactive=False, elem_id="shell")
                 query = gr.Textbox(visible=False)

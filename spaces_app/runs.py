@@ -34,14 +34,14 @@ class RunState:
         board: the checkpoints so far; None before the first.
         progress: where it is; None before it has begun.
         ranking_s: seconds since the images were read and the first checkpoint begun.
-        error: what went wrong, in words.
+        error: what went wrong.
     """
 
     outcome: Outcome
     board: Leaderboard | None = None
     progress: RunProgress | None = None
     ranking_s: float = 0.0
-    error: str = ""
+    error: LeadHubError | None = None
 
 
 def share_done(state: RunState) -> float:
@@ -172,7 +172,7 @@ def _ended(state: RunState, work: "Future[None]", *, was_cancelled: bool) -> Run
     except RunCancelledError:
         return replace(state, outcome="cancelled")
     except LeadHubError as error:
-        return replace(state, outcome="failed", error=str(error))
+        return replace(state, outcome="failed", error=error)
     return replace(state, outcome="cancelled" if was_cancelled else "finished")
 
 

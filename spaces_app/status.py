@@ -1,14 +1,21 @@
 """What the page says before, during and after a run, as escaped HTML."""
 
+import re
 from html import escape
 
-from lead_hub.run_estimate import RunEstimate
-
+from lead_hub.errors import LeadHubError
+from lead_hub.hub_requests import LOGIN_ADVICE
 from lead_hub.labelled_images import DatasetDescription
+from lead_hub.run_estimate import RunEstimate
 from lead_hub.score_cards import Push
 from spaces_app.runs import RunState, share_done
 from spaces_app.visitors import Surroundings
 
+NO_PATH = re.compile(
+    r"a local path or a Hub dataset is needed, found neither: there is no path (.*?) here,"
+    r" and (\S+) has no such dataset",
+    re.DOTALL,
+)
 STEPS = {
     "dataset": "reading the dataset",
     "download": "downloading",
@@ -44,14 +51,20 @@ def dataset_html(description: DatasetDescription) -> str:
 
 def estimate_html(estimate: RunEstimate) -> str:
     """What a run will take."""
-    size = f"{estimate.download_bytes / 1e9:.2f} GB to download at most"
-    if estimate.n_unknown_size:
-        size += f" (and {estimate.n_unknown_size} checkpoints of unknown size)"
-    if not estimate.download_bytes and not estimate.n_unknown_size:
-        size = "nothing to download"
+    downloads = [f"{estimate.download_bytes / 1e9:.2f} GB"] if estimate.download_bytes else []
+    downloads += [f"{estimate.n_unknown_size} of unknown size"] if estimate.n_unknown_size else []
+    size = f"{' and '.join(downloads) or 'nothing'} to download{' at most' if estimate.download_bytes else ''}"
     time = "" if estimate.duration_s is None else f", roughly {duration(estimate.duration_s)} of computing here"
     checkpoints = "1 checkpoint" if estimate.n_checkpoints == 1 else f"{estimate.n_checkpoints} checkpoints"
     return paragraph(f"{checkpoints} on up to {estimate.n_images:,} images: {size}{time}.")
+
+
+def told(error: LeadHubError, place: Surroundings) -> str:
+    """An error in the words of the page: on a shared machine nobody has a terminal, a token at hand or a folder."""
+    text = str(error)
+    if not place.is_shared:
+        return text
+    return NO_PATH.sub(r"\2 has no dataset \1", text.replace(LOGIN_ADVICE, "sign in at the top of the page"))
 
 
 def waiting_html(others: int, *, at_once: int) -> str:
@@ -62,15 +75,16 @@ def waiting_html(others: int, *, at_once: int) -> str:
     return bar(0.0, f"{runs} under way or before yours; {at_once} run at once, so this one begins when its turn comes.")
 
 
-def state_html(state: RunState) -> str:
+def state_html(state: RunState, place: Surroundings) -> str:
     """Where the run is, or how it ended and what to do next."""
     n_rows = len(state.board.rows) if state.board else 0
     n_skipped = len(state.board.skipped) if state.board else 0
     skipped = f", {n_skipped} skipped (reasons below)" if n_skipped else ""
-    if state.outcome == "failed":
+    if state.error is not None:
         kept = f" The {n_rows} checkpoints ranked so far stay below." if n_rows else ""
         return problem(
-            f"The run stopped: {state.error}", after=f"{kept} Change the inputs and press Rank checkpoints again."
+            f"The run stopped: {told(state.error, place)}.",
+            after=f"{kept} Change the inputs and press Rank checkpoints again.",
         )
     if state.outcome == "cancelled":
         return paragraph(

@@ -129,10 +129,12 @@ def verdict_html(board: Leaderboard) -> str:
     """Whether there is a winner, what to expect of it, and how far that can be trusted."""
     if not board.rows:
         return WORDS.format(f"<p><strong>{_nothing_scored(board)}</strong></p>")
+    if not board.is_complete:  # no verdict before all have had their turn
+        leads = f"{bdi(row_name(board.rows[0]))} leads after {_tried(board)} of {board.n_candidates} checkpoints"
+        return WORDS.format(f"<p><strong>{leads}.</strong></p>")
     sentence = rows_verdict(board.rows, method=board.method, name=lambda row: one_line(row_name(row), at_most=80))
-    so_far = "" if board.is_complete else f"So far ({_tried(board)} of {board.n_candidates} checkpoints): "
-    first = sentence if so_far else sentence[:1].upper() + sentence[1:]
-    parts = [f"<p><strong>{so_far}{escaped(first)}.</strong></p>", _expectation(board), *_warnings(board)]
+    first = sentence[:1].upper() + sentence[1:]
+    parts = [f"<p><strong>{escaped(first)}.</strong></p>", _expectation(board), *_warnings(board)]
     return WORDS.format("".join(parts))
 
 

@@ -4,6 +4,7 @@ from huggingface_hub import constants
 from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 
 from lead_hub.candidates import Candidate
+from lead_hub.hub_requests import LOGIN_ADVICE
 
 
 def named(candidate: Candidate) -> str:
@@ -17,10 +18,7 @@ def why_refused(candidate: Candidate, error: Exception) -> str:
     said = f" (the Hub says: {words})" if words else ""
     page = f"{constants.ENDPOINT}/{candidate.checkpoint}"
     if isinstance(error, GatedRepoError):
-        return (
-            f"{name} is gated: ask for access on its Hub page {page}, then log in with `hf auth login` or pass a"
-            f" token{said}"
-        )
+        return f"{name} is gated: ask for access on its Hub page {page}, then {LOGIN_ADVICE}{said}"
     if isinstance(error, RepositoryNotFoundError):
         return (
             f"{name} is no local folder and the Hub has no such model, or it is private: check the id, or log in{said}"

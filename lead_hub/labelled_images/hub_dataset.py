@@ -15,7 +15,7 @@ from huggingface_hub.errors import (
 )
 
 from lead_hub.errors import DatasetError, HubError, LeadHubError
-from lead_hub.hub_requests import TIMEOUT_S, TRANSPORT_ERROR, Token, hub_api, patiently
+from lead_hub.hub_requests import LOGIN_ADVICE, TIMEOUT_S, TRANSPORT_ERROR, Token, hub_api, patiently
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -89,19 +89,18 @@ def hub_error(dataset: str, error: BaseException) -> LeadHubError | None:
 
 def _translated(dataset: str, error: BaseException) -> LeadHubError | None:
     hub = constants.ENDPOINT
-    login = "log in with `hf auth login` or pass token"
     # From the most to the least special: a gated repository's error is also a missing repository's, and so on.
     meanings: list[tuple[type[BaseException] | tuple[type[BaseException], ...], type[LeadHubError], str]] = [
         (
             GatedRepoError,
             HubError,
-            f"{dataset} is gated: accept its terms at {hub}/datasets/{dataset}, then {login}",
+            f"{dataset} is gated: accept its terms at {hub}/datasets/{dataset}, then {LOGIN_ADVICE}",
         ),
         (
             RepositoryNotFoundError,
             DatasetError,
             f"a local path or a Hub dataset is needed, found neither: there is no path {dataset} here, and {hub} has"
-            f" no such dataset for you; check the spelling, and if it is private {login}",
+            f" no such dataset for you; check the spelling, and if it is private {LOGIN_ADVICE}",
         ),
         (
             RevisionNotFoundError,
@@ -117,7 +116,7 @@ def _translated(dataset: str, error: BaseException) -> LeadHubError | None:
         (
             HfHubHTTPError,
             HubError,
-            f"{hub} refused {dataset}: {error}; if it is private {login}, else try again later",
+            f"{hub} refused {dataset}: {error}; if it is private {LOGIN_ADVICE}, else try again later",
         ),
         (
             # The datasets library turns both the offline mode and a broken network into a ConnectionError.

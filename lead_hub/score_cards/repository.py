@@ -22,7 +22,7 @@ from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils import build_hf_headers, hf_raise_for_status  # type: ignore[attr-defined]  # public, lazy
 
 from lead_hub.errors import HubError
-from lead_hub.hub_requests import patiently
+from lead_hub.hub_requests import LOGIN_ADVICE, patiently
 from lead_hub.score_cards.card import ScoreResult, read_card
 from lead_hub.score_cards.table import TABLE_PATH, ScoreRow, fits_table, read_table, score_row
 
@@ -169,9 +169,9 @@ def in_words(error: Exception) -> str:
         (isinstance(error, OfflineModeIsEnabled), "the Hub is not asked because HF_HUB_OFFLINE is set: unset it"),
         (
             isinstance(error, GatedRepoError),
-            "it is gated: ask for access on its Hub page, then log in with `hf auth login` or pass a token",
+            f"it is gated: ask for access on its Hub page, then {LOGIN_ADVICE}",
         ),
-        (status == 401, "the Hub does not know who asks: log in with `hf auth login`, or pass a valid token"),
+        (status == 401, f"the Hub does not know who asks: {LOGIN_ADVICE}"),
         (
             status == 403,
             "this login may not do that: use a token with write access, or a repository in your own namespace",

@@ -68,7 +68,7 @@ def test_closing_the_iterator_stops_the_run() -> None:
 def test_an_error_is_the_last_moment_in_words() -> None:
     state = ended(followed_run(RunRequest("/etc"), NOBODY, place=SHARED, cancelled=threading.Event()))
     assert state.outcome == "failed"
-    assert "by its id on the Hub" in state.error
+    assert "by its id on the Hub" in str(state.error)
 
 
 def test_images_that_a_visitor_brought_leave_nothing_behind(own_caches: Path, colour_folder: Path) -> None:

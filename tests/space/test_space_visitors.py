@@ -46,7 +46,7 @@ def test_what_is_wrong_with_a_dataset_is_said_when_its_box_is_left(
     assert "Found, public on the Hub" in say(page, "org/colours")
     missing = say(page, "nobody/nothing")
     assert "nobody/nothing" in missing
-    assert "Sign in" in missing
+    assert "sign in at the top of the page" in missing
     assert "Sign in" in say(page, "alice/secret")  # looks the same: that it exists is nobody's business
     texts = say(page, "org/texts")
     assert "sentence" in texts

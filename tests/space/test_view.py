@@ -155,7 +155,7 @@ def test_verdict() -> None:
     assert "five fine-tunings" in clear
     assert text_of(view.verdict_html(BOARD)).startswith("One of these 2: org/good, org/fair@v1.")
     early = text_of(view.verdict_html(board_of(GOOD, LOCAL, n_candidates=5)))
-    assert early.startswith("So far (2 of 5 checkpoints): clear winner: org/good.")
+    assert early.startswith("org/good leads after 2 of 5 checkpoints.")
     bare = text_of(view.verdict_html(board_of(replace(GOOD, confidence=None), replace(FAIR, confidence=None))))
     assert bare.startswith("No verdict: these scores (lead) have no terms per image")
     assert "fine-tuned" not in bare
