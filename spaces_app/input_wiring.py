@@ -45,7 +45,11 @@ def wire_inputs(
             unknown = gr.update(choices=[], value=None, visible=False)  # another dataset's would be asked for
             return {found: problem(told(error, place)), n_rows: {}, inputs.config: unknown}
         rows = {split.name: split.n_rows for split in description.splits if split.n_rows is not None}
-        return {found: dataset_html(description), n_rows: rows, **filled_from_dataset(description, inputs)}
+        return {
+            found: dataset_html(description, is_demo=question.is_demo),
+            n_rows: rows,
+            **filled_from_dataset(description, inputs),
+        }
 
     def estimated(values: Updates) -> Updates:
         question = read_request(values, inputs)

@@ -21,8 +21,8 @@ LONGEST_CHOICE = 100
 # Of the table's columns, in pixels; the last one takes what is left.
 PAGE_WIDTH = 1215
 WIDTHS = {
-    **{"rank": 56, "checkpoint": 260, "ranks": 70, "best, %": 80, "predicted accuracy, %": 175, "90% interval": 115},
-    **{"score": 90, "parameters, M": 125, "status": 150},
+    **{"rank": 54, "checkpoint": 225, "ranks": 66, "best, %": 74, "predicted accuracy, %": 178, "90% interval": 105},
+    **{"score": 84, "parameters, M": 128, "licence": 98, "downloads": 98, "images/s": 84, "status": 118},
 }
 
 HOW_TO_READ = """
@@ -194,7 +194,7 @@ def table_update(board: Leaderboard) -> dict[str, object]:
     """The rows, without the columns that nothing is known for."""
     rows = view.board_rows(board, endpoint=ENDPOINT)
     columns = [place for place in range(len(view.COLUMNS)) if any(row[place] not in (None, "") for row in rows)]
-    widths = [WIDTHS.get(view.COLUMNS[place].header, 100) for place in columns]
+    widths = [WIDTHS[view.COLUMNS[place].header] for place in columns]
     if widths:
         widths[-1] = max(widths[-1], PAGE_WIDTH - sum(widths[:-1]))
     return gr.update(

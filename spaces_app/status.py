@@ -33,7 +33,7 @@ def empty_html() -> str:
     )
 
 
-def dataset_html(description: DatasetDescription) -> str:
+def dataset_html(description: DatasetDescription, *, is_demo: bool = False) -> str:
     """What was found where the visitor named a dataset."""
     if not description.image_columns:
         found = ", ".join(f"{column.name} ({column.type})" for column in description.columns)
@@ -44,7 +44,9 @@ def dataset_html(description: DatasetDescription) -> str:
     rows = {split.name: split.n_rows for split in description.splits}
     splits = ", ".join(name if n_rows is None else f"{name} ({n_rows:,})" for name, n_rows in rows.items())
     kind = "private" if description.is_private else "public"
-    where = "on this machine" if description.is_local else f"{kind} on the Hub"
+    where = f"{kind} on the Hub"
+    if description.is_local:
+        where = "embedded in lead-hub" if is_demo else "on this machine"
     configs = f"; {len(description.configs)} configurations" if len(description.configs) > 1 else ""
     return paragraph(f"Found, {where}. Splits: {escape(splits)}{configs}.")
 

@@ -47,7 +47,8 @@ def test_what_is_wrong_with_a_dataset_is_said_when_its_box_is_left(
     missing = say(page, "nobody/nothing")
     assert "nobody/nothing" in missing
     assert "sign in at the top of the page" in missing
-    assert "sign in at the top of the page" in say(page, "alice/secret")  # looks the same: that it exists is nobody's business
+    # looks the same: that it exists is nobody's business
+    assert "sign in at the top of the page" in say(page, "alice/secret")
     texts = say(page, "org/texts")
     assert "sentence" in texts
     assert "mood" in texts
