@@ -56,7 +56,7 @@ def build(place: Surroundings) -> gr.Blocks:
             start = gr.Button("Rank checkpoints", variant="primary", elem_id="rank")
             stop = gr.Button("Cancel", variant="stop", visible=False, elem_id="cancel")
         status = gr.HTML(empty_html(), elem_id="status")
-        results = made_results()
+        results = made_results(place)
         shown, ticket = gr.State(None, time_to_live=3600), gr.State("")
         controls = Controls(inputs, results, status, start, stop, shown, ticket)
         run = _Run(controls, place=place, runs=runs, follow=follow)
@@ -183,6 +183,14 @@ def main(*, port: int | None = None, open_browser: bool = False, quiet: bool = F
     place = surroundings()
     app = build(place)
     app.queue(max_size=200, default_concurrency_limit=8)
+    try:
+        _launch(app, place, port=port, open_browser=open_browser, quiet=quiet)
+    except OSError as error:  # gradio's words are about its own parameters
+        where = f"port {port}" if port else "a port from 7860 on"
+        raise LeadHubError(f"the page needs {where}, found it taken ({error}): name another with --port") from error
+
+
+def _launch(app: gr.Blocks, place: Surroundings, *, port: int | None, open_browser: bool, quiet: bool) -> None:
     app.launch(
         server_name="0.0.0.0" if place.is_shared else "127.0.0.1",  # noqa: S104 - in a Space the proxy is outside
         server_port=port,

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from lead_hub.candidates import CandidateSource, IndexQuery
 from lead_hub.demo import TARGETS, pool, target_folder
-from lead_hub.errors import CandidateError, DatasetError
+from lead_hub.errors import CandidateError, DatasetError, LeadHubError
 from lead_hub.found_candidates import CandidateQuery
 
 DEMO = "demo:"  # what a dataset of the demo is called; no Hub id has a colon
@@ -16,6 +16,7 @@ SOURCES = ("index", "hub", "own", "demo")
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 CHECKPOINT = re.compile(rf"{HUB_ID.pattern}(@[\w./-]+)?")
 MOST_OWN = 200
+FEWEST_IMAGES, MOST_IMAGES = 4, 20_000
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,11 @@ class RunRequest:
     def __post_init__(self) -> None:
         if self.source not in SOURCES:
             raise CandidateError(f"candidates must come from {', '.join(SOURCES)}, found {self.source!r}", stage="find")
+        if not FEWEST_IMAGES <= self.max_images <= MOST_IMAGES:
+            raise DatasetError(
+                f"a run takes from {FEWEST_IMAGES} to {MOST_IMAGES:,} images, found {self.max_images:,}: for more, call"
+                " lead_hub.recommend"
+            )
         if len(self.own_candidates) > MOST_OWN:
             raise CandidateError(
                 f"a list may name {MOST_OWN} checkpoints, found {len(self.own_candidates)}: split it", stage="find"
@@ -129,7 +135,7 @@ def from_link(parameters: Iterable[tuple[str, str]]) -> RunRequest | None:
     }
     try:
         return RunRequest(**values)  # type: ignore[arg-type]  # each was parsed as its field's type
-    except CandidateError:
+    except LeadHubError:
         return RunRequest(dataset=given["dataset"][0])
 
 

@@ -16,6 +16,7 @@ from spaces_app.runs import RunState
 from spaces_app.shown_text import one_line
 from spaces_app.snippets import fine_tuning_snippet, repeat_line, shell_line
 from spaces_app.status import paragraph
+from spaces_app.visitors import Surroundings
 
 LONGEST_CHOICE = 100
 # Of the table's columns, in pixels; the last one takes what is left.
@@ -121,7 +122,7 @@ class Results:
         }
 
 
-def made_results() -> Results:
+def made_results(place: Surroundings) -> Results:
     """The components, hidden until there is something to show."""
     verdict = gr.HTML(elem_id="verdict")
     table = gr.Dataframe(
@@ -167,7 +168,12 @@ def made_results() -> Results:
                     [("as the ranked dataset", "as"), ("private", "private"), ("public", "public")], value="as",
                     label="A new repository is", elem_id="visibility",
                 )  # fmt: skip
-            collection = gr.Checkbox(label="Also keep a collection of the best checkpoints", elem_id="collection")
+            # Collections are more than a Space asks its visitors' leave for.
+            collection = gr.Checkbox(
+                label="Also keep a collection of the best checkpoints",
+                visible=not place.is_shared,
+                elem_id="collection",
+            )
             push = gr.Button("Push score cards", variant="primary", elem_id="push")
             signed = gr.HTML(elem_id="signed")
             pushed = gr.HTML(elem_id="pushed")

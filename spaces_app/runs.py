@@ -21,6 +21,7 @@ from lead_hub.run_progress import RunProgress
 from spaces_app.request import RunRequest
 from spaces_app.visitors import Surroundings, Visitor
 
+SHARED_DISK = "20GB"  # the most weights that one run keeps on a machine of many
 TICK_S = 0.4  # a page need not be drawn more often
 Outcome = Literal["running", "finished", "cancelled", "failed"]
 
@@ -217,6 +218,7 @@ def _work(
             cache_dir=access.cache_dir,
             token=access.token,
             progress=False,
+            max_disk=SHARED_DISK if place.is_shared else None,
             cancelled=cancelled.is_set,
             on_progress=moments.put,
         )

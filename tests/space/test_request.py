@@ -7,7 +7,7 @@ import pytest
 
 from lead_hub.demo import FOLDER
 from lead_hub.errors import CandidateError, DatasetError
-from spaces_app.request import MOST_OWN, RunRequest, from_link
+from spaces_app.request import MOST_IMAGES, MOST_OWN, RunRequest, from_link
 
 FULL = RunRequest(
     dataset="org/birds",
@@ -43,7 +43,7 @@ def test_a_link_without_a_dataset_asks_for_nothing() -> None:
 @pytest.mark.parametrize(
     "parameter",
     [
-        *[("limit", "-3"), ("limit", "1e9"), ("max_images", "²"), ("max_parameters", "9" * 5000)],
+        *[("limit", "-3"), ("limit", "1e9"), ("max_images", "²"), ("max_images", "1"), ("max_parameters", "9" * 5000)],
         *[("source", "file:///etc/passwd"), ("unknown", "1"), ("permissive", "yes")],
     ],
 )
@@ -95,3 +95,10 @@ def test_an_own_list_must_name_something_and_not_everything() -> None:
         RunRequest("org/birds", source="own").candidates(paths_allowed=False)
     with pytest.raises(CandidateError, match=f"{MOST_OWN} checkpoints, found {MOST_OWN + 1}"):
         RunRequest("org/birds", source="own", own_candidates=("org/a",) * (MOST_OWN + 1))
+
+
+@pytest.mark.parametrize("max_images", [3, 0, -5, MOST_IMAGES + 1])
+def test_a_run_takes_neither_too_few_nor_too_many_images(max_images: int) -> None:
+    with pytest.raises(DatasetError, match="from 4 to 20,000 images"):
+        RunRequest("org/birds", max_images=max_images)
+    assert from_link([("dataset", "org/birds"), ("max_images", str(max_images))]) == RunRequest("org/birds")

@@ -1,0 +1,32 @@
+"""`lead-hub space` on the command line."""
+
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+
+def space(*words: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "lead_hub", "space", *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+
+
+def test_a_taken_port_is_an_error_in_plain_words() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        done = space("--port", port)
+    assert done.returncode == 2
+    assert f"the page needs port {port}, found it taken" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_space_is_exported_and_nothing_is_overwritten(tmp_path: Path) -> None:
+    folder = tmp_path / "space"
+    done = space("--export", str(folder))
+    assert (done.returncode, done.stdout.strip()) == (0, str(folder))
+    assert (folder / "app.py").is_file()
+    again = space("--export", str(folder))
+    assert again.returncode == 2
+    assert "must be new or empty" in again.stderr
