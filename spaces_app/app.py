@@ -185,7 +185,9 @@ def main(*, port: int | None = None, open_browser: bool = False, quiet: bool = F
     app.queue(max_size=200, default_concurrency_limit=8)
     try:
         _launch(app, place, port=port, open_browser=open_browser, quiet=quiet)
-    except OSError as error:  # gradio's words are about its own parameters
+    except OSError as error:
+        if "port" not in str(error):
+            raise
         where = f"port {port}" if port else "a port from 7860 on"
         raise LeadHubError(f"the page needs {where}, found it taken ({error}): name another with --port") from error
 

@@ -7,7 +7,14 @@ import lead_hub
 from lead_hub.errors import LeadHubError
 
 HERE = Path(__file__).parent
-AT_THE_ROOT = ("README.md", "requirements.txt", "app.py")  # where the Hub looks for them
+AT_THE_ROOT = ("README.md", "requirements.txt")  # where the Hub looks for them
+APP = '''"""What the Hub runs."""
+
+from spaces_app.app import main
+
+if __name__ == "__main__":
+    main()
+'''
 LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", "matrix")  # the benchmark's stored outputs, 30 MB
 
 
@@ -23,6 +30,7 @@ def export(folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         for name in AT_THE_ROOT:
             shutil.copyfile(HERE / name, folder / name)
+        (folder / "app.py").write_text(APP, encoding="utf-8")
         for package in (Path(lead_hub.__file__).parent, HERE):
             shutil.copytree(package, folder / package.name, ignore=LEFT_OUT)
     except OSError as error:

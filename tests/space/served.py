@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,8 +69,22 @@ class ServedSpace:
 
 
 @contextmanager
-def served_space(home: Path, *, hub: HubServer | None = None, **environment: str) -> Iterator[ServedSpace]:
+def served_space(
+    home: Path,
+    *,
+    hub: HubServer | None = None,
+    program: Sequence[str] = ("-m", "spaces_app.app"),
+    folder: Path = PROJECT,
+    **environment: str,
+) -> Iterator[ServedSpace]:
     """Start the app, as a Space of the test Hub or without one as on a laptop, and stop it after the block.
+
+    Args:
+        home: of the process; all that it writes goes there.
+        hub: whose Space it is.
+        program: what Python is to run.
+        folder: where.
+        environment: further variables.
 
     Raises:
         RuntimeError: it does not come up; with its log.
@@ -80,7 +94,7 @@ def served_space(home: Path, *, hub: HubServer | None = None, **environment: str
     variables = _variables(home, port) | (_of_a_space(hub, url) if hub else {}) | environment
     with (home / "log.txt").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "spaces_app.app"], cwd=PROJECT, env=variables, stdout=log, stderr=subprocess.STDOUT
+            [sys.executable, *program], cwd=folder, env=variables, stdout=log, stderr=subprocess.STDOUT
         )
     space = ServedSpace(url, home, process.pid)
     try:

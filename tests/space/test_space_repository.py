@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 import tomllib
 import yaml
@@ -13,6 +14,8 @@ from huggingface_hub import RepoCard
 import spaces_app
 from lead_hub.errors import LeadHubError
 from spaces_app.export import export
+from tests.hub import HubServer
+from tests.space.served import ServedSpace, check_log, served_space
 
 FOLDER = Path(spaces_app.__file__).parent
 PROJECT = tomllib.loads((FOLDER.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -43,22 +46,30 @@ def test_requirements_are_those_of_the_package_and_of_its_page() -> None:
     assert sorted(wanted) == sorted(PROJECT["dependencies"] + PROJECT["optional-dependencies"]["space"])
 
 
-def test_the_exported_folder_runs_on_its_own(tmp_path: Path) -> None:
+def test_the_exported_folder_runs_on_its_own(tmp_path: Path, hub: HubServer) -> None:
     folder = export(tmp_path / "space")
     assert {path.name for path in folder.iterdir()} == {
         *("README.md", "requirements.txt", "app.py", "lead_hub", "spaces_app")
     }
-    look = "import app, lead_hub, spaces_app.app; print(app.__file__, lead_hub.__file__, spaces_app.app.__file__)"
+    look = "import lead_hub, spaces_app; print(lead_hub.__path__[0], spaces_app.__path__[0])"
     found = subprocess.run(
         [sys.executable, "-c", look], cwd=folder, env={**os.environ, "PYTHONPATH": ""}, capture_output=True, text=True,
         check=True,
     )  # fmt: skip
-    assert [str(Path(path).parent) for path in found.stdout.split()] == [
-        *(str(folder), str(folder / "lead_hub"), str(folder / "spaces_app"))
-    ]
+    assert found.stdout.split() == [str(folder / "lead_hub"), str(folder / "spaces_app")]
+    with served_space(tmp_path / "home", hub=hub, program=["app.py"], folder=folder) as space:
+        check_page(space)
     assert (folder / "lead_hub" / "model_index.json").is_file()
     assert not (folder / "lead_hub" / "model_index.json").is_symlink()
     assert sum(path.stat().st_size for path in folder.rglob("*")) < 30 * 10**6
+
+
+def check_page(space: ServedSpace) -> None:
+    """It answers, with its own looks."""
+    page = httpx.get(f"{space.url}/").text
+    assert "lead-hub" in page
+    assert "--color-accent" in page  # of style.css
+    check_log(space.log)
 
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
