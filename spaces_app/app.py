@@ -109,14 +109,17 @@ class _Run:
     ) -> Iterator[Updates]:
         who = visitor(self._place, token=token.token if token else None, name=profile.username if profile else None)
         with self._runs.started(str(values.get(self._page.ticket))) as cancelled, ExitStack() as stack:
-            state, end = RunState("running"), None
+            state, board, end = RunState("running"), None, None
             try:
                 question = read_request(values, self._page.inputs)
                 images = _brought(values.get(self._page.inputs.upload), question, stack)
                 brought = images.name if images else ""
                 for state in self._follow(question, who, place=self._place, cancelled=cancelled, images=images):
-                    end = Shown.of(question, state, brought=brought)
-                    yield {self._page.status: state_html(state, self._place), **growing(self._page.results, end)}
+                    has_grown = state.board is not board
+                    if has_grown:  # the table is sent again only with another row
+                        board, end = state.board, Shown.of(question, state, brought=brought)
+                    rows = growing(self._page.results, end) if has_grown else {}
+                    yield {self._page.status: state_html(state, self._place), **rows}
             except LeadHubError as error:
                 state = RunState("failed", error=error)
             yield {

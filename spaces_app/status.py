@@ -57,8 +57,7 @@ def estimate_html(estimate: RunEstimate) -> str:
     downloads += [f"{estimate.n_unknown_size} of unknown size"] if estimate.n_unknown_size else []
     size = f"{' and '.join(downloads) or 'nothing'} to download{' at most' if estimate.download_bytes else ''}"
     time = "" if estimate.duration_s is None else f", roughly {duration(estimate.duration_s)} of computing here"
-    checkpoints = "1 checkpoint" if estimate.n_checkpoints == 1 else f"{estimate.n_checkpoints} checkpoints"
-    return paragraph(f"{checkpoints} on up to {estimate.n_images:,} images: {size}{time}.")
+    return paragraph(f"{counted(estimate.n_checkpoints)} on up to {estimate.n_images:,} images: {size}{time}.")
 
 
 def told(error: LeadHubError, place: Surroundings) -> str:
@@ -83,21 +82,21 @@ def state_html(state: RunState, place: Surroundings) -> str:
     n_skipped = len(state.board.skipped) if state.board else 0
     skipped = f", {n_skipped} skipped (reasons below)" if n_skipped else ""
     if state.error is not None:
-        kept = f" The {n_rows} checkpoints ranked so far stay below." if n_rows else ""
+        kept = f" What was ranked so far, {counted(n_rows)}, stays below." if n_rows else ""
         return problem(
             f"The run stopped: {told(state.error, place)}.",
             after=f"{kept} Change the inputs and press Rank checkpoints again.",
         )
     if state.outcome == "cancelled":
         return paragraph(
-            f"Cancelled with {n_rows} checkpoints ranked{skipped}. Nothing computed is lost: the same question goes on"
+            f"Cancelled with {counted(n_rows)} ranked{skipped}. Nothing computed is lost: the same question goes on"
             " from here."
         )
     if state.outcome == "finished":
         if not n_rows:
             return problem("No checkpoint could be ranked; the reasons are below.", after=" Try other candidates.")
         return paragraph(
-            f"Finished: {n_rows} checkpoints ranked{skipped}. Choose one below to see why it stands there, take the"
+            f"Finished: {counted(n_rows)} ranked{skipped}. Choose one below to see why it stands there, take the"
             " table with you, or push the score cards to the Hub."
         )
     return running_html(state)
@@ -123,6 +122,11 @@ def running_text(state: RunState) -> str:
     if share > 0 and state.ranking_s > 1:
         parts.append(f"about {duration(state.ranking_s * (1 - share) / share)} left")
     return ", ".join(parts)
+
+
+def counted(n_checkpoints: int) -> str:
+    """So many checkpoints."""
+    return "1 checkpoint" if n_checkpoints == 1 else f"{n_checkpoints} checkpoints"
 
 
 def duration(seconds: float) -> str:

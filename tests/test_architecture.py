@@ -147,3 +147,24 @@ def test_house_rules(path: Path) -> None:
     assert path.stem not in {"utils", "common", "helpers"}
     for forbidden in ("nan_to_num", "trust_remote_code=True", "except Exception", "except:"):
         assert forbidden not in text
+
+
+SPACE = sorted((PACKAGE.parent / "spaces_app").glob("*.py"))
+# The page is wiring: no numerics, and of the Hub's client only its address and whether this machine is logged in.
+SPACE_LIBRARIES = {"gradio", "huggingface_hub", "lead_hub", "spaces_app"}
+SPACE_ASKS_OF_THE_HUB = {"huggingface_hub", "huggingface_hub.constants"}
+# What is drawn and said knows nothing of components, so that it can be tested without them.
+WITHOUT_GRADIO = {
+    *("answer", "confusion_figure", "drawing", "figures", "fine_tuning_snippet", "fine_tuning_template"),
+    *("interval_figure", "request", "runs", "shown_text", "size_figure", "snippet_literals", "snippets", "status"),
+    *("uploads", "view", "visitors", "zero_gpu", "export"),
+}
+
+
+@pytest.mark.parametrize("path", SPACE, ids=lambda path: path.stem)
+def test_the_space_is_wiring(path: Path) -> None:
+    names = {name for name in imported(path) if name.split(".")[0] not in sys.stdlib_module_names}
+    libraries = {name.split(".")[0] for name in names}
+    assert libraries <= SPACE_LIBRARIES - ({"gradio"} if path.stem in WITHOUT_GRADIO else set())
+    assert {name for name in names if name.startswith("huggingface_hub")} <= SPACE_ASKS_OF_THE_HUB
+    test_house_rules(path)

@@ -62,7 +62,7 @@ def test_every_end_says_what_to_do_next() -> None:
     assert "Try other candidates" in state_html(RunState("finished", board=board_of()), OWN)
     failed = state_html(RunState("failed", board=board, error=DatasetError("no <b>split</b>")), OWN)
     assert "no &lt;b&gt;split&lt;/b&gt;" in failed
-    assert "2 checkpoints ranked so far stay below" in failed
+    assert "What was ranked so far, 2 checkpoints, stays below" in failed
     assert "press Rank checkpoints again" in failed
 
 
