@@ -32,9 +32,28 @@ def seed(hub: HubServer, tiny_pool: Path) -> None:
     hub.add_repo("org/hostile", kind="dataset", files=parquet(HOSTILE))
     card = f"---\nlicense: mit\n---\n# Pictures of {', '.join(SECRETS)}\n".encode()
     hub.add_repo("alice/secret", kind="dataset", files={**parquet(SECRETS), "README.md": card}, private=True)
+    hub.add_repo("org/two", kind="dataset", files=two_configurations())
     texts = io.BytesIO()
     pd.DataFrame({"sentence": ["a", "b"], "mood": [0, 1]}).to_parquet(texts)
     hub.add_repo("org/texts", kind="dataset", files={"data/train-00000-of-00001.parquet": texts.getvalue()})
+
+
+TWO_CONFIGURATIONS = b"""---
+configs:
+- config_name: small
+  data_files:
+  - {split: train, path: small/data.parquet}
+- config_name: large
+  data_files:
+  - {split: learn, path: large/data.parquet}
+---
+"""
+
+
+def two_configurations() -> dict[str, bytes]:
+    """A dataset whose configurations have other splits and other classes."""
+    (small,), (large,) = parquet(COLOURS).values(), parquet(dict(list(COLOURS.items())[:2]), n_images=10).values()
+    return {"README.md": TWO_CONFIGURATIONS, "small/data.parquet": small, "large/data.parquet": large}
 
 
 def parquet(classes: Mapping[str, tuple[int, int, int]], *, n_images: int = 12) -> dict[str, bytes]:

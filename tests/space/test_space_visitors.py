@@ -61,6 +61,23 @@ def test_what_is_wrong_with_a_dataset_is_said_when_its_box_is_left(
     expect(visiting.status(page)).to_contain_text("id on the Hub", timeout=RUN_MS)
 
 
+def test_pickers_offer_what_the_dataset_has(space: ServedSpace, visit: Callable[..., Window]) -> None:
+    page = visit(space.url).page
+    assert "Splits: train (36); 2 configurations" in say(page, "org/two")
+    page.get_by_label("Configuration").click()
+    page.get_by_role("option", name="large").click()
+    expect(page.locator("#dataset-status")).to_contain_text("Splits: learn (20)", timeout=RUN_MS)
+    expect(page.locator("#split input")).to_have_value("learn")
+    expect(page.locator("#estimate")).to_contain_text("on up to 20 images", timeout=RUN_MS)
+    page.get_by_label("My own list").click()
+    page.get_by_label("Your checkpoints").fill("org/resnet")
+    page.get_by_role("button", name="Rank checkpoints").click()
+    expect(visiting.status(page)).to_contain_text("Finished: 1 checkpoint ranked", timeout=RUN_MS)
+    expect(page.locator("#verdict")).to_contain_text("configuration large, split learn: 20 images of 2 classes")
+    page.get_by_role("tab", name="Repeat").click()
+    expect(page.locator("#python")).to_contain_text('config="large"')
+
+
 def test_names_by_strangers_stay_text_and_pushing_asks_to_sign_in(
     space: ServedSpace, visit: Callable[..., Window]
 ) -> None:
