@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from spaces_app.request import RunRequest
+from spaces_app.request import MOST_IMAGES, RunRequest
 from spaces_app.runs import Images, RunState, RunsUnderWay, followed_run
 from spaces_app.visitors import Surroundings, Visitor
 from spaces_app.zero_gpu import LONGEST_S, SHORTEST_S, follow_here, gpu_seconds, lent, on_lent_gpu
@@ -123,7 +123,7 @@ def test_a_cancelled_run_ends_at_once() -> None:
 def test_a_gpu_is_borrowed_for_as_long_as_a_run_may_take() -> None:
     pytest.importorskip("spaces")
     assert gpu_seconds(demo(), NOBODY, SHARED, None) == SHORTEST_S
-    large = RunRequest("org/birds", max_images=10**6)
+    large = RunRequest("org/birds", max_images=MOST_IMAGES)
     assert gpu_seconds(large, NOBODY, SHARED, None) == LONGEST_S
     assert follow_here() is followed_run  # there is no ZeroGPU here, so runs are carried out as anywhere
     assert lent() is not None
