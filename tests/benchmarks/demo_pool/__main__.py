@@ -18,14 +18,19 @@ from .verification import verify
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.demo_pool", description=__doc__)
     parser.add_argument("command", choices=["targets", "pretrain", "finetune", "verify"])
+    add_shared_arguments(parser)
+    parser.add_argument("--output", type=Path, default=Path("lead_hub/demo"))
+    return parser.parse_args()
+
+
+def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
+    """Where the packages are that pictures come from, and how several processes share the work."""
     parser.add_argument("--clipart", type=Path, default=Path("openclipart"), help="png folder of openclipart-png")
     parser.add_argument("--emoji", type=Path, default=Path("package"), help="unpacked emoji-datasource-google")
     parser.add_argument("--fonts", type=Path, default=Path("noto"), help="truetype/noto folder of fonts-noto-core")
-    parser.add_argument("--output", type=Path, default=Path("lead_hub/demo"))
     parser.add_argument("--only", nargs="*", help="checkpoints to work on, all when left out")
     parser.add_argument("--worker", type=int, default=0, help="number of this process, from 0")
     parser.add_argument("--workers", type=int, default=1, help="how many processes share the work")
-    return parser.parse_args()
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from transformers.utils import logging
 
+from tests.benchmarks.demo_pool.__main__ import add_shared_arguments
 from tests.benchmarks.demo_pool.sources import Packages
 
 from .accuracy_table import accuracy_table
@@ -23,16 +24,11 @@ HALVES = (STUDY, HELD_OUT, CONFIRMATION)
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.ground_truth", description=__doc__)
     parser.add_argument("step", choices=["targets", "pretrain", "outputs", "finetune", "table"])
-    parser.add_argument("--clipart", type=Path, default=Path("openclipart"), help="png folder of openclipart-png")
-    parser.add_argument("--emoji", type=Path, default=Path("package"), help="unpacked emoji-datasource-google")
-    parser.add_argument("--fonts", type=Path, default=Path("noto"), help="truetype/noto folder of fonts-noto-core")
+    add_shared_arguments(parser)
     parser.add_argument("--dejavu", type=Path, default=Path("dejavu"), help="truetype/dejavu folder of fonts-dejavu")
     parser.add_argument("--output", type=Path, default=Path("ground_truth"), help="pictures and checkpoints")
     parser.add_argument("--matrix", type=Path, default=MATRIX, help="the tables and outputs that are kept")
     parser.add_argument("--half", nargs="+", choices=HALVES, default=[STUDY, HELD_OUT], help="targets to work on")
-    parser.add_argument("--only", nargs="*", help="checkpoints to work on, all when left out")
-    parser.add_argument("--worker", type=int, default=0, help="number of this process, from 0")
-    parser.add_argument("--workers", type=int, default=1, help="how many processes share the work")
     return parser.parse_args()
 
 
