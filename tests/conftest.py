@@ -83,3 +83,12 @@ def tiny_pool(tmp_path_factory: pytest.TempPathFactory) -> Path:
         family = FAMILIES[name]
         save_checkpoint(pool / name, family.build(head=head), tiny_processor(family.processor))
     return pool
+
+
+@pytest.fixture(scope="session")
+def split_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three easy classes with splits: 36 images to train on, 12 to test on."""
+    folder = tmp_path_factory.mktemp("splits")
+    coloured_images(folder / "train", classes=COLOURS, n_images=12)
+    coloured_images(folder / "test", classes=COLOURS, n_images=4, size=44)
+    return folder

@@ -16,7 +16,6 @@ from lead_hub import CandidateError, DatasetError, Leaderboard, LeadHubError, re
 from lead_hub.cli import app
 from lead_hub.terminal import print_board
 from lead_hub.verification import agreement
-from tests.conftest import COLOURS, coloured_images
 
 QUICK = {"mode": "probe", "learning_rates": [1e-2], "seeds": [0, 1], "epochs": 10, "progress": False}
 OPTIONS = ["--mode", "probe", "--learning-rates", "1e-2", "--seeds", "0,1", "--epochs", "10", "--quiet"]
@@ -32,17 +31,9 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("verified")
-    coloured_images(folder / "train", classes=COLOURS, n_images=12)
-    coloured_images(folder / "test", classes=COLOURS, n_images=4, size=44)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def board(dataset: Path, tiny_pool: Path, tmp_path_factory: pytest.TempPathFactory) -> Leaderboard:
+def board(split_folder: Path, tiny_pool: Path, tmp_path_factory: pytest.TempPathFactory) -> Leaderboard:
     cache = tmp_path_factory.mktemp("cache")
-    return recommend(dataset, tiny_pool, cache_dir=cache, max_images=30, progress=False)
+    return recommend(split_folder, tiny_pool, cache_dir=cache, max_images=30, progress=False)
 
 
 def test_outcome_stands_beside_prediction(board: Leaderboard, tmp_path: Path) -> None:
@@ -60,8 +51,8 @@ def test_outcome_stands_beside_prediction(board: Leaderboard, tmp_path: Path) ->
     assert verify(path, 2, cache_dir=tmp_path, **QUICK) == verified  # all from the cache, the durations too
 
 
-def test_a_board_of_changed_images_is_refused(board: Leaderboard, dataset: Path, tmp_path: Path) -> None:
-    copy = shutil.copytree(dataset, tmp_path / "copy")
+def test_a_board_of_changed_images_is_refused(board: Leaderboard, split_folder: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(split_folder, tmp_path / "copy")
     moved = replace(board, dataset=replace(board.dataset, dataset=str(copy)))
     assert verify(moved, 1, cache_dir=tmp_path / "cache", **QUICK).best.finetuned is not None
     next((copy / "train" / "red").iterdir()).unlink()

@@ -8,7 +8,6 @@ import torch
 
 from lead_hub.finetuning import FineTuned, FineTuningImages, finetune, load_finetuning_images
 from lead_hub.labelled_images import DatasetQuery
-from tests.conftest import COLOURS, coloured_images
 
 FineTune = Callable[..., FineTuned]
 
@@ -20,15 +19,6 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="package")
-def split_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three easy classes with splits: 36 images to train on, 12 to test on."""
-    folder = tmp_path_factory.mktemp("splits")
-    coloured_images(folder / "train", classes=COLOURS, n_images=12)
-    coloured_images(folder / "test", classes=COLOURS, n_images=4, size=44)
-    return folder
 
 
 @pytest.fixture(scope="package")
