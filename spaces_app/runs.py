@@ -174,7 +174,8 @@ def _ended(state: RunState, work: "Future[None]", *, was_cancelled: bool) -> Run
         return replace(state, outcome="cancelled")
     except LeadHubError as error:
         return replace(state, outcome="failed", error=error)
-    return replace(state, outcome="cancelled" if was_cancelled else "finished")
+    is_whole = state.board is not None and state.board.is_complete
+    return replace(state, outcome="cancelled" if was_cancelled and not is_whole else "finished")
 
 
 def _waiting(moments: "SimpleQueue[Leaderboard | RunProgress]") -> list[Leaderboard | RunProgress]:

@@ -55,6 +55,14 @@ def test_a_run_stops_when_it_is_cancelled_and_keeps_its_rows() -> None:
     assert 1 <= len(state.board.rows) < 14
 
 
+def test_a_cancel_after_the_last_row_takes_nothing_from_it() -> None:
+    cancelled = threading.Event()
+    for state in followed_run(demo(), NOBODY, place=SHARED, cancelled=cancelled):
+        if state.board and state.board.is_complete:
+            cancelled.set()
+    assert state.outcome == "finished"
+
+
 def test_closing_the_iterator_stops_the_run() -> None:
     cancelled = threading.Event()
     states = followed_run(demo(), NOBODY, place=SHARED, cancelled=cancelled)
