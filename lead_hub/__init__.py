@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lead_hub.candidates import Candidate as Candidate
+    from lead_hub.candidates import CandidateQuery as CandidateQuery
     from lead_hub.candidates import IndexQuery as IndexQuery
+    from lead_hub.candidates import find_candidates as find_candidates
     from lead_hub.errors import CandidateError as CandidateError
     from lead_hub.errors import DatasetError as DatasetError
     from lead_hub.errors import HubError as HubError
     from lead_hub.errors import LeadHubError as LeadHubError
     from lead_hub.errors import ScoreError as ScoreError
-    from lead_hub.found_candidates import CandidateQuery as CandidateQuery
-    from lead_hub.found_candidates import find_candidates as find_candidates
     from lead_hub.leaderboard import Leaderboard as Leaderboard
     from lead_hub.recommendation import recommend as recommend
     from lead_hub.transferability import SCORES as SCORES
@@ -39,9 +39,9 @@ _HOMES = {
     "SCORES": "lead_hub.transferability",
     "Leaderboard": "lead_hub.leaderboard",
     "Candidate": "lead_hub.candidates",
-    "CandidateQuery": "lead_hub.found_candidates",
+    "CandidateQuery": "lead_hub.candidates",
     "IndexQuery": "lead_hub.candidates",
-    "find_candidates": "lead_hub.found_candidates",
+    "find_candidates": "lead_hub.candidates",
     "LeadHubError": "lead_hub.errors",
     "DatasetError": "lead_hub.errors",
     "CandidateError": "lead_hub.errors",

@@ -10,12 +10,18 @@ import gradio as gr
 from lead_hub.demo import TARGETS
 from lead_hub.errors import LeadHubError
 from spaces_app.events import IN_TURN, QUIETLY, RUNS_AT_ONCE, Block, Updates
-from spaces_app.input_wiring import wire_inputs
-from spaces_app.inputs import Beside, Inputs, checkpoint_inputs, dataset_inputs, filled_from_link, read_request
+from spaces_app.inputs import (
+    Beside,
+    Inputs,
+    checkpoint_inputs,
+    dataset_inputs,
+    filled_from_link,
+    read_request,
+    wire_inputs,
+)
 from spaces_app.programs import add_endpoints
 from spaces_app.request import DEMO, RunRequest
-from spaces_app.result_wiring import wire_results
-from spaces_app.results import Results, Shown, finished, growing, made_results
+from spaces_app.results import Results, Shown, finished, growing, made_results, wire_results
 from spaces_app.runs import Images, RunState, RunsUnderWay
 from spaces_app.status import empty_html, paragraph, problem, state_html, waiting_html
 from spaces_app.uploads import unpacked

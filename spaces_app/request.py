@@ -6,10 +6,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from urllib.parse import urlencode
 
-from lead_hub.candidates import CandidateSource, IndexQuery
+from lead_hub.candidates import CandidateQuery, CandidateSource, IndexQuery
 from lead_hub.demo import TARGETS, pool, target_folder
 from lead_hub.errors import CandidateError, DatasetError, LeadHubError
-from lead_hub.found_candidates import CandidateQuery
 
 DEMO = "demo:"  # what a dataset of the demo is called; no Hub id has a colon
 SOURCES = ("index", "hub", "own", "demo")

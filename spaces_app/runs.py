@@ -13,11 +13,11 @@ from queue import Empty, SimpleQueue
 from typing import Literal
 
 from lead_hub import recommend
+from lead_hub.checkpoint_files import default_hub_cache
 from lead_hub.errors import LeadHubError, RunCancelledError
-from lead_hub.hub_checkpoint import default_hub_cache
 from lead_hub.labelled_images import DatasetDescription, describe_dataset
 from lead_hub.leaderboard import Leaderboard
-from lead_hub.run_progress import RunProgress
+from lead_hub.recommendation import RunProgress
 from spaces_app.request import RunRequest
 from spaces_app.visitors import Surroundings, Visitor
 

@@ -4,7 +4,7 @@ from html import escape
 from pathlib import PurePath
 from urllib.parse import quote, urlsplit
 
-from lead_hub.score_cards.public_names import HUB_ID, is_hub_sha
+from lead_hub.score_cards import HUB_ID, is_hub_sha
 
 HUB = "https://huggingface.co"
 LONGEST_NAME = 60

@@ -1,18 +1,14 @@
-"""A question -> the Python and the shell line that repeat it; a ranked checkpoint -> a script that fine-tunes it.
+"""A question -> the Python and the shell line that repeat it.
 
 Whatever others wrote (ids, columns, paths) stands in them as quoted literals, and nowhere else.
 """
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 
-from lead_hub.found_candidates import CandidateQuery, IndexQuery
-from spaces_app.fine_tuning_snippet import fine_tuning_snippet
+from lead_hub.candidates import CandidateQuery, IndexQuery
 from spaces_app.request import DEMO, RunRequest
-from spaces_app.snippet_literals import literal
-
-__all__ = ["fine_tuning_snippet", "repeat_line", "shell_line"]
 
 FOUND = "candidates.json"  # the shell's way keeps what it found on the Hub in this file
 OPTIONS = ("score", "config", "split", "image_column", "label_column", "revision", "max_images")
@@ -109,3 +105,23 @@ def _crawl_options(settings: Mapping[str, object]) -> list[str]:
         for name, value in settings.items()
         for each in (value if isinstance(value, tuple) else (value,))
     ]
+
+
+def literal(value: object) -> str:
+    """Python that evaluates to the value and to nothing else: None, a number, a text, or a list or tuple of these."""
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, list):
+        return f"[{_items(value)}]"
+    if isinstance(value, tuple):
+        return f"({_items(value)}{',' if len(value) == 1 else ''})"
+    return repr(value)
+
+
+def _text(text: str) -> str:
+    """`repr` escapes what is not printable: line breaks, and marks that turn the direction of writing."""
+    return repr(text) if "'" in text or '"' in text else f'"{repr(text)[1:-1]}"'
+
+
+def _items(values: Sequence[object]) -> str:
+    return ", ".join(map(literal, values))

@@ -4,9 +4,9 @@ import re
 from html import escape
 
 from lead_hub.errors import LeadHubError
-from lead_hub.hub_requests import LOGIN_ADVICE
+from lead_hub.hub import LOGIN_ADVICE
 from lead_hub.labelled_images import DatasetDescription
-from lead_hub.run_estimate import RunEstimate
+from lead_hub.recommendation import RunEstimate
 from lead_hub.score_cards import Push
 from spaces_app.runs import RunState, share_done
 from spaces_app.visitors import Surroundings

@@ -8,12 +8,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from lead_hub.confidence.record import Confidence
-from lead_hub.leaderboard import Leaderboard
-from lead_hub.leaderboard_rows import RankedCheckpoint, RankedDataset
-from lead_hub.leaderboard_verdict import rows_verdict
-from lead_hub.score_cards.public_names import is_local_sha
-from lead_hub.terminal import is_bold, summary, whole_interval
+from lead_hub.confidence import Confidence
+from lead_hub.leaderboard import (
+    Leaderboard,
+    RankedCheckpoint,
+    RankedDataset,
+    is_bold,
+    rows_verdict,
+    summary,
+    whole_interval,
+)
+from lead_hub.score_cards import is_local_sha
 from spaces_app.shown_text import HUB, bdi, escaped, folder_name, hub_link, linked, one_line
 
 Cell: TypeAlias = str | float | None

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from lead_hub.candidates import read_candidates
 from lead_hub.errors import LeadHubError
-from lead_hub.run_estimate import estimate_run
+from lead_hub.recommendation import estimate_run
 from spaces_app.request import RunRequest
 from spaces_app.runs import Images, RunState, followed_run
 from spaces_app.visitors import Surroundings, Visitor

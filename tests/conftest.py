@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.hub import HubServer
+from tests.loopback_hub import HubServer
 
 # All of this is read when the Hugging Face libraries are first imported, so it is set before any test is. No test may
 # reach the real Hub, or leave anything in the caches of whoever runs it. Processes that tests start inherit it.

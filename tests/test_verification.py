@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from lead_hub import CandidateError, DatasetError, Leaderboard, LeadHubError, recommend, verify
 from lead_hub.cli import app
-from lead_hub.terminal import print_board
+from lead_hub.leaderboard import print_board
 from lead_hub.verification import agreement
 
 QUICK = {"mode": "probe", "learning_rates": [1e-2], "seeds": [0, 1], "epochs": 10, "progress": False}

@@ -2,3 +2,22 @@
 
 matrix/ (package data) -> GroundTruthMatrix -> ScoreTable -> Contender... -> Comparison -> the table of `lead-hub bench`
 """
+
+from lead_hub.bench.matrix import MATRIX_FOLDER
+from lead_hub.bench.report import BenchReport, BenchSettings, run_bench
+from lead_hub.bench.report_text import check_format, columns, headline, legend, notes, save
+from lead_hub.bench.score_cache import default_cache_folder
+
+__all__ = [
+    "MATRIX_FOLDER",
+    "BenchReport",
+    "BenchSettings",
+    "check_format",
+    "columns",
+    "default_cache_folder",
+    "headline",
+    "legend",
+    "notes",
+    "run_bench",
+    "save",
+]

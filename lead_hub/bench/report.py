@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from lead_hub.bench.comparison import REFERENCE, Comparison, compare
+from lead_hub.bench.confidence_figures import ConfidenceFigures, confidence_figures, finetuned_targets
 from lead_hub.bench.contenders import contenders
-from lead_hub.bench.finetuned_targets import finetuned_targets
 from lead_hub.bench.matrix import MATRIX_FOLDER, GroundTruthMatrix, read_matrix
 from lead_hub.bench.matrix_files import MatrixError
 from lead_hub.bench.paired_bootstrap import N_RESAMPLES, draw_resamples
 from lead_hub.bench.score_table import ImageSample, image_scores, on_one_thread, score_tables
-from lead_hub.confidence.calibration import Confirmation, Part, find_calibration
-from lead_hub.confidence.confidence_figures import ConfidenceFigures, confidence_figures
+from lead_hub.confidence import Confirmation, Part, find_calibration
 from lead_hub.errors import ScoreError
 from lead_hub.transferability import SCORES
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from lead_hub.bench.comparison import REFERENCE, ComparedRow, Comparison
 from lead_hub.bench.matrix_files import MatrixError
 from lead_hub.bench.report import UNTOUCHED, BenchReport, BenchSettings, JudgedConfidence
-from lead_hub.confidence.calibration import Confirmation, Part
+from lead_hub.confidence import Confirmation, Part
 
 FITTED_ON: dict[Part, str] = {"study": "the study targets", "all": "the study and the held-out targets"}
 CONFIRMATION_COMMAND = "lead-hub bench --matrix tests/benchmarks/ground_truth/confirmation --half confirmation"

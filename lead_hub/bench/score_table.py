@@ -17,7 +17,7 @@ from lead_hub.bench.matrix import GroundTruthMatrix
 from lead_hub.bench.score_cache import Cell, read_cells, write_cells
 from lead_hub.bench.stored_outputs import outputs_sha256, read_outputs
 from lead_hub.errors import ScoreError
-from lead_hub.labelled_images.stratified_sample import MINIMUM_PER_CLASS, stratified_sample
+from lead_hub.labelled_images import MINIMUM_PER_CLASS, stratified_sample
 from lead_hub.transferability import SCORES, transferability
 
 

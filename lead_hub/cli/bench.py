@@ -16,7 +16,7 @@ from rich.text import Text
 from lead_hub.cli.options import JsonFlag, QuietFlag, TokenOption, exit_codes, write_json
 
 if TYPE_CHECKING:
-    from lead_hub.bench.report import BenchReport
+    from lead_hub.bench import BenchReport
 
 
 class Half(str, Enum):
@@ -61,7 +61,7 @@ def bench(
     """Compare every score with what fine-tuning really gave."""
     with exit_codes():
         if paper or paper_list:
-            from lead_hub.bench.paper.paper_run import PaperSettings
+            from lead_hub.bench.paper import PaperSettings
             from lead_hub.cli.bench_paper import bench_paper
 
             paper_settings = PaperSettings(
@@ -75,10 +75,7 @@ def bench(
             )
             bench_paper(paper_list, paper_settings, output=output or [], as_json=json)
             return
-        from lead_hub.bench.matrix import MATRIX_FOLDER
-        from lead_hub.bench.report import BenchSettings, run_bench
-        from lead_hub.bench.report_text import check_format, save
-        from lead_hub.bench.score_cache import default_cache_folder
+        from lead_hub.bench import MATRIX_FOLDER, BenchSettings, check_format, default_cache_folder, run_bench, save
 
         for path in output or []:
             check_format(path)
@@ -114,7 +111,7 @@ def progress_bar(what: str, *, quiet: bool) -> Iterator[Callable[[int, int], Non
 
 def show_report(report: "BenchReport", *, as_json: bool) -> None:
     """The tables for people, JSON for programs."""
-    from lead_hub.bench.report_text import columns, headline, legend, notes
+    from lead_hub.bench import columns, headline, legend, notes
 
     if as_json or not sys.stdout.isatty():
         write_json(report.to_document())

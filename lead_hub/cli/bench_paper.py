@@ -13,15 +13,13 @@ from lead_hub.cli.boards import Interrupts, is_main_process
 from lead_hub.cli.options import INTERRUPTED, NOTHING_SCORED, write_json
 
 if TYPE_CHECKING:
-    from lead_hub.bench.paper.paper_run import PaperReport, PaperSettings
+    from lead_hub.bench.paper import PaperReport, PaperSettings
 
 
 def bench_paper(paper_list: Path | None, settings: "PaperSettings", *, output: list[Path], as_json: bool) -> None:
     """Rank the checkpoints of a list on its datasets, and show the result."""
-    from lead_hub.bench.paper.paper_list import PAPER_LIST, read_paper_list
-    from lead_hub.bench.paper.paper_run import run_paper
-    from lead_hub.bench.paper.paper_text import save_paper
-    from lead_hub.bench.report_text import check_format
+    from lead_hub.bench import check_format
+    from lead_hub.bench.paper import PAPER_LIST, read_paper_list, run_paper, save_paper
 
     for path in output:
         check_format(path)
@@ -41,7 +39,7 @@ def bench_paper(paper_list: Path | None, settings: "PaperSettings", *, output: l
 
 def show_paper(report: "PaperReport", *, as_json: bool) -> None:
     """A table a group for people, JSON for programs."""
-    from lead_hub.bench.paper.paper_text import groups, notes, table
+    from lead_hub.bench.paper import groups, notes, table
 
     if as_json or not sys.stdout.isatty():
         write_json(report.to_document())

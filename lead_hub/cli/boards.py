@@ -87,7 +87,7 @@ def is_main_process() -> bool:
 
 def show(board: "Leaderboard", *, as_json: bool, quiet: bool) -> None:
     """The board on standard output: a table for people, JSON for programs."""
-    from lead_hub.terminal import print_board, summary
+    from lead_hub.leaderboard import print_board, summary
 
     if as_json or not sys.stdout.isatty():
         write_json(board.to_document())
@@ -99,7 +99,7 @@ def show(board: "Leaderboard", *, as_json: bool, quiet: bool) -> None:
 
 def show_comparison(comparison: "Comparison", *, as_json: bool, quiet: bool) -> None:
     """The demo's board beside the measured accuracies."""
-    from lead_hub.terminal import print_comparison, summary
+    from lead_hub.leaderboard import summary
 
     if as_json or not sys.stdout.isatty():
         write_json(comparison.to_document())
@@ -107,6 +107,21 @@ def show_comparison(comparison: "Comparison", *, as_json: bool, quiet: bool) -> 
         print_comparison(comparison, Console())
     if not quiet:
         Console(stderr=True, soft_wrap=True).print(Text(summary(comparison.board)))
+
+
+def print_comparison(comparison: "Comparison", console: Console) -> None:
+    """The demo's board with the measured accuracies, and how well the two agree."""
+    from lead_hub.leaderboard import Column, print_board
+
+    accuracy = comparison.accuracy
+    column = Column("fine-tuned", lambda row: f"{accuracy[row.checkpoint]:.1f}%")
+    print_board(comparison.board, console, extra=(column,))
+    console.print(
+        Text(
+            f"weighted Kendall tau {comparison.weighted_kendall_tau:.3f} (1 is the true order, 0 is chance); regret@1"
+            f" {comparison.regret_at_1:.1f} accuracy points (0: the first is truly the best)"
+        )
+    )
 
 
 def leave(board: "Leaderboard", *, interrupted: bool) -> None:

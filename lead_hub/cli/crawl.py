@@ -17,8 +17,7 @@ from lead_hub.cli.options import NOTHING_SCORED, JsonFlag, QuietFlag, TokenOptio
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
-    from lead_hub.found_candidates import CandidateQuery, FoundCandidates
-    from lead_hub.model_index import LeftOut, ModelIndex
+    from lead_hub.candidates import CandidateQuery, FoundCandidates, LeftOut, ModelIndex
 
 SHOW_PROGRESS_AFTER_S = 2.0
 
@@ -63,9 +62,8 @@ def crawl(
 ) -> None:
     """Find candidate checkpoints on the Hub and keep them, pinned, in a model index."""
     with exit_codes():
-        from lead_hub.found_candidates import CandidateQuery
-        from lead_hub.found_candidates.candidate_query import parse_count
-        from lead_hub.hub_requests import hub_api
+        from lead_hub.candidates import CandidateQuery, parse_count
+        from lead_hub.hub import hub_api
 
         api = hub_api(token)
         if refresh:
@@ -102,9 +100,7 @@ def crawl_to_file(
 
     from huggingface_hub import constants
 
-    from lead_hub.found_candidates import find_candidates
-    from lead_hub.found_candidates.policy import PRIVATE
-    from lead_hub.model_index import ModelIndex, user_model_index, write_model_index
+    from lead_hub.candidates import PRIVATE, ModelIndex, find_candidates, user_model_index, write_model_index
 
     progress_file = user_model_index().with_name("progress.json")
     advance = None if quiet else progress("listings")
@@ -123,8 +119,13 @@ def crawl_to_file(
 
 def refresh_file(output: Path | None, *, api: "HfApi", dry_run: bool, as_json: bool, quiet: bool) -> None:
     """Pin an index: the output where it is there already, else the one that `recommend` reads."""
-    from lead_hub.found_candidates import refresh_index
-    from lead_hub.model_index import default_model_index, read_model_index, user_model_index, write_model_index
+    from lead_hub.candidates import (
+        default_model_index,
+        read_model_index,
+        refresh_index,
+        user_model_index,
+        write_model_index,
+    )
 
     source = output if output and output.is_file() else default_model_index()
     written = None if dry_run else output or user_model_index()

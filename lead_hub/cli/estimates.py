@@ -13,7 +13,7 @@ from lead_hub.errors import DatasetError
 if TYPE_CHECKING:
     from lead_hub.candidates import CandidateSource
     from lead_hub.labelled_images import DatasetQuery
-    from lead_hub.run_estimate import RunEstimate
+    from lead_hub.recommendation import RunEstimate
 
 
 def show_estimate(
@@ -33,8 +33,8 @@ def show_estimate(
         HubError: the Hub refused or could not be reached.
     """
     from lead_hub.candidates import read_candidates
-    from lead_hub.hub_requests import hub_api
-    from lead_hub.run_estimate import estimate_run
+    from lead_hub.hub import hub_api
+    from lead_hub.recommendation import estimate_run
 
     n_images = images_of_split(query, cache_dir=cache_dir, token=token)
     candidates = read_candidates(source, api=hub_api(token))

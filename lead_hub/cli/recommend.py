@@ -124,8 +124,7 @@ def candidate_source(
     limit: int | None,
 ) -> "list[str] | IndexQuery | None":
     """What is named with --candidates, else what the other options leave of the default model index."""
-    from lead_hub.candidates import IndexQuery
-    from lead_hub.found_candidates.candidate_query import parse_count
+    from lead_hub.candidates import IndexQuery, parse_count
 
     chosen = {"--max-params": max_params, "--licence": licence, "--family": family, "--limit": limit}
     given = [name for name, value in chosen.items() if value is not None and value != []]

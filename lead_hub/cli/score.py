@@ -17,7 +17,7 @@ def score(
 ) -> None:
     """Score features that you extracted yourself; source logits may be in the file as "logits"."""
     with exit_codes():
-        from lead_hub.feature_file import read_feature_file
+        from lead_hub.cli.feature_file import read_feature_file
         from lead_hub.transferability import transferability
 
         arrays = read_feature_file(features)

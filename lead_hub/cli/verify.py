@@ -89,7 +89,7 @@ def numbers(text: str | None, kind: Callable[[str], Number], *, option: str) -> 
 
 def show(board: "Leaderboard", *, mode: str, as_json: bool, quiet: bool) -> None:
     """The board on standard output, and how well prediction and outcome agree."""
-    from lead_hub.terminal import print_board
+    from lead_hub.leaderboard import print_board
     from lead_hub.verification import FAILED, agreement
 
     found = agreement(board, mode=mode)

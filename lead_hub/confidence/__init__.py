@@ -1,9 +1,39 @@
-"""How sure a ranking is: intervals, ties, who could be best, and which accuracy to expect.
+"""Stage 6: how sure a ranking is: intervals, ties, who could be best, and which accuracy to expect.
 
-    terms of every image  ->  image_bootstrap   ->  rank_intervals: interval of every score and rank, tie groups
-    calibration.json      ->  prediction_error  ->  who could be best, and the accuracy after fine-tuning
-    left-out predictions  ->  probe_accuracy, per_class
-    all of them           ->  verdict: one sentence
+    terms of every image  ->  image_bootstrap  ->  rank_intervals: interval of every score and rank, tie groups
+    calibration.json      ->  chance_of_best, accuracies: who could be best, and the accuracy after fine-tuning
+    left-out predictions  ->  accuracies, class_errors: how a linear probe does, and on which classes
+    all of them           ->  ranking_confidence: one record a row
 
 Pure numerics over arrays; nothing is refitted, and no draw depends on the order of the checkpoints.
 """
+
+from lead_hub.confidence.accuracies import PredictedAccuracy, predicted_accuracy
+from lead_hub.confidence.calibration import Calibration, Confirmation, Part, find_calibration
+from lead_hub.confidence.chance_of_best import chances_of_best, could_be_best
+from lead_hub.confidence.class_errors import Confusion
+from lead_hub.confidence.image_bootstrap import resampled_scores, widened
+from lead_hub.confidence.ranking_confidence import RankedImages, ScoredImages, ranking_confidence
+from lead_hub.confidence.record import RANK_DEPENDENT, Confidence, figures, parse_confidence, without_ranks
+
+__all__ = [
+    "RANK_DEPENDENT",
+    "Calibration",
+    "Confidence",
+    "Confirmation",
+    "Confusion",
+    "Part",
+    "PredictedAccuracy",
+    "RankedImages",
+    "ScoredImages",
+    "chances_of_best",
+    "could_be_best",
+    "figures",
+    "find_calibration",
+    "parse_confidence",
+    "predicted_accuracy",
+    "ranking_confidence",
+    "resampled_scores",
+    "widened",
+    "without_ranks",
+]

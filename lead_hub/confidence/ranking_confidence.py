@@ -6,13 +6,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float, Int
 
+from lead_hub.confidence.accuracies import predicted_accuracy, probe_accuracy
 from lead_hub.confidence.calibration import Calibration
 from lead_hub.confidence.chance_of_best import chances_of_best, could_be_best
-from lead_hub.confidence.confusion import confusion
+from lead_hub.confidence.class_errors import class_accuracies, confusion, most_confused, worst_classes
 from lead_hub.confidence.image_bootstrap import resampled_scores, widened
-from lead_hub.confidence.per_class import class_accuracies, most_confused, worst_classes
-from lead_hub.confidence.predicted_accuracy import predicted_accuracy
-from lead_hub.confidence.probe_accuracy import probe_accuracy
 from lead_hub.confidence.rank_intervals import RankIntervals, rank_intervals
 from lead_hub.confidence.record import Confidence
 

@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from lead_hub.confidence.confusion import Confusion, parse_confusion
-from lead_hub.confidence.per_class import ClassAccuracy, ConfusedPair
+from lead_hub.confidence.class_errors import ClassAccuracy, ConfusedPair, Confusion, parse_confusion
 
 # What depends on the other rows: a score card leaves it out, as it leaves out the rank.
 RANK_DEPENDENT = ("rank_low", "rank_high", "tie_group", "p_best", "could_be_best")

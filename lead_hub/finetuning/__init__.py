@@ -20,14 +20,13 @@ from huggingface_hub.utils import tqdm  # type: ignore[attr-defined]  # public, 
 from lead_hub.candidates import Candidate, read_candidates
 from lead_hub.checkpoint_files import CheckpointFiles, fetch_weights, find_checkpoint
 from lead_hub.errors import CandidateError
-from lead_hub.finetuning.budget import Budget, parse_budget
 from lead_hub.finetuning.caches import Caches, caches_in
-from lead_hub.finetuning.finetuned import DroppedTraining, FineTuned, FinishedTraining
 from lead_hub.finetuning.image_parts import FineTuningImages, load_finetuning_images
 from lead_hub.finetuning.network import Place, place_here
-from lead_hub.finetuning.settings import FineTuningSettings, settings_of
+from lead_hub.finetuning.outcomes import DroppedTraining, FineTuned, FinishedTraining
+from lead_hub.finetuning.settings import Budget, FineTuningSettings, parse_budget, settings_of
 from lead_hub.finetuning.trainings import Job, run_trainings
-from lead_hub.hub_requests import Token
+from lead_hub.hub import Token
 from lead_hub.labelled_images import LabelledImages
 from lead_hub.processes import first_on_each_node, on_main_process
 

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from lead_hub.finetuning.finished_trainings import FinishedTrainings, default_trainings_folder
-from lead_hub.hub_checkpoint import HubCache, default_hub_cache
-from lead_hub.hub_requests import Token, hub_api
-from lead_hub.outputs_cache import OutputsCache, default_cache_folder
+from lead_hub.checkpoint_files import HubCache, default_hub_cache
+from lead_hub.checkpoint_outputs import OutputsCache, default_cache_folder
+from lead_hub.finetuning.outcomes import FinishedTrainings, default_trainings_folder
+from lead_hub.hub import Token, hub_api
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from lead_hub.errors import DatasetError
-from lead_hub.hub_requests import Token
+from lead_hub.hub import Token
 from lead_hub.labelled_images import DatasetQuery, LabelledImages, SplitNotFoundError, load_labelled_images
 
 VALIDATION_SHARE = 0.2  # of the images that are not for the test

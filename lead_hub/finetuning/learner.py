@@ -10,8 +10,8 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lead_hub.checkpoint_outputs import out_of_memory
 from lead_hub.errors import CandidateError
-from lead_hub.extraction import out_of_memory
 from lead_hub.finetuning.network import Network, Place
 from lead_hub.processes import on_every_process
 

@@ -1,16 +1,19 @@
-"""A checkpoint under a new linear head: which weights learn, and which stay as they came."""
+"""A checkpoint under a new linear head: which weights learn, and which stay as they came.
+
+Low-rank adapters (Hu et al., "LoRA", ICLR 2022) are put in by the peft library (extra "lora"): every plain linear layer
+gets one, and in convolutional backbones every plain convolution that mixes all channels.
+"""
 
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 
 import torch
 from accelerate import PartialState
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lead_hub.errors import CandidateError
-from lead_hub.extraction import ExtractionSettings
-from lead_hub.finetuning.adapters import add_adapters
-from lead_hub.loaded_checkpoint import LoadedCheckpoint
+from lead_hub.checkpoint_outputs import ExtractionSettings, LoadedCheckpoint
+from lead_hub.errors import CandidateError, LeadHubError
 from lead_hub.processes import running_processes
 
 HEAD_WEIGHT_SD = 0.01  # small, so that the first steps change the backbone little whatever the features' scale
@@ -130,3 +133,47 @@ def count_features(checkpoint: LoadedCheckpoint, pixels: Float[Tensor, "image ..
             f" but it failed: {error}",
             stage="finetune",
         ) from error
+
+
+RANK = 8
+ALPHA = 16  # adapters' output is scaled by ALPHA / RANK
+
+
+def require_peft() -> str:
+    """The version of peft.
+
+    Raises:
+        LeadHubError: it is not installed.
+    """
+    try:
+        return version("peft")
+    except PackageNotFoundError as error:
+        raise LeadHubError(
+            "mode 'lora' needs the library peft, which is not installed: `pip install \"lead-hub[lora]\"`, or choose"
+            " mode 'full' or 'probe'"
+        ) from error
+
+
+def add_adapters(backbone: nn.Module) -> None:
+    """Put adapters beside the layers of a backbone, in place; from then on nothing of it but these learns.
+
+    Raises:
+        CandidateError: no layer can have one (stage "finetune").
+        LeadHubError: peft is not installed.
+    """
+    require_peft()
+    from peft import LoraConfig, inject_adapter_in_model  # noqa: PLC0415 - an extra
+
+    names = [name for name, module in backbone.named_modules() if name and takes_adapter(module)]
+    if not names:
+        raise CandidateError(
+            f"LoRA needs plain linear layers or convolutions, {type(backbone).__name__} has none: choose mode 'full'",
+            stage="finetune",
+        )
+    backbone.requires_grad_(requires_grad=False)
+    inject_adapter_in_model(LoraConfig(r=RANK, lora_alpha=ALPHA, target_modules=names), backbone)
+
+
+def takes_adapter(module: nn.Module) -> bool:
+    """Whether an adapter can run beside a layer; a subclass may do more in its forward pass than the adapter would."""
+    return type(module) is nn.Linear or (type(module) is nn.Conv2d and module.groups == 1)

@@ -1,15 +1,19 @@
 """Stage 1: dataset id or folder -> LabelledImages. `loading.py` reads from top to bottom as its steps."""
 
-from lead_hub.labelled_images.dataset_description import DatasetDescription, describe_dataset
-from lead_hub.labelled_images.dataset_query import DatasetQuery
-from lead_hub.labelled_images.dataset_source import SplitNotFoundError
-from lead_hub.labelled_images.loading import LabelledImages, load_labelled_images
+from lead_hub.labelled_images.description import DatasetDescription, describe_dataset
+from lead_hub.labelled_images.loading import LabelledImages, load_labelled_images, rows_sha256
+from lead_hub.labelled_images.opened_split import SplitNotFoundError
+from lead_hub.labelled_images.query import DatasetQuery
+from lead_hub.labelled_images.stratified_sample import MINIMUM_PER_CLASS, stratified_sample
 
 __all__ = [
+    "MINIMUM_PER_CLASS",
     "DatasetDescription",
     "DatasetQuery",
     "LabelledImages",
     "SplitNotFoundError",
     "describe_dataset",
     "load_labelled_images",
+    "rows_sha256",
+    "stratified_sample",
 ]

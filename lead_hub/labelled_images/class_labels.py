@@ -8,7 +8,7 @@ from datasets import Dataset
 from jaxtyping import Int64
 
 from lead_hub.errors import DatasetError
-from lead_hub.labelled_images.dataset_columns import Columns
+from lead_hub.labelled_images.columns import Columns
 from lead_hub.labelled_images.stratified_sample import MINIMUM_PER_CLASS
 
 UNLABELLED = -1

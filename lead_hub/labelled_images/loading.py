@@ -5,6 +5,7 @@
 Every checkpoint of a run then reads the same pixels from disk.
 """
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -14,21 +15,20 @@ import numpy as np
 from jaxtyping import Int64
 
 from lead_hub.errors import DatasetError
-from lead_hub.hub_requests import Token
+from lead_hub.hub import Token
+from lead_hub.labelled_images.builder import Source
 from lead_hub.labelled_images.class_labels import UNLABELLED, ClassLabels, UsableClasses, read_labels
-from lead_hub.labelled_images.dataset_builder import Source
-from lead_hub.labelled_images.dataset_columns import Columns, choose_columns
-from lead_hub.labelled_images.dataset_query import DatasetQuery
-from lead_hub.labelled_images.dataset_source import OpenedSplit, open_split
+from lead_hub.labelled_images.columns import Columns, choose_columns
 from lead_hub.labelled_images.decoded_folder import is_complete, publish, read_record, scratch_folder, write_record
-from lead_hub.labelled_images.decoded_images import DecodedImages, Decoding, decode_images
-from lead_hub.labelled_images.encoded_images import encoded_images
+from lead_hub.labelled_images.decoded_images import DecodedImages, Decoding, decode_images, encoded_images
 from lead_hub.labelled_images.image_folder_layout import (
     explain_missing_labels,
     joined_directories,
     refuse_split_names_as_classes,
 )
-from lead_hub.labelled_images.left_out import LeftOut, listed, refuse_many_unreadable
+from lead_hub.labelled_images.opened_split import OpenedSplit, open_split
+from lead_hub.labelled_images.query import DatasetQuery
+from lead_hub.labelled_images.sample_notes import LeftOut, listed, refuse_many_unreadable
 from lead_hub.labelled_images.stratified_sample import MINIMUM_PER_CLASS, stratified_sample
 
 _NOT_FACTS = ("labels", "rows", "pixels")
@@ -95,6 +95,11 @@ class LabelledImages:
     def close(self) -> None:
         """Remove the decoded images if they are in a temporary folder; `pixels` cannot be read afterwards."""
         self.pixels.close()
+
+
+def rows_sha256(images: LabelledImages) -> str:
+    """sha256 over the numbers of the sampled rows, in order."""
+    return hashlib.sha256(",".join(map(str, images.rows.tolist())).encode()).hexdigest()
 
 
 def load_labelled_images(

@@ -9,14 +9,17 @@ from pathlib import Path
 from typing import Literal, overload
 
 from lead_hub.candidates import CandidateSource, read_candidates
+from lead_hub.checkpoint_outputs import Dtype, ExtractionSettings
 from lead_hub.errors import RunCancelledError
-from lead_hub.extraction import Dtype, ExtractionSettings
-from lead_hub.hub_requests import Token, hub_api
+from lead_hub.hub import Token, hub_api
 from lead_hub.labelled_images import DatasetQuery
 from lead_hub.leaderboard import Leaderboard
 from lead_hub.recommendation.boards import stream_boards
+from lead_hub.recommendation.estimate import RunEstimate, estimate_run
+from lead_hub.recommendation.progress import RunProgress
 from lead_hub.recommendation.run import Run, ignore, parse_size
-from lead_hub.run_progress import RunProgress
+
+__all__ = ["RunEstimate", "RunProgress", "estimate_run", "recommend"]
 
 
 @overload

@@ -13,21 +13,18 @@ from accelerate import PartialState
 from huggingface_hub.utils import tqdm  # type: ignore[attr-defined]  # public, exported lazily
 
 from lead_hub.candidates import Candidate
-from lead_hub.checkpoint_files import CheckpointFiles, fetch_weights, find_checkpoint
-from lead_hub.downloads import Downloads
+from lead_hub.checkpoint_files import CheckpointFiles, Downloads, fetch_weights, find_checkpoint
+from lead_hub.checkpoint_outputs import cache_key, extract, load_checkpoint, versions
 from lead_hub.errors import CandidateError, RunCancelledError
-from lead_hub.extraction import extract
-from lead_hub.hub_requests import HubDownError
+from lead_hub.hub import HubDownError
 from lead_hub.labelled_images import LabelledImages, load_labelled_images
-from lead_hub.leaderboard import Leaderboard, Skipped
-from lead_hub.leaderboard_rows import read_row
-from lead_hub.loaded_checkpoint import load_checkpoint
+from lead_hub.leaderboard import Leaderboard, Skipped, read_row
 from lead_hub.processes import first_on_each_node, on_every_process, on_main_process, running_processes, shared_folder
-from lead_hub.provenance import cache_key, ranked_checkpoint, ranked_dataset, versions
+from lead_hub.recommendation.board_rows import ranked_checkpoint, ranked_dataset
 from lead_hub.recommendation.judging import ScoredCandidate, judged_board, scored_images
+from lead_hub.recommendation.progress import RunProgress, Stage
 from lead_hub.recommendation.run import Run
 from lead_hub.recommendation.scoring import score_outputs
-from lead_hub.run_progress import RunProgress, Stage
 from lead_hub.score_cards import ScoreCards, load_cards
 from lead_hub.transferability import SCORES
 

@@ -3,9 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from lead_hub.confidence.calibration import find_calibration
-from lead_hub.confidence.ranking_confidence import RankedImages, ScoredImages, ranking_confidence
-from lead_hub.confidence.record import without_ranks
+from lead_hub.confidence import RankedImages, ScoredImages, find_calibration, ranking_confidence, without_ranks
 from lead_hub.labelled_images import LabelledImages
 from lead_hub.leaderboard import Leaderboard, RankedCheckpoint
 from lead_hub.leaderboard import rank as ranked

@@ -8,13 +8,12 @@ from pathlib import Path
 from huggingface_hub import HfApi
 
 from lead_hub.candidates import Candidate
+from lead_hub.checkpoint_files import HubCache, default_hub_cache
+from lead_hub.checkpoint_outputs import ExtractionSettings, OutputsCache, default_cache_folder
 from lead_hub.errors import LeadHubError, ScoreError
-from lead_hub.extraction import ExtractionSettings
-from lead_hub.hub_checkpoint import HubCache, default_hub_cache
-from lead_hub.hub_requests import Token, hub_api
+from lead_hub.hub import Token, hub_api
 from lead_hub.labelled_images import DatasetQuery
-from lead_hub.outputs_cache import OutputsCache, default_cache_folder
-from lead_hub.run_progress import RunProgress
+from lead_hub.recommendation.progress import RunProgress
 from lead_hub.transferability import SCORES
 
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}

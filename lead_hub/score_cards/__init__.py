@@ -1,4 +1,4 @@
-"""Score cards: a leaderboard's scores in a dataset repository of the user's own, for others to find, trust and reuse.
+"""Stage 7: score cards, a leaderboard's scores in a dataset repository of the user's own, for others to reuse.
 
 document -> ScoreResult per row -> cards, table, README -> one commit      push_scores
 repository -> table -> cards, each checked against its hash -> document    read_scores, load_cards
@@ -8,7 +8,17 @@ data/scores.parquet                       one line a result, in the order of the
 README.md                                 front matter, rankings, how to read them
 """
 
-from lead_hub.score_cards.push import PlannedFile, Push, push_scores
+from lead_hub.score_cards.public_names import HUB_ID, is_hub_sha, is_local_sha
+from lead_hub.score_cards.push import Push, push_scores
 from lead_hub.score_cards.reading import ScoreCards, load_cards, read_scores
 
-__all__ = ["PlannedFile", "Push", "ScoreCards", "load_cards", "push_scores", "read_scores"]
+__all__ = [
+    "HUB_ID",
+    "Push",
+    "ScoreCards",
+    "is_hub_sha",
+    "is_local_sha",
+    "load_cards",
+    "push_scores",
+    "read_scores",
+]

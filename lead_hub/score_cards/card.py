@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lead_hub.confidence.record import RANK_DEPENDENT
+from lead_hub.confidence import RANK_DEPENDENT
 from lead_hub.errors import LeadHubError
 from lead_hub.score_cards.public_names import is_hub_sha, is_local_sha, public_name, slug, without_paths
 

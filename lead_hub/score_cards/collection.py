@@ -7,7 +7,7 @@ from functools import partial
 from huggingface_hub import Collection, HfApi
 
 from lead_hub.errors import HubError
-from lead_hub.hub_requests import patiently
+from lead_hub.hub import patiently
 from lead_hub.score_cards.card import ScoreResult
 from lead_hub.score_cards.public_names import is_hub_sha
 

@@ -5,7 +5,7 @@ from functools import partial
 
 from huggingface_hub import HfApi
 
-from lead_hub.hub_requests import patiently
+from lead_hub.hub import patiently
 from lead_hub.score_cards.card import ScoreResult, card_bytes, sha256_of
 from lead_hub.score_cards.public_names import is_hub_sha, slug
 from lead_hub.score_cards.pull_requests import open_once, user_name

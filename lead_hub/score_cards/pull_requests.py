@@ -6,7 +6,7 @@ from typing import Literal
 
 from huggingface_hub import CommitOperationAdd, HfApi
 
-from lead_hub.hub_requests import patiently
+from lead_hub.hub import patiently
 
 RepoType = Literal["model", "dataset"]
 

@@ -16,7 +16,7 @@ from huggingface_hub import HfApi
 from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 
 from lead_hub.errors import HubError
-from lead_hub.hub_requests import patiently
+from lead_hub.hub import patiently
 from lead_hub.score_cards.card import ScoreResult, results_of, sha256_of
 from lead_hub.score_cards.collection import publish_collection
 from lead_hub.score_cards.models_of_user import open_model_pull_requests

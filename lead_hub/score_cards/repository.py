@@ -22,7 +22,7 @@ from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils import build_hf_headers, hf_raise_for_status  # type: ignore[attr-defined]  # public, lazy
 
 from lead_hub.errors import HubError
-from lead_hub.hub_requests import LOGIN_ADVICE, patiently
+from lead_hub.hub import LOGIN_ADVICE, patiently
 from lead_hub.score_cards.card import ScoreResult, read_card
 from lead_hub.score_cards.table import TABLE_PATH, ScoreRow, fits_table, read_table, score_row
 

@@ -1,4 +1,4 @@
-"""Outputs of one checkpoint on labelled images -> one number that predicts its accuracy after fine-tuning.
+"""Stage 5: outputs of one checkpoint on labelled images -> one number that predicts its accuracy after fine-tuning.
 
 `SCORES` is the one list of scores. Adding one: a file with its function and its `ScoreMethod`, a name in this list.
 """
@@ -23,9 +23,8 @@ from lead_hub.transferability.ncti import NCTI
 from lead_hub.transferability.nleep import NLEEP
 from lead_hub.transferability.parc import PARC
 from lead_hub.transferability.ped import PED_LOGME, PED_SFDA
-from lead_hub.transferability.score import TransferabilityScore
+from lead_hub.transferability.score import ScoreMethod, TransferabilityScore
 from lead_hub.transferability.score_inputs import checked_inputs
-from lead_hub.transferability.score_method import ScoreMethod
 from lead_hub.transferability.sfda import SFDA
 from lead_hub.transferability.static_facts import DOWNLOADS, IMAGENET_TOP1, PARAMETERS, static_score
 from lead_hub.transferability.transrate import TRANSRATE

@@ -24,8 +24,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from lead_hub.transferability.discriminant import centred_rows, own_class
-from lead_hub.transferability.score import TransferabilityScore
-from lead_hub.transferability.score_method import ScoreMethod
+from lead_hub.transferability.score import ScoreMethod, TransferabilityScore
 from lead_hub.transferability.sfda import fisher_posteriors
 
 

@@ -15,8 +15,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from lead_hub.transferability.principal_axes import varying_rows
-from lead_hub.transferability.score import TransferabilityScore
-from lead_hub.transferability.score_method import ScoreMethod
+from lead_hub.transferability.score import ScoreMethod, TransferabilityScore
 from lead_hub.transferability.spectrum import GramSpectrum, gram_spectrum
 
 # A covariance this close to a multiple of the identity, relative to its size, differs from it by rounding.

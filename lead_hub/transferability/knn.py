@@ -5,8 +5,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from lead_hub.transferability.linear_probe import ahead
-from lead_hub.transferability.score import TransferabilityScore
-from lead_hub.transferability.score_method import ScoreMethod
+from lead_hub.transferability.score import ScoreMethod, TransferabilityScore
 
 NEIGHBOURS = 5
 # Two cosines closer than this are equal but for rounding.

@@ -36,8 +36,7 @@ from lead_hub.transferability.leave_one_out import (
     explained_share,
     leave_one_out_logits,
 )
-from lead_hub.transferability.score import TransferabilityScore
-from lead_hub.transferability.score_method import ScoreMethod
+from lead_hub.transferability.score import ScoreMethod, TransferabilityScore
 
 
 @dataclass(frozen=True)

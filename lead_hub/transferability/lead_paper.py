@@ -22,10 +22,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from lead_hub.transferability.evolution import evolve_at_rates
+from lead_hub.transferability.head_kernel import HIDDEN_WIDTHS, RandomHead, gradient_gram, mean_eigenvalue, random_head
 from lead_hub.transferability.linear_svm import svm_scores
-from lead_hub.transferability.random_head import HIDDEN_WIDTHS, RandomHead, gradient_gram, mean_eigenvalue, random_head
-from lead_hub.transferability.score import TransferabilityScore
-from lead_hub.transferability.score_method import ScoreMethod
+from lead_hub.transferability.score import ScoreMethod, TransferabilityScore
 
 
 @dataclass(frozen=True)

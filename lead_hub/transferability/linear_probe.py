@@ -5,8 +5,7 @@ from torch import Tensor
 
 from lead_hub.transferability.discriminant import own_class
 from lead_hub.transferability.leave_one_out import leave_one_out_logits
-from lead_hub.transferability.score import TransferabilityScore
-from lead_hub.transferability.score_method import ScoreMethod
+from lead_hub.transferability.score import ScoreMethod, TransferabilityScore
 
 # Of predictions of about 0 and 1: less than this between two classes is rounding.
 TIE_TOLERANCE = 1e-10

@@ -35,8 +35,7 @@ from lead_hub.transferability.discriminant import (
     shrinkage_for,
     within_classes,
 )
-from lead_hub.transferability.score import TransferabilityScore
-from lead_hub.transferability.score_method import ScoreMethod
+from lead_hub.transferability.score import ScoreMethod, TransferabilityScore
 from lead_hub.transferability.spectrum import gram_spectrum
 
 PRINCIPAL_COMPONENTS = 64

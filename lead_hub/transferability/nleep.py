@@ -18,8 +18,7 @@ from torch import Tensor
 from lead_hub.transferability.gaussian_mixture import fitted_posterior, nearest_means
 from lead_hub.transferability.leep import log_expected_predictions
 from lead_hub.transferability.principal_axes import principal_coordinates
-from lead_hub.transferability.score import TransferabilityScore
-from lead_hub.transferability.score_method import ScoreMethod
+from lead_hub.transferability.score import ScoreMethod, TransferabilityScore
 
 VARIANCE_SHARE = 0.8
 COMPONENTS_PER_CLASS = 5

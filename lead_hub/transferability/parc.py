@@ -17,8 +17,7 @@ from torch import Tensor
 
 from lead_hub.errors import ScoreError
 from lead_hub.transferability.principal_axes import principal_coordinates
-from lead_hub.transferability.score import TransferabilityScore
-from lead_hub.transferability.score_method import ScoreMethod
+from lead_hub.transferability.score import ScoreMethod, TransferabilityScore
 
 N_AXES = 32
 MOST_IMAGES = 2000

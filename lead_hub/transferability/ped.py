@@ -22,8 +22,7 @@ from torch import Tensor
 
 from lead_hub.transferability.discriminant import class_means
 from lead_hub.transferability.logme import logme
-from lead_hub.transferability.score import TransferabilityScore
-from lead_hub.transferability.score_method import ScoreFunction, ScoreMethod
+from lead_hub.transferability.score import ScoreFunction, ScoreMethod, TransferabilityScore
 from lead_hub.transferability.sfda import sfda
 
 # A ball's radius, in units of the root of the summed variances of its class. The authors use 0.3 or 0.6.

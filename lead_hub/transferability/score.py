@@ -1,8 +1,9 @@
-"""The record that every transferability score returns: finite, or a ScoreError."""
+"""The record that every transferability score returns, and what the list of scores knows about each of them."""
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -35,3 +36,51 @@ class TransferabilityScore:
                 raise ScoreError(f"{name} must be a finite number, found {figure}")
         if self.per_image is not None and not bool(torch.isfinite(self.per_image).all()):
             raise ScoreError("every image's term must be finite, found NaN or infinity")
+
+
+@runtime_checkable
+class ScoreFunction(Protocol):
+    """The one signature of every score: float64 features, labels 0..K-1, both checked beforehand."""
+
+    def __call__(
+        self,
+        features: Float[Tensor, "image feature"],
+        labels: Int[Tensor, " image"],
+        *,
+        logits: Float[Tensor, "image source_class"] | None,
+        seed: int,
+    ) -> TransferabilityScore: ...
+
+
+@dataclass(frozen=True)
+class ScoreMethod:
+    """One way to score a checkpoint, and what a reader of a leaderboard must know of it.
+
+    Attributes:
+        name: what the user types, e.g. "logme".
+        function: computes it from checked inputs; None for a score that is a fact.
+        title: name for people.
+        paper: where it was defined.
+        range: the values it can take.
+        version: raised whenever the same features would score differently; results of two versions never mix.
+        direction: which way is better; the same for every score, so that one sort order fits all.
+        needs_logits: whether it needs the outputs of the checkpoint's own trained head.
+        cost: what the time depends on, in words.
+        fact: name of what must be known of the checkpoint, e.g. "parameters", for a score that is nothing but that
+            and looks at no image; None for all others.
+    """
+
+    name: str
+    function: ScoreFunction | None
+    title: str
+    paper: str
+    range: str
+    needs_logits: bool
+    cost: str
+    version: int = 1
+    direction: str = "higher is better"
+    fact: str | None = None
+
+    def __post_init__(self) -> None:
+        if (self.function is None) == (self.fact is None):
+            raise ValueError(f"the score {self.name} must have either a function or a fact, found both or neither")

@@ -29,8 +29,7 @@ from lead_hub.transferability.discriminant import (
     shrinkage_for,
     within_classes,
 )
-from lead_hub.transferability.score import TransferabilityScore
-from lead_hub.transferability.score_method import ScoreMethod
+from lead_hub.transferability.score import ScoreMethod, TransferabilityScore
 
 # The positive constant a of the shrinkage e^(-a * largest eigenvalue), as released.
 SHRINKAGE_RATE = 5.0

@@ -6,8 +6,7 @@ They give a checkpoint the same number on every dataset, so they cannot know whi
 from collections.abc import Mapping
 
 from lead_hub.errors import ScoreError
-from lead_hub.transferability.score import TransferabilityScore
-from lead_hub.transferability.score_method import ScoreMethod
+from lead_hub.transferability.score import ScoreMethod, TransferabilityScore
 
 
 def static_score(method: ScoreMethod, facts: Mapping[str, float] | None) -> TransferabilityScore:

@@ -14,8 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from lead_hub.transferability.principal_axes import varying_rows
-from lead_hub.transferability.score import TransferabilityScore
-from lead_hub.transferability.score_method import ScoreMethod
+from lead_hub.transferability.score import ScoreMethod, TransferabilityScore
 
 # Squared error per image that the coding may leave, in units of the sum of all squared lengths of centred features.
 DISTORTION = 1e-4

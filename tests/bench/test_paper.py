@@ -10,12 +10,12 @@ from scipy.stats import weightedtau
 
 from lead_hub import recommend
 from lead_hub.bench.matrix_files import MatrixError
-from lead_hub.bench.paper.paper_list import FOLDER, GROUPS, PAPER_LIST, read_paper_list
 from lead_hub.bench.paper.published import published_accuracy, published_taus
+from lead_hub.bench.paper.repositories import FOLDER, GROUPS, PAPER_LIST, read_paper_list
 from lead_hub.candidates import read_candidates
+from tests.cli.test_recommend import lead_hub, on_terminal
 from tests.conftest import COLOURS, coloured_images
-from tests.hub import HubServer
-from tests.test_cli import lead_hub, on_terminal
+from tests.loopback_hub import HubServer
 
 SUPERVISED = {"resnet34": "resnet", "resnet50": "vit", "mnasnet1_0": "dinov2"}
 

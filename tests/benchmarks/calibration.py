@@ -28,21 +28,19 @@ from typing import TypeVar
 import numpy as np
 
 import lead_hub.confidence
-from lead_hub.bench.finetuned_targets import finetuned_targets
-from lead_hub.bench.matrix import MATRIX_FOLDER, GroundTruthMatrix, read_matrix
-from lead_hub.confidence.calibration import (
-    CALIBRATION_FILE,
-    Calibration,
-    CalibrationData,
-    Confirmation,
-    Part,
-    calibrations_text,
-    parse_calibrations,
+from lead_hub.bench import MATRIX_FOLDER
+from lead_hub.bench.confidence_figures import (
+    FinetunedTarget,
+    confidence_figures,
+    finetuned_targets,
+    pool_figures,
+    random_pools,
 )
-from lead_hub.confidence.chance_of_best import LEVEL, chances_of_best
-from lead_hub.confidence.confidence_figures import FinetunedTarget, confidence_figures, pool_figures, random_pools
-from lead_hub.confidence.image_bootstrap import resampled_scores, widened
-from lead_hub.confidence.predicted_accuracy import above_guessing, logit, logit_variance
+from lead_hub.bench.matrix import GroundTruthMatrix, read_matrix
+from lead_hub.confidence import Calibration, Confirmation, Part, chances_of_best, resampled_scores, widened
+from lead_hub.confidence.accuracies import above_guessing, logit, logit_variance
+from lead_hub.confidence.calibration import CALIBRATION_FILE, CalibrationData, calibrations_text, parse_calibrations
+from lead_hub.confidence.chance_of_best import LEVEL
 from lead_hub.transferability import SCORES
 from tests.benchmarks.image_variance import halves_apart
 

@@ -11,8 +11,7 @@ import time
 
 import numpy as np
 
-from lead_hub.confidence.chance_of_best import chances_of_best, could_be_best
-from lead_hub.confidence.image_bootstrap import resampled_scores
+from lead_hub.confidence import chances_of_best, could_be_best, resampled_scores
 from lead_hub.confidence.rank_intervals import rank_intervals
 from tests.benchmarks.score_speed import peak_mib
 

@@ -16,8 +16,8 @@ from transformers import TimmWrapperConfig, TimmWrapperModel
 
 from lead_hub import recommend
 from lead_hub.candidates import Candidate
-from lead_hub.machine_speed import measured_speed
-from lead_hub.run_estimate import computing_s, estimate_run
+from lead_hub.recommendation import estimate_run
+from lead_hub.recommendation.estimate import computing_s, measured_speed
 
 ARCHITECTURES = (
     *("resnet50", "vit_small_patch16_224", "convnext_tiny", "swin_tiny_patch4_window7_224"),

@@ -16,8 +16,7 @@ import numpy as np
 import torch
 import transformers
 
-from lead_hub.extraction import ExtractionSettings, extract
-from lead_hub.loaded_checkpoint import LoadedCheckpoint, load_checkpoint
+from lead_hub.checkpoint_outputs import ExtractionSettings, LoadedCheckpoint, extract, load_checkpoint
 from lead_hub.processes import running_processes
 
 IMAGE_SHAPE = (375, 500, 3)  # a common size of ImageNet's photographs

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, expect
 
-from tests.hub import HubServer
-from tests.space import visiting
-from tests.space.seeds import seed
-from tests.space.served import ServedSpace, served_space
-from tests.space.visiting import DESKTOP, PHONE, RUN_MS
+from tests.loopback_hub import HubServer
+from tests.spaces_app import visiting
+from tests.spaces_app.seeds import seed
+from tests.spaces_app.served import ServedSpace, served_space
+from tests.spaces_app.visiting import DESKTOP, PHONE, RUN_MS
 
 LOOKS = {
     "light": {"viewport": DESKTOP, "color_scheme": "light"},

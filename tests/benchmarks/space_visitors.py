@@ -18,8 +18,8 @@ from statistics import median
 from gradio_client import Client
 
 from lead_hub.demo import TARGETS, pool
-from tests.space import visiting
-from tests.space.served import ServedSpace, check_log, served_space
+from tests.spaces_app import visiting
+from tests.spaces_app.served import ServedSpace, check_log, served_space
 
 
 def main() -> None:

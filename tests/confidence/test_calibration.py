@@ -7,7 +7,8 @@ from typing import Literal
 
 import pytest
 
-from lead_hub.bench.matrix import MATRIX_FOLDER, read_matrix
+from lead_hub.bench import MATRIX_FOLDER
+from lead_hub.bench.matrix import read_matrix
 from lead_hub.bench.matrix_files import read_targets
 from lead_hub.bench.report import judged_confidence
 from lead_hub.confidence.calibration import Confirmation, calibrations_text, find_calibration, parse_calibrations

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from sklearn.metrics import confusion_matrix
 
-from lead_hub.confidence.confusion import Confusion, confusion, parse_confusion
+from lead_hub.confidence.class_errors import Confusion, confusion, parse_confusion
 from lead_hub.confidence.ranking_confidence import RankedImages, ScoredImages, ranking_confidence
 from lead_hub.confidence.record import Confidence, figures, parse_confidence, without_ranks
 from lead_hub.errors import ScoreError
 from lead_hub.score_cards.card import of_the_row_alone
-from tests.confidence.test_per_class import LABELS, NAMES, PREDICTED
+from tests.confidence.test_class_errors import LABELS, NAMES, PREDICTED
 
 # 4 cats: 2 right, 2 dogs; 3 dogs: all right; no emu; 5 foxes: 2 right, 1 dog, 2 emus.
 BY_HAND = Confusion(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from lead_hub.confidence.predicted_accuracy import above_guessing, logit_variance, predicted_accuracy
+from lead_hub.confidence.accuracies import above_guessing, logit_variance, predicted_accuracy
 from tests.confidence.made_calibration import made_calibration
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom, binomtest
 
-from lead_hub.confidence.probe_accuracy import probe_accuracy
+from lead_hub.confidence.accuracies import probe_accuracy
 from lead_hub.errors import ScoreError
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lead_hub.confidence.calibration import Calibration
-from lead_hub.confidence.per_class import ClassAccuracy, ConfusedPair
+from lead_hub.confidence.class_errors import ClassAccuracy, ConfusedPair
 from lead_hub.confidence.ranking_confidence import RankedImages, ScoredImages, ranking_confidence
 from lead_hub.confidence.record import RANK_DEPENDENT, Confidence, figures, parse_confidence, without_ranks
 from lead_hub.errors import ScoreError

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from lead_hub.finetuning import FineTuned, FineTuningImages, finetune, load_finetuning_images
+from lead_hub.finetuning import finetune
+from lead_hub.finetuning.image_parts import FineTuningImages, load_finetuning_images
+from lead_hub.finetuning.outcomes import FineTuned
 from lead_hub.labelled_images import DatasetQuery
 
 FineTune = Callable[..., FineTuned]

@@ -10,19 +10,13 @@ import torch
 from safetensors.torch import load_file
 
 from lead_hub import Candidate, CandidateError, LeadHubError, recommend
-from lead_hub.finetuning import (
-    Budget,
-    DroppedTraining,
-    FineTuned,
-    FineTuningImages,
-    FinishedTraining,
-    Job,
-    caches_in,
-    find_files,
-    place_here,
-    settings_of,
-)
-from lead_hub.finetuning.trainings import run_trainings
+from lead_hub.finetuning import find_files
+from lead_hub.finetuning.caches import caches_in
+from lead_hub.finetuning.image_parts import FineTuningImages
+from lead_hub.finetuning.network import place_here
+from lead_hub.finetuning.outcomes import DroppedTraining, FineTuned, FinishedTraining
+from lead_hub.finetuning.settings import Budget, settings_of
+from lead_hub.finetuning.trainings import Job, run_trainings
 from tests.finetuning.conftest import FineTune
 
 

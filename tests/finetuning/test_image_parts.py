@@ -8,8 +8,13 @@ import numpy as np
 import pytest
 
 from lead_hub.errors import DatasetError
-from lead_hub.finetuning import FineTuningImages, load_finetuning_images
-from lead_hub.finetuning.image_parts import image_parts, known_classes, stratified_share
+from lead_hub.finetuning.image_parts import (
+    FineTuningImages,
+    image_parts,
+    known_classes,
+    load_finetuning_images,
+    stratified_share,
+)
 from lead_hub.labelled_images import DatasetQuery
 from tests.conftest import COLOURS, coloured_images
 

@@ -10,15 +10,20 @@ import torch
 from sklearn.metrics import accuracy_score, f1_score, log_loss
 from torch import nn
 
+from lead_hub.checkpoint_outputs import load_checkpoint
 from lead_hub.errors import CandidateError
-from lead_hub.finetuning import place_here
-from lead_hub.finetuning.adapters import add_adapters
-from lead_hub.finetuning.augmentation import changed, drawn_changes
-from lead_hub.finetuning.evaluation import Predictions
 from lead_hub.finetuning.learner import Learner, rate_factor
-from lead_hub.finetuning.network import Backbone, Network, Place, Standardisation, count_features
-from lead_hub.finetuning.training import batch_size
-from lead_hub.loaded_checkpoint import load_checkpoint
+from lead_hub.finetuning.model_inputs import changed, drawn_changes
+from lead_hub.finetuning.network import (
+    Backbone,
+    Network,
+    Place,
+    Standardisation,
+    add_adapters,
+    count_features,
+    place_here,
+)
+from lead_hub.finetuning.training import Predictions, batch_size
 from tests.tiny_checkpoints import random_images
 
 

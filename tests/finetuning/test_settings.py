@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from lead_hub.errors import LeadHubError
-from lead_hub.finetuning import Budget, parse_budget, settings_of
+from lead_hub.finetuning.settings import Budget, parse_budget, settings_of
 
 NOTHING = {"learning_rates": None, "epochs": None, "seeds": None, "flip": True}
 

@@ -1,6 +1,7 @@
 import pytest
 
-from lead_hub.labelled_images import DatasetQuery, LabelledImages, load_labelled_images
+from lead_hub.labelled_images.loading import LabelledImages, load_labelled_images
+from lead_hub.labelled_images.query import DatasetQuery
 
 
 @pytest.fixture

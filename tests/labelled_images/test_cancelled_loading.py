@@ -10,9 +10,11 @@ import pytest
 from datasets import ClassLabel
 
 from lead_hub.errors import RunCancelledError
-from lead_hub.labelled_images import DatasetQuery, LabelledImages, load_labelled_images
-from tests.hub import Fault, HubServer
+from lead_hub.labelled_images.loading import LabelledImages, load_labelled_images
+from lead_hub.labelled_images.query import DatasetQuery
 from tests.labelled_images.small_datasets import dataset_of, image_folder
+from tests.loopback_hub import HubServer
+from tests.loopback_hub.faults import Fault
 
 CLASSES = ClassLabel(names=["cat", "dog"])
 

@@ -4,7 +4,7 @@ from datasets import ClassLabel, Dataset, Features, Value
 
 from lead_hub.errors import DatasetError
 from lead_hub.labelled_images.class_labels import ClassLabels, classes_of_values, read_labels
-from lead_hub.labelled_images.dataset_columns import Columns
+from lead_hub.labelled_images.columns import Columns
 
 
 def test_strings_are_sorted_and_kept_as_they_are():

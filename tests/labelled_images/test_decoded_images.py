@@ -12,8 +12,7 @@ from PIL import Image
 from lead_hub.errors import DatasetError
 from lead_hub.labelled_images import decoded_images
 from lead_hub.labelled_images.decoded_folder import is_complete, publish, read_record, scratch_folder, write_record
-from lead_hub.labelled_images.decoded_images import DecodedImages, decode_images
-from lead_hub.labelled_images.encoded_images import EncodedImage
+from lead_hub.labelled_images.decoded_images import DecodedImages, EncodedImage, decode_images
 
 
 def png(colour, size=(4, 3)):

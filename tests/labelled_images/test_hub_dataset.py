@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.hub import Fault, HubServer
+from tests.loopback_hub import HubServer
+from tests.loopback_hub.faults import Fault
 
 LOAD = """
 import json, sys

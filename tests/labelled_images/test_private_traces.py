@@ -7,10 +7,12 @@ import pytest
 from datasets import ClassLabel
 from huggingface_hub import constants
 
-from lead_hub.labelled_images import DatasetQuery, describe_dataset, load_labelled_images
+from lead_hub.labelled_images.description import describe_dataset
+from lead_hub.labelled_images.loading import load_labelled_images
+from lead_hub.labelled_images.query import DatasetQuery
 from tests.conftest import CACHES
-from tests.hub import HubServer
 from tests.labelled_images.small_datasets import dataset_of, image_folder
+from tests.loopback_hub import HubServer
 
 SECRET = b"the-secret-of-the-card"
 

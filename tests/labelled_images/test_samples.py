@@ -8,8 +8,8 @@ import pytest
 from datasets import ClassLabel, Value
 
 from lead_hub.errors import DatasetError
-from lead_hub.labelled_images import DatasetQuery
 from lead_hub.labelled_images.decoded_images import DecodedImages
+from lead_hub.labelled_images.query import DatasetQuery
 from tests.labelled_images.small_datasets import colours, dataset_of, image_folder, png, refusal, write_image
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from lead_hub.errors import HubError
 from lead_hub.score_cards.collection import collection_title
-from tests.hub import HubServer
+from tests.loopback_hub import HubServer
 from tests.score_cards.boards import BOARD, GOOD, PRIVATE, board_of
 
 SCORES = "team/scores"

@@ -11,7 +11,7 @@ from lead_hub.leaderboard import FineTunedAccuracy, Leaderboard
 from lead_hub.score_cards.card import results_of
 from lead_hub.score_cards.readme import readme_bytes
 from lead_hub.score_cards.table import read_table, score_row, table_bytes
-from tests.hub import HubServer
+from tests.loopback_hub import HubServer
 from tests.score_cards.boards import BOARD, FAIR, GOOD, POOR, board_of
 
 SCORES = "alice/scores"

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from lead_hub.errors import HubError
-from tests.hub import HubServer
+from tests.loopback_hub import HubServer
 from tests.score_cards.boards import BOARD, FLOWERS, GOOD, POOR, PRIVATE, board_of
 
 SCORES = "team/scores"

@@ -12,7 +12,7 @@ from datasets import load_dataset
 
 from lead_hub.errors import HubError, LeadHubError
 from lead_hub.leaderboard import Leaderboard
-from tests.hub import HubServer
+from tests.loopback_hub import HubServer
 from tests.score_cards.boards import BOARD, FAIR, FLOWERS, GOOD, POOR, PRIVATE, board_of
 
 SCORES = "alice/scores"
@@ -145,8 +145,8 @@ def test_scores_on_a_private_dataset_become_public_only_if_asked_for(hub: HubSer
 
 
 def test_unknown_privacy_counts_as_private(hub: HubServer) -> None:
-    from lead_hub.hub_requests import hub_api
-    from lead_hub.score_cards import push_scores
+    from lead_hub.hub import hub_api
+    from lead_hub.score_cards.push import push_scores
 
     document = BOARD.to_document()
     del document["dataset"]["is_private"]

@@ -11,8 +11,9 @@ import pytest
 from huggingface_hub import HfApi
 
 from lead_hub.errors import HubError
-from lead_hub.score_cards import push_scores
-from tests.hub import Fault, HubServer
+from lead_hub.score_cards.push import push_scores
+from tests.loopback_hub import HubServer
+from tests.loopback_hub.faults import Fault
 from tests.score_cards.boards import BOARD, GOOD, board_of
 
 SCORES = "team/scores"

@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 
 from lead_hub.errors import HubError, LeadHubError
-from lead_hub.hub_requests import hub_api
+from lead_hub.hub import hub_api
 from lead_hub.leaderboard import Leaderboard
-from lead_hub.score_cards import load_cards
-from tests.hub import HubServer
+from lead_hub.score_cards.reading import load_cards
+from tests.loopback_hub import HubServer
 from tests.score_cards.boards import BOARD, FAIR, FLOWERS, GOOD, POOR, PRIVATE, board_of
 
 SCORES = "alice/scores"

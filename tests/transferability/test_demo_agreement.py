@@ -7,10 +7,9 @@ import torch
 from scipy.stats import spearmanr
 from torch import Tensor
 
+from lead_hub.checkpoint_outputs import ExtractionSettings, extract, load_checkpoint
 from lead_hub.demo import pool, target_folder
-from lead_hub.extraction import ExtractionSettings, extract
 from lead_hub.labelled_images import DatasetQuery, load_labelled_images
-from lead_hub.loaded_checkpoint import load_checkpoint
 from lead_hub.processes import running_processes
 from lead_hub.transferability import score
 

@@ -3,8 +3,7 @@ import math
 import pytest
 import torch
 
-from lead_hub.transferability.head_kernel import infinite_head_kernel
-from lead_hub.transferability.random_head import gradient_gram, random_head
+from lead_hub.transferability.head_kernel import gradient_gram, infinite_head_kernel, random_head
 from tests.transferability.made_features import noise, rotation
 
 DOUBLE = torch.float64

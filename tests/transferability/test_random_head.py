@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from lead_hub.transferability.random_head import RandomHead, gradient_gram, mean_eigenvalue, random_head
+from lead_hub.transferability.head_kernel import RandomHead, gradient_gram, mean_eigenvalue, random_head
 from tests.transferability.made_features import noise
 
 

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lead_hub.errors import ScoreError
-from lead_hub.transferability import SCORES, TransferabilityScore, score, transferability
+from lead_hub.transferability import SCORES, score, transferability
+from lead_hub.transferability.score import TransferabilityScore
 from tests.transferability.made_features import balanced_labels, clusters, noise, rotation
 
 LABELS = balanced_labels(60, 3)

@@ -3,8 +3,9 @@ import math
 import pytest
 
 from lead_hub.errors import ScoreError
-from lead_hub.transferability import SCORES, ScoreMethod, score, transferability
+from lead_hub.transferability import SCORES, score, transferability
 from lead_hub.transferability.logme import logme
+from lead_hub.transferability.score import ScoreMethod
 from tests.transferability.made_features import balanced_labels, noise
 
 LABELS = balanced_labels(6, 2)

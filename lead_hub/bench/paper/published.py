@@ -4,7 +4,7 @@ import csv
 from collections import defaultdict
 from collections.abc import Mapping
 
-from lead_hub.bench.paper.paper_list import FOLDER
+from lead_hub.bench.paper.repositories import FOLDER
 
 # By group and dataset: a number for every checkpoint, or for every method.
 Published = Mapping[tuple[str, str], Mapping[str, float]]

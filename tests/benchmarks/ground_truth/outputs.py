@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import save_file
 
-from lead_hub.loaded_checkpoint import LoadedCheckpoint, load_checkpoint
+from lead_hub.checkpoint_outputs import LoadedCheckpoint, load_checkpoint
 from tests.benchmarks.demo_pool.checkpoints import Recipe
 
 from .checkpoints import POOL

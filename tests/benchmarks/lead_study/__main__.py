@@ -16,7 +16,8 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-from lead_hub.bench.matrix import MATRIX_FOLDER, read_matrix
+from lead_hub.bench import MATRIX_FOLDER
+from lead_hub.bench.matrix import read_matrix
 from lead_hub.rank_agreement import regret_at, weighted_kendall_tau
 
 from .variants import EVOLUTION, FREE, INITIAL, QUANTITY, Features, still

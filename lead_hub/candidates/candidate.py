@@ -1,0 +1,37 @@
+"""The record of a checkpoint that may be ranked."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A checkpoint that may be ranked, before anything of it was looked at.
+
+    Attributes:
+        checkpoint: Hub id ("org/name") or path of a local checkpoint folder, as the user gave it.
+        revision: branch, tag or commit asked for; None means the default branch, or a local folder.
+        parameters: number of weights where known beforehand.
+        licence: the Hub's licence identifier where known beforehand, e.g. "apache-2.0".
+        weight_bytes: size of its weights where known beforehand.
+        imagenet_top1_percent: published top-1 accuracy on ImageNet-1k where known, 0 to 100.
+        downloads: of the last 30 days where known from a crawl.
+        datasets: what it was trained on, as far as its card says.
+        base_datasets: what the checkpoints that it was fine-tuned from were trained on.
+    """
+
+    checkpoint: str
+    revision: str | None = None
+    parameters: int | None = None
+    licence: str | None = None
+    weight_bytes: int | None = None
+    imagenet_top1_percent: float | None = None
+    downloads: int | None = None
+    datasets: tuple[str, ...] = ()
+    base_datasets: tuple[str, ...] = ()
+
+    @property
+    def folder(self) -> Path | None:
+        """The local checkpoint folder, or None for a repository on the Hub."""
+        path = Path(self.checkpoint).expanduser()
+        return path if path.is_dir() else None

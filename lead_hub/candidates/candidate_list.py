@@ -1,0 +1,124 @@
+"""Which checkpoints to rank: ids, folders, a text file, `model_index.json`, a query or the demo pool -> Candidates."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TypeAlias
+
+from huggingface_hub import HfApi
+
+from lead_hub.candidates.candidate import Candidate
+from lead_hub.candidates.candidate_query import CandidateQuery
+from lead_hub.candidates.finding import find_candidates
+from lead_hub.candidates.index_query import IndexQuery, query_index
+from lead_hub.candidates.model_index import IndexEntry, default_model_index, read_model_index
+from lead_hub.errors import CandidateError
+from lead_hub.hub import hub_api
+
+CandidateSource: TypeAlias = str | Path | Candidate | CandidateQuery | IndexQuery
+
+
+def read_candidates(
+    sources: CandidateSource | Iterable[CandidateSource] | None = None, *, api: HfApi | None = None
+) -> list[Candidate]:
+    """Every candidate that the sources name, each once, in order.
+
+    A source is a Candidate, a Hub id (optionally "@revision"), a checkpoint folder, a folder of checkpoint
+    folders, a text file with one of these a line ("#" starts a comment), a model index (`.json`), an IndexQuery, which
+    takes a part of one, or a CandidateQuery, which asks the Hub through `api` (None: as whoever is logged in). None
+    means `default_model_index()`: the user's own after a `lead-hub crawl`, else the one that comes with the package.
+
+    Raises:
+        CandidateError: a file of candidates that cannot be read, an IndexQuery that leaves nothing, or no candidate at
+            all. Whether each one exists is found out only when its turn comes, so that one bad entry never ends a run.
+        HubError: a query, and the Hub refuses or cannot be reached.
+    """
+    if sources is None:
+        sources = [default_model_index()]
+    elif isinstance(sources, (str, Path, Candidate, CandidateQuery, IndexQuery)):
+        sources = [sources]
+    candidates = list(unique(candidate for source in sources for candidate in expand(source, api)))
+    if not candidates:
+        raise CandidateError(
+            "at least one candidate checkpoint is needed, found none: give Hub ids, checkpoint folders, a text"
+            " file with one of them a line, or a model_index.json",
+            stage="find",
+        )
+    return candidates
+
+
+def expand(source: CandidateSource, api: HfApi | None) -> list[Candidate]:
+    """The candidates behind one source, see `read_candidates`."""
+    if isinstance(source, Candidate):
+        return [source]
+    if isinstance(source, (CandidateQuery, IndexQuery)):
+        return [from_index(entry) for entry in answer(source, api)]
+    path = Path(source).expanduser()
+    if path.is_dir():
+        inner = checkpoint_folders(path)
+        return [Candidate(str(folder)) for folder in inner] or [Candidate(str(source))]
+    if path.is_file() and path.suffix == ".json":
+        return [from_index(entry) for entry in read_model_index(path).entries]
+    if path.is_file():
+        return [candidate for line in read_lines(path) for candidate in expand(line, api)]
+    if isinstance(source, Path) or path.suffix in {".txt", ".json"}:
+        raise CandidateError(f"the file of candidates must exist, found nothing at {str(path)!r}", stage="find")
+    checkpoint, _, revision = source.strip().partition("@")
+    return [Candidate(checkpoint, revision=revision or None)]
+
+
+def answer(query: CandidateQuery | IndexQuery, api: HfApi | None) -> tuple[IndexEntry, ...]:
+    """What the Hub, or a model index, has for a query."""
+    if isinstance(query, IndexQuery):
+        return query_index(query)
+    return find_candidates(query, api=api or hub_api()).candidates
+
+
+def from_index(entry: IndexEntry) -> Candidate:
+    """The candidate of a model index entry, pinned to its commit where the index has one."""
+    return Candidate(
+        entry.id,
+        revision=entry.sha,
+        parameters=entry.parameters,
+        licence=entry.licence,
+        weight_bytes=entry.weight_bytes,
+        imagenet_top1_percent=entry.imagenet_top1_percent,
+        downloads=entry.downloads,
+        datasets=entry.datasets,
+        base_datasets=entry.base_datasets,
+    )
+
+
+def read_lines(path: Path) -> list[str]:
+    """Lines of a text file without comments and blanks; a line may not name another text file."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CandidateError(
+            f"a file of candidates must be readable UTF-8 text, one candidate a line; {str(path)!r} is not: {error}",
+            stage="find",
+        ) from error
+    lines = [line.partition("#")[0].strip() for line in text.splitlines()]
+    for number, line in enumerate(lines, start=1):
+        if line and Path(line).expanduser().is_file():
+            raise CandidateError(
+                f"{path}, line {number}: each line must be a Hub id or a checkpoint folder, found the file {line!r}",
+                stage="find",
+            )
+    return [line for line in lines if line]
+
+
+def checkpoint_folders(folder: Path) -> list[Path]:
+    """The subfolders that are checkpoints, by name; none of a folder that is a checkpoint itself."""
+    if (folder / "config.json").is_file():
+        return []
+    return sorted(path.parent for path in folder.glob("*/config.json"))
+
+
+def unique(candidates: Iterable[Candidate]) -> Iterator[Candidate]:
+    """Each checkpoint and revision once, at its first place; what is known of it comes from there."""
+    seen: set[tuple[str, str | None]] = set()
+    for candidate in candidates:
+        place = str(candidate.folder.resolve()) if candidate.folder else candidate.checkpoint
+        if (place, candidate.revision) not in seen:
+            seen.add((place, candidate.revision))
+            yield candidate

@@ -1,0 +1,171 @@
+"""The files of the next candidates, fetched while the current one is scored, on a disk of bounded size."""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import wait as wait_for
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from huggingface_hub import HFCacheInfo, scan_cache_dir
+
+from lead_hub.candidates import Candidate
+from lead_hub.checkpoint_files.local_files import CheckpointFiles, fetch_weights, find_checkpoint
+from lead_hub.checkpoint_files.pinned_commit import HubCache
+from lead_hub.errors import CandidateError, RunCancelledError
+from lead_hub.hub import LONGEST_NAP_S, HubDownError
+
+AHEAD = 2  # candidates
+AHEAD_BYTES = 4 << 30
+
+
+@dataclass
+class Held:
+    """What a run downloaded for one candidate and has not deleted."""
+
+    paths: tuple[Path, ...]
+    size_bytes: int
+    score: float | None = None
+    is_scored: bool = False
+
+
+@dataclass
+class Downloads:
+    """The files of a run's candidates, in order.
+
+    Attributes:
+        candidates: in the order in which they will be taken.
+        cache: where to.
+        needs_weights: whether a candidate's weights are needed, judged by its other files.
+        max_disk_bytes: the most that weights downloaded by this run may take; None for no limit.
+        cancelled: whether the caller wants no more; asked while one waits for a candidate's files.
+    """
+
+    candidates: Sequence[Candidate]
+    cache: HubCache
+    needs_weights: Callable[[Candidate, CheckpointFiles], bool]
+    max_disk_bytes: int | None = None
+    cancelled: Callable[[], bool] = bool
+    _futures: dict[int, Future[CheckpointFiles]] = field(default_factory=dict)
+    _held: dict[int, Held] = field(default_factory=dict)
+    _taken: int = -1
+    _over: threading.Event = field(default_factory=threading.Event)
+    _changed: threading.Condition = field(default_factory=threading.Condition)
+    _is_down: HubDownError | None = None
+    _thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "lead-hub-downloads"))
+
+    @contextmanager
+    def running(self) -> Iterator["Downloads"]:
+        """Fetch ahead within the block; a download that is under way at its end is broken off."""
+        try:
+            yield self
+        finally:
+            with self._changed:
+                self._over.set()
+                self._changed.notify_all()
+            self._thread.shutdown(wait=True, cancel_futures=True)
+
+    def take(self, number: int) -> CheckpointFiles:
+        """The files of candidate `number`, waiting for them; the next ones are fetched from now on.
+
+        Raises:
+            CandidateError: this candidate has no usable files.
+            HubDownError: the Hub does not answer, and the cache has no copy of this one.
+            RunCancelledError: cancelled while they were on the way.
+        """
+        with self._changed:
+            self._taken = number
+            self._changed.notify_all()
+        for next_one in range(number, min(number + AHEAD + 1, len(self.candidates))):
+            if next_one not in self._futures:
+                self._futures[next_one] = self._thread.submit(self._fetch, next_one)
+        while wait_for([self._futures[number]], timeout=LONGEST_NAP_S).not_done:
+            if self.cancelled():
+                raise RunCancelledError("the run is over")
+        return self._futures[number].result()
+
+    def scored(self, number: int, score: float | None) -> None:
+        """Candidate `number` is done with; what it takes on the disk may be needed for others."""
+        with self._changed:
+            if number in self._held:
+                self._held[number].score = score
+                self._held[number].is_scored = True
+            self._changed.notify_all()
+
+    def _fetch(self, number: int) -> CheckpointFiles:
+        candidate = self.candidates[number]
+        cache = replace(self.cache, cancelled=self._over.is_set)
+        if self._is_down and candidate.folder is None:
+            cache = replace(cache, offline=True)
+        try:
+            files = find_checkpoint(candidate, cache=cache)
+            if not self.needs_weights(candidate, files):
+                return files
+            sizes: list[int] = []
+            paths = fetch_weights(
+                files, cache=cache, make_room=lambda size: sizes.append(self._make_room(number, size))
+            )
+        except HubDownError as error:
+            self._is_down = self._is_down or error
+            raise
+        if paths:
+            with self._changed:
+                self._held[number] = Held(paths, sum(sizes))
+        return files
+
+    def _make_room(self, number: int, size_bytes: int) -> int:
+        """Wait until the bytes may come, deleting scored checkpoints, the worst first, where the disk is limited."""
+        limit = self.max_disk_bytes
+        if limit is not None and size_bytes > limit:
+            raise CandidateError(
+                f"the weights need {size_bytes / 1e9:.3f} GB and max_disk allows {limit / 1e9:.3f} GB: raise it to rank"
+                " this checkpoint",
+                stage="download",
+            )
+        with self._changed:
+            while not self._over.is_set():
+                ahead = sum(held.size_bytes for key, held in self._held.items() if key > self._taken)
+                if number <= self._taken or ahead + size_bytes <= AHEAD_BYTES:
+                    if limit is None:
+                        break
+                    self._evict(limit - size_bytes)
+                    if sum(held.size_bytes for held in self._held.values()) + size_bytes <= limit:
+                        break
+                self._changed.wait()
+        return size_bytes
+
+    def _evict(self, allowed_bytes: int) -> None:
+        """Delete what was downloaded for scored candidates until no more than the allowed bytes are held."""
+        while sum(held.size_bytes for held in self._held.values()) > allowed_bytes:
+            done = [key for key, held in self._held.items() if held.is_scored]
+            if not done:
+                return
+            worst = min(done, key=lambda key: (self._held[key].score is not None, self._held[key].score or 0.0))
+            delete_files(self._held.pop(worst).paths, self.cache.folder)
+
+
+def delete_files(paths: Sequence[Path], cache_folder: Path) -> None:
+    """Delete files of a Hub cache, and their content where no other cached file shares it."""
+    info = scan_cache_dir(cache_folder)
+    files = [
+        file
+        for repository in info.repos
+        for revision in repository.revisions
+        for file in revision.files
+        if file.file_path in paths
+    ]
+    if hasattr(HFCacheInfo, "delete_files"):  # from huggingface_hub 2 on, which also keeps content across repositories
+        info.delete_files(*files).execute()
+        return
+    for file in files:
+        shared = [
+            other
+            for repository in info.repos
+            for revision in repository.revisions
+            for other in revision.files
+            if other.blob_path == file.blob_path and other.file_path not in paths
+        ]
+        file.file_path.unlink(missing_ok=True)
+        if not shared:
+            file.blob_path.unlink(missing_ok=True)

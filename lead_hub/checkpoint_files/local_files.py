@@ -1,0 +1,182 @@
+"""A candidate -> its files on this machine: a local folder as it is, of a Hub repository what is needed, at one commit.
+
+Needed are config, image processor, card, and one format of the weights.
+"""
+
+import hashlib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from huggingface_hub import ModelCard, ModelCardData
+from yaml import YAMLError
+
+from lead_hub.candidates import Candidate
+from lead_hub.checkpoint_files.pinned_commit import PROCESSORS, HubCache, HubCheckpoint, RemoteFile, listed, pin
+from lead_hub.checkpoint_files.verified_download import check_disk, fetch, missing
+from lead_hub.errors import CandidateError
+
+CARD = "README.md"
+CONFIGURATION = ("config.json", "preprocessor_config.json", "processor_config.json")
+SAFETENSORS_PATTERNS = ("model*.safetensors", "model.safetensors.index.json")
+PICKLE_PATTERNS = ("pytorch_model*.bin", "pytorch_model.bin.index.json")
+HASH_CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class CheckpointFiles:
+    """A checkpoint on this machine's disk; of a Hub checkpoint perhaps not yet the weights.
+
+    Attributes:
+        folder: holds config, image processor and weights.
+        sha: the Hub's commit (40 hex digits), or for a local folder the sha256 of the files that matter (64).
+        licence: the licence identifier of the model card, or None where it names none.
+        datasets: what it was trained on, as the model card says.
+        pinned: the repository at its commit; None for a local folder.
+    """
+
+    folder: Path
+    sha: str
+    licence: str | None
+    datasets: tuple[str, ...] = ()
+    pinned: HubCheckpoint | None = None
+
+
+def find_checkpoint(candidate: Candidate, *, cache: HubCache) -> CheckpointFiles:
+    """Find a candidate and all of its files but the weights, downloading those that are not there yet.
+
+    Raises:
+        CandidateError: neither a folder nor a valid Hub id (stage "find"), or the Hub did not give its files
+            (stage "download").
+        HubDownError: the Hub does not answer, and the cache has no copy.
+    """
+    local = candidate.folder
+    if local is None:
+        pinned = pin(candidate, cache)
+        folder, sha = fetch_settings(pinned, cache), pinned.sha
+    elif candidate.revision:
+        raise CandidateError(
+            f"only a Hub repository has revisions, found '@{candidate.revision}' after the local folder"
+            f" {candidate.checkpoint!r}: give the folder that holds the wanted version",
+            stage="find",
+        )
+    else:
+        patterns = CONFIGURATION + SAFETENSORS_PATTERNS + (PICKLE_PATTERNS if cache.allow_pickle else ())
+        pinned, folder, sha = None, local, fingerprint(local, patterns)
+    card = card_data(folder)
+    licence = card.license if card else None
+    named = card.datasets if card else None
+    return CheckpointFiles(
+        folder,
+        sha=sha,
+        licence=candidate.licence or (licence if isinstance(licence, str) else None),
+        datasets=tuple(map(str, [named] if isinstance(named, str) else named or ())),
+        pinned=pinned,
+    )
+
+
+def fetch_weights(
+    files: CheckpointFiles, *, cache: HubCache, make_room: Callable[[int], None] | None = None
+) -> tuple[Path, ...]:
+    """Download a Hub checkpoint's weights where they are not there yet.
+
+    Args:
+        files: of `find_checkpoint`.
+        cache: where to.
+        make_room: called with the bytes to come before they do.
+
+    Returns:
+        The files that were downloaded; none of those that were there before.
+
+    Raises:
+        CandidateError: no weights that may be read, no room, or the Hub did not give them (stage "download").
+        HubDownError: the Hub does not answer.
+    """
+    pinned = files.pinned
+    if pinned is None or has_weights(files.folder, allow_pickle=cache.allow_pickle):
+        return ()
+    if pinned.files is None:
+        pinned = listed(Candidate(pinned.checkpoint, revision=pinned.sha), cache)
+    wanted = missing(weight_files(pinned, cache), pinned, cache)
+    size_bytes = sum(file.size_bytes for file in wanted)
+    if make_room:
+        make_room(size_bytes)
+    check_disk(size_bytes, pinned, cache)
+    fetch(wanted, pinned, cache)
+    return tuple(files.folder / file.name for file in wanted)
+
+
+def fingerprint(folder: Path, patterns: tuple[str, ...]) -> str:
+    """sha256 over names and contents of the files that can change a checkpoint's outputs."""
+    digest = hashlib.sha256()
+    for path in sorted({path for pattern in patterns for path in folder.glob(pattern)}):
+        digest.update(f"{path.name}\0{path.stat().st_size}\0".encode())
+        with path.open("rb") as file:
+            while chunk := file.read(HASH_CHUNK_BYTES):
+                digest.update(chunk)
+    return digest.hexdigest()
+
+
+def card_data(folder: Path) -> ModelCardData | None:
+    """The model card's front matter; None without one that can be read."""
+    card = folder / CARD
+    if not card.is_file():
+        return None
+    try:
+        data: ModelCardData = ModelCard.load(card, ignore_metadata_errors=True).data
+    except (ValueError, OSError, YAMLError):
+        return None
+    return data
+
+
+SETTINGS = ("config.json", *PROCESSORS, CARD)
+SAFETENSORS = ("model.safetensors", "model.safetensors.index.json")
+PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
+
+
+def fetch_settings(pinned: HubCheckpoint, cache: HubCache) -> Path:
+    """Download config, image processor and card; the folder that they are in.
+
+    Raises:
+        CandidateError: the Hub did not give them (stage "download").
+    """
+    folder = cache.snapshot(pinned.checkpoint, pinned.sha)
+    if pinned.files is not None:
+        fetch([file for file in pinned.files if file.name in SETTINGS], pinned, cache)
+    return folder
+
+
+def weight_files(pinned: HubCheckpoint, cache: HubCache) -> tuple[RemoteFile, ...]:
+    """The files of one weight format: safetensors, else pickles if those are allowed.
+
+    Raises:
+        CandidateError: there are none (stage "download").
+    """
+    by_name = {file.name: file for file in pinned.files or ()}
+    formats = [SAFETENSORS, PICKLES] if cache.allow_pickle else [SAFETENSORS]
+    for whole, index in formats:
+        if whole in by_name:
+            return (by_name[whole],)
+        if index in by_name:
+            shard = re.compile(re.escape(whole).replace(r"\.", r"-\d+-of-\d+\.", 1))
+            return (by_name[index], *(file for name, file in sorted(by_name.items()) if shard.fullmatch(name)))
+    found = sorted(name for name in by_name if name.endswith((".bin", ".pt", ".pth", ".onnx", ".gguf", ".safetensors")))
+    hint = ": pass allow_pickle=True to read pickles with torch's weights_only" if PICKLES[0] in by_name else ""
+    raise CandidateError(
+        f"{pinned.checkpoint}@{pinned.sha} must hold its weights as model.safetensors, found"
+        f" {', '.join(found[:3]) or 'no weights'}{hint}",
+        stage="download",
+    )
+
+
+def has_weights(folder: Path, *, allow_pickle: bool) -> bool:
+    """Whether a whole set of weights is in the folder; an index's shards are checked when they are loaded."""
+    formats = [SAFETENSORS, PICKLES] if allow_pickle else [SAFETENSORS]
+    for whole, index in formats:
+        if (folder / whole).is_file():
+            return True
+        if (folder / index).is_file():
+            shards = set(re.findall(r'"([^"]+-\d+-of-\d+\.[a-z]+)"', (folder / index).read_text(encoding="utf-8")))
+            return bool(shards) and all((folder / shard).is_file() for shard in shards)
+    return False

@@ -1,0 +1,34 @@
+"""Stage 4: files x images -> CheckpointOutputs: loaded, run once behind its own image processor, pooled, kept on disk.
+
+checkpoint_folder -> loaded_checkpoint (pooling: one vector an image) -> extraction -> outputs_cache (cache_key)
+"""
+
+from lead_hub.checkpoint_outputs.cache_key import cache_key, versions
+from lead_hub.checkpoint_outputs.extraction import (
+    Dtype,
+    ExtractionSettings,
+    ImageSequence,
+    extract,
+    out_of_memory,
+    prepared_batches,
+)
+from lead_hub.checkpoint_outputs.frozen_outputs import CheckpointOutputs
+from lead_hub.checkpoint_outputs.loaded_checkpoint import LoadedCheckpoint, load_checkpoint
+from lead_hub.checkpoint_outputs.outputs_cache import OutputsCache, default_cache_folder, outputs_key
+
+__all__ = [
+    "CheckpointOutputs",
+    "Dtype",
+    "ExtractionSettings",
+    "ImageSequence",
+    "LoadedCheckpoint",
+    "OutputsCache",
+    "cache_key",
+    "default_cache_folder",
+    "extract",
+    "load_checkpoint",
+    "out_of_memory",
+    "outputs_key",
+    "prepared_batches",
+    "versions",
+]

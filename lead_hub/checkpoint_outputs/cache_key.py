@@ -1,0 +1,48 @@
+"""The key under which a checkpoint's outputs are kept: everything that can change them, and nothing else."""
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+
+import torch
+
+from lead_hub.checkpoint_files import CheckpointFiles
+from lead_hub.checkpoint_outputs.image_preparation import processor_settings
+from lead_hub.checkpoint_outputs.outputs_cache import outputs_key
+from lead_hub.labelled_images import LabelledImages, rows_sha256
+
+# Packages that can change a number.
+PACKAGES = ("torch", "torchvision", "transformers", "timm", "datasets", "accelerate", "pillow", "numpy")
+
+
+def lead_hub_version() -> str:
+    """The installed version, or "unknown" when run from a source tree that was never installed."""
+    try:
+        return version("lead-hub")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python, lead-hub and the packages that can change a number."""
+    return {
+        "python": platform.python_version(),
+        "lead-hub": lead_hub_version(),
+        **{name: version(name) for name in PACKAGES},
+    }
+
+
+def cache_key(files: CheckpointFiles, images: LabelledImages, *, dtype: torch.dtype) -> str:
+    """The key of a checkpoint's outputs on these images: everything that can change them, and nothing else."""
+    return outputs_key(
+        {
+            "checkpoint": files.sha,
+            "processor": processor_settings(files.folder),
+            "dataset": images.sha,
+            "config": images.config,
+            "split": images.split,
+            "image_column": images.image_column,
+            "rows": rows_sha256(images),
+            "dtype": str(dtype),
+            "versions": versions(),
+        }
+    )

@@ -1,0 +1,221 @@
+"""One checkpoint x the labelled images -> CheckpointOutputs, split over every process there is."""
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Literal, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from accelerate import PartialState
+from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from lead_hub.checkpoint_outputs.frozen_outputs import CheckpointOutputs
+from lead_hub.checkpoint_outputs.loaded_checkpoint import LoadedCheckpoint
+from lead_hub.errors import CandidateError, LeadHubError
+from lead_hub.processes import gather_rows, on_every_process
+
+Dtype = Literal["auto", "float32", "bfloat16", "float16"]
+Pixels = UInt8[np.ndarray, "_height _width 3"]
+
+# Without a given batch size: large enough to keep the device busy, halved when it does not fit.
+AUTO_BATCH_SIZE = {"cpu": 32, "cuda": 256}
+# Threads that prepare pixels while the device computes. More than this only adds contention.
+MOST_PREPARING_THREADS = 8
+
+
+@runtime_checkable
+class ImageSequence(Protocol):
+    """Images by position: RGB, 8 bits."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, position: int) -> Pixels: ...
+
+
+@dataclass(frozen=True)
+class ExtractionSettings:
+    """How to run the forward passes; none of it may change which checkpoint wins.
+
+    Attributes:
+        batch_size: images a forward pass, or "auto"; halved when memory runs out.
+        device: "auto" (the accelerator if there is one), or a torch device such as "cpu" or "cuda:1".
+        dtype: number format of the forward pass; "auto" is bfloat16 or float16 on a GPU, float32 elsewhere.
+    """
+
+    batch_size: int | Literal["auto"] = "auto"
+    device: str = "auto"
+    dtype: str = "auto"  # one of Dtype, checked below because it may come from a command line
+
+    def __post_init__(self) -> None:
+        if self.batch_size != "auto" and self.batch_size < 1:
+            raise LeadHubError(f'batch_size must be "auto" or at least 1, found {self.batch_size!r}')
+        if self.dtype not in {"auto", "float32", "bfloat16", "float16"}:
+            raise LeadHubError(f"dtype must be auto, float32, bfloat16 or float16, found {self.dtype!r}")
+        if self.device != "auto":
+            check_device(self.device)
+
+    def torch_device(self, state: PartialState) -> torch.device:
+        """The device of this process."""
+        return state.device if self.device == "auto" else torch.device(self.device)
+
+    def torch_dtype(self, device: torch.device) -> torch.dtype:
+        """The number format on that device."""
+        if self.dtype != "auto":
+            return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[self.dtype]
+        if device.type != "cuda":
+            return torch.float32
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+
+
+def check_device(name: str) -> None:
+    """Refuse a device that torch does not know or that is not here.
+
+    Raises:
+        LeadHubError: the device cannot hold a number.
+    """
+    try:
+        torch.zeros(1, device=name)
+    except (RuntimeError, AssertionError) as error:  # AssertionError: a torch built without that kind of device
+        raise LeadHubError(
+            f"device must be auto or a device of this machine such as cpu or cuda:0, found {name!r}: {error}"
+        ) from error
+
+
+def extract(
+    checkpoint: LoadedCheckpoint,
+    images: ImageSequence,
+    *,
+    state: PartialState,
+    settings: ExtractionSettings,
+    advance: Callable[[int], object],
+) -> CheckpointOutputs:
+    """Run every image once through a checkpoint, with gradients off.
+
+    Args:
+        checkpoint: the model and its own image processor.
+        images: all images; the same ones in the same order for every checkpoint.
+        state: the processes that share the work.
+        settings: batch size, device and number format.
+        advance: called with the number of images done since the last call (all processes together).
+
+    Raises:
+        CandidateError: the forward pass failed, ran out of memory at one image, or gave NaN or infinity
+            (stage "extract").
+    """
+    device = settings.torch_device(state)
+    dtype = settings.torch_dtype(device)
+    # With fewer images than processes some have none; they run the first, whose result nobody reads.
+    mine = range(state.process_index, len(images), state.num_processes) or range(1)
+    batch_size = AUTO_BATCH_SIZE.get(device.type, 32) if settings.batch_size == "auto" else settings.batch_size
+    forward = BatchedForward(checkpoint, device=device, dtype=dtype, batch_size=batch_size)
+    features, logits = on_every_process(
+        lambda: forward.over(images, mine, advance=lambda n: advance(n * state.num_processes)), state
+    )
+    return CheckpointOutputs(
+        features=gather_rows(features, n_rows=len(images), state=state),
+        logits=None if logits is None else gather_rows(logits, n_rows=len(images), state=state),
+        family=checkpoint.family,
+        parameters=checkpoint.parameters,
+        pooling=checkpoint.pooling,
+        processor=checkpoint.processor,
+        dtype=str(dtype).removeprefix("torch."),
+        device=f"cuda: {torch.cuda.get_device_name(device)}" if device.type == "cuda" else device.type,
+    )
+
+
+class BatchedForward:
+    """Forward passes in batches that shrink when memory runs out."""
+
+    def __init__(
+        self, checkpoint: LoadedCheckpoint, *, device: torch.device, dtype: torch.dtype, batch_size: int
+    ) -> None:
+        self.checkpoint = checkpoint
+        self.device = device
+        self.dtype = dtype
+        self.batch_size = batch_size
+
+    def over(
+        self, images: ImageSequence, positions: Sequence[int], *, advance: Callable[[int], object]
+    ) -> tuple[Float[Tensor, "image feature"], Float[Tensor, "image source_class"] | None]:
+        """Features and logits of the images at these positions, in that order, on the CPU."""
+        self.checkpoint.model.to(self.device)
+        features: list[Tensor] = []
+        logits: list[Tensor] = []
+        with torch.inference_mode(), torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
+            for pixel_values in prepared_batches(self.checkpoint.prepare, images, positions, self.batch_size):
+                for batch_features, batch_logits in self.halving(pixel_values):
+                    features.append(batch_features)
+                    logits += [] if batch_logits is None else [batch_logits]
+                    advance(len(batch_features))
+        return torch.cat(features), torch.cat(logits) if logits else None
+
+    def halving(self, pixel_values: Tensor) -> Iterator[tuple[Tensor, Tensor | None]]:
+        """Outputs of a prepared batch; out of memory halves the batch size from here on and goes on."""
+        start = 0
+        while start < len(pixel_values):
+            part = pixel_values[start : start + self.batch_size]
+            try:
+                outputs = self.forward(part)
+            except (RuntimeError, MemoryError) as error:
+                if not out_of_memory(error):
+                    raise CandidateError(
+                        f"the model must accept what its own image processor prepares, pixels of shape"
+                        f" {tuple(part.shape)}, but it failed: {error}",
+                        stage="extract",
+                    ) from error
+                if self.batch_size == 1:
+                    raise CandidateError(
+                        f"one image of shape {tuple(part.shape[1:])} must fit into the memory of {self.device}, it"
+                        f" does not ({error}): use a device with more memory or leave this checkpoint out",
+                        stage="extract",
+                    ) from error
+                self.batch_size = -(-min(self.batch_size, len(part)) // 2)
+            else:
+                yield outputs
+                start += len(part)
+                continue
+            clear_device_cache(garbage_collection=True)
+
+    def forward(self, pixel_values: Tensor) -> tuple[Tensor, Tensor | None]:
+        features, logits = self.checkpoint.forward(pixel_values.to(self.device, non_blocking=True))
+        return features.float().cpu(), None if logits is None else logits.float().cpu()
+
+
+# oneDNN's and the C++ library's words for a failed allocation on the CPU.
+NO_MEMORY = ("could not create a memory object", "could not create a primitive", "std::bad_alloc")
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether a smaller batch may help."""
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or should_reduce_batch_size(error):
+        return True
+    return any(words in str(error) for words in NO_MEMORY)
+
+
+def prepared_batches(
+    prepare: Callable[[list[Pixels]], Tensor], images: ImageSequence, positions: Sequence[int], batch_size: int
+) -> Iterator[Float[Tensor, "image channel height width"]]:
+    """The image processor's output, batch by batch in order, prepared ahead in threads.
+
+    At most as many batches as threads, and one more, are held at once.
+    """
+    threads = max(1, min(MOST_PREPARING_THREADS, (os.cpu_count() or 1) - 1))
+    starts = deque(range(0, len(positions), batch_size))
+    pending: deque[Future[Tensor]] = deque()
+
+    def prepare_from(start: int) -> Tensor:
+        return prepare([images[position] for position in positions[start : start + batch_size]])
+
+    with ThreadPoolExecutor(threads, thread_name_prefix="lead-hub-prepare") as pool:
+        try:
+            while starts or pending:
+                while starts and len(pending) <= threads:
+                    pending.append(pool.submit(prepare_from, starts.popleft()))
+                yield pending.popleft().result()
+        finally:
+            for future in pending:
+                future.cancel()

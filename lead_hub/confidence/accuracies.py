@@ -1,0 +1,107 @@
+"""Left-out predictions -> the accuracy of a linear probe, and the accuracy to expect after full fine-tuning.
+
+The logit of the one is close to that of the other plus a constant, once a left-out accuracy below that of guessing
+counts as guessing. So it is this that predicts the accuracy, not the score: a score is for the order, and its unit
+depends on the number of classes. Two checkpoints may therefore stand the other way round in predicted accuracy, by much
+less than its interval.
+
+The interval adds up two errors: other images would have given another left-out accuracy, and fine-tuning gives
+something else than what is expected (the calibration).
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from lead_hub.confidence.calibration import Calibration
+from lead_hub.errors import ScoreError
+
+
+@dataclass(frozen=True, eq=False)
+class PredictedAccuracy:
+    """Accuracy in [0, 1] after full fine-tuning, and its 90% interval."""
+
+    accuracy: Float[np.ndarray, " checkpoint"]
+    low: Float[np.ndarray, " checkpoint"]
+    high: Float[np.ndarray, " checkpoint"]
+
+
+def predicted_accuracy(
+    left_out: Float[np.ndarray, " checkpoint"], calibration: Calibration, *, n_images: int, n_classes: int
+) -> PredictedAccuracy:
+    """What the calibration expects of every checkpoint.
+
+    Args:
+        left_out: share of images that are right when left out, in [0, 1].
+        calibration: of the method that predicted the classes.
+        n_images: how many images the shares are of.
+        n_classes: how many classes there are.
+    """
+    shares = above_guessing(left_out, n_images=n_images, n_classes=n_classes)
+    centre = calibration.intercept + calibration.slope * logit(shares)
+    deviation = np.sqrt(calibration.error_sd**2 + calibration.slope**2 * logit_variance(shares, n_images=n_images))
+    half = calibration.error_quantile * deviation
+    return PredictedAccuracy(expit(centre), low=expit(centre - half), high=expit(centre + half))
+
+
+def above_guessing(
+    left_out: Float[np.ndarray, " checkpoint"], *, n_images: int, n_classes: int
+) -> Float[np.ndarray, " checkpoint"]:
+    """The share of right images, half an image added to right and to wrong ones, and at least 1 / classes.
+
+    Half an image: none wrong is no accuracy of 1. Leaving an image out makes its own class rarer, so that features
+    which say nothing are right less often than a guess; a fine-tuned checkpoint is not.
+    """
+    return np.maximum((left_out * n_images + 0.5) / (n_images + 1), 1 / n_classes)
+
+
+def logit(shares: Float[np.ndarray, " checkpoint"]) -> Float[np.ndarray, " checkpoint"]:
+    logits: Float[np.ndarray, " checkpoint"] = np.log(shares / (1 - shares))
+    return logits
+
+
+def expit(logits: Float[np.ndarray, " checkpoint"]) -> Float[np.ndarray, " checkpoint"]:
+    shares: Float[np.ndarray, " checkpoint"] = 1 / (1 + np.exp(-logits))
+    return shares
+
+
+def logit_variance(shares: Float[np.ndarray, " checkpoint"], *, n_images: int) -> Float[np.ndarray, " checkpoint"]:
+    """Variance of a share's logit over other images, to first order: the binomial one by the logit's slope."""
+    variance: Float[np.ndarray, " checkpoint"] = 1 / (n_images * shares * (1 - shares))
+    return variance
+
+
+# 95% point of the normal distribution: intervals of 90% leave 5% on either side.
+NORMAL_QUANTILE_95 = 1.6448536269514722
+
+
+@dataclass(frozen=True)
+class ProbeAccuracy:
+    """Accuracy in [0, 1] of a linear classifier on frozen features, with its 90% interval."""
+
+    accuracy: float
+    low: float
+    high: float
+
+
+def probe_accuracy(correct: Bool[np.ndarray, " image"]) -> ProbeAccuracy:
+    """Share of correct left-out predictions, and Wilson's interval (JASA 1927) for the share in other images.
+
+    Right or wrong is a coin with one unknown, so its bootstrap distribution is known, a binomial over n, and drawing it
+    would add noise alone. Its percentiles have no width where all images are right or all are wrong; Wilson's have.
+    The strength of the ridge regression was chosen on the same images, which flatters the share a little.
+
+    Raises:
+        ScoreError: no images.
+    """
+    n_images = len(correct)
+    if n_images == 0:
+        raise ScoreError("the accuracy of left-out predictions needs at least one image, found none")
+    share = float(correct.mean())
+    squared = NORMAL_QUANTILE_95**2 / n_images
+    centre = (share + squared / 2) / (1 + squared)
+    half = math.sqrt(squared * (share * (1 - share) + squared / 4)) / (1 + squared)
+    # The share lies within in exact arithmetic, at 0 and 1 on the edge.
+    return ProbeAccuracy(share, low=min(share, centre - half), high=max(share, centre + half))

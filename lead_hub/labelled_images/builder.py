@@ -1,0 +1,178 @@
+"""A dataset id or path -> the datasets library's builder of one configuration: which files there are, none read yet.
+
+Never runs a dataset's own code: the datasets library no longer can.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import datasets
+import pyarrow
+from datasets import DatasetBuilder
+from datasets.exceptions import DatasetsError
+
+from lead_hub.errors import DatasetError, RunCancelledError
+from lead_hub.hub import TRANSPORT_ERROR, Token
+from lead_hub.labelled_images.commit import hub_error
+from lead_hub.labelled_images.query import DatasetQuery
+
+# What the datasets library, its HTTP client and pyarrow raise on files or repositories that they cannot read.
+LOADING_ERRORS = (
+    DatasetsError,
+    OSError,
+    ValueError,
+    TypeError,
+    KeyError,
+    RuntimeError,
+    NotImplementedError,
+    pyarrow.ArrowException,
+    TRANSPORT_ERROR,
+)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A query and the edges that it is answered over.
+
+    Attributes:
+        query: which dataset and split.
+        cache_dir: where downloaded files and the datasets library's prepared copy are kept; None means the user's own
+            caches.
+        token: Hub token; None means the one that is logged in, False none even where one is.
+        cancelled: whether nobody wants the answer any more.
+    """
+
+    query: DatasetQuery
+    cache_dir: Path | None
+    token: Token
+    cancelled: Callable[[], bool] = bool
+
+    def check_wanted(self) -> None:
+        """Raise RunCancelledError once cancelled."""
+        if self.cancelled():
+            raise RunCancelledError("the run is over")
+
+
+def open_builder(
+    source: Source, path: str, *, revision: str | None = None, data_files: Mapping[str, str] | None = None
+) -> DatasetBuilder:
+    """The builder of the configuration that is asked for.
+
+    Raises:
+        DatasetError: there is no such configuration, or several and none is named, or it is no dataset.
+        HubError: the Hub refused or could not be reached.
+    """
+    cache_dir = None if source.cache_dir is None else str(source.cache_dir)
+    options = {"revision": revision, "token": source.token, "cache_dir": cache_dir}
+    try:
+        return datasets.load_dataset_builder(path, name=source.query.config, data_files=data_files, **options)
+    except LOADING_ERRORS as error:
+        if isinstance(error, ValueError):
+            _refuse_config(source, path, revision)
+        raise cannot_be_opened(source, error) from error
+
+
+def config_names(source: Source, path: str, *, revision: str | None) -> list[str]:
+    """Names of all configurations, in the dataset's order.
+
+    Raises:
+        DatasetError: it is no dataset.
+        HubError: the Hub refused or could not be reached.
+    """
+    try:
+        return list(datasets.get_dataset_config_names(path, revision=revision, token=source.token))
+    except LOADING_ERRORS as error:
+        raise cannot_be_opened(source, error) from error
+
+
+def default_config(source: Source, path: str, names: Sequence[str], *, revision: str | None) -> Source:
+    """The same query with a configuration wherever one has to be named: the dataset's default, else its first.
+
+    Raises:
+        DatasetError: it is no dataset.
+        HubError: the Hub refused or could not be reached.
+    """
+    if source.query.config is not None or len(names) < 2:
+        return source
+    try:
+        name = datasets.get_dataset_default_config_name(path, revision=revision, token=source.token)
+    except LOADING_ERRORS as error:
+        raise cannot_be_opened(source, error) from error
+    return replace(source, query=replace(source.query, config=name or names[0]))
+
+
+def cannot_be_opened(source: Source, error: BaseException) -> Exception:
+    """The error to raise for what the datasets library says of a whole dataset."""
+    return hub_error(source.query.dataset, error) or DatasetError(
+        f"{source.query.dataset} cannot be opened as a dataset: {error}"
+    )
+
+
+def _refuse_config(source: Source, path: str, revision: str | None) -> None:
+    """Raise if the configuration is what is wrong; the datasets library says so only in a plain ValueError."""
+    names = config_names(source, path, revision=revision)
+    if source.query.config is None and len(names) > 1:
+        raise DatasetError(
+            f"{source.query.dataset} has {len(names)} configurations; name one with config: {', '.join(names)}"
+        )
+    if source.query.config is not None and source.query.config not in names:
+        raise DatasetError(
+            f"config must be one of {source.query.dataset}'s ({', '.join(names)}), found {source.query.config!r}"
+        )
+
+
+def files_by_split(builder: DatasetBuilder) -> dict[str, list[str]]:
+    """Data files of each split relative to the dataset; none for the library's own cached copy, when offline."""
+    by_split: Mapping[str, Sequence[str]] = builder.config.data_files or {}
+    # Not always the builder's base path, which early versions of the library give as a web address.
+    on_hub = f"hf://datasets/{builder.repo_id}@{builder.hash}"
+    base = (on_hub if builder.repo_id else str(builder.base_path)).rstrip("/") + "/"
+    return {str(split): [file.removeprefix(base) for file in files] for split, files in by_split.items()}
+
+
+def saved_splits(path: Path) -> list[str] | None:
+    """Splits of a folder written by save_to_disk: empty if it holds one split, None for any other folder."""
+    if (path / "dataset_dict.json").is_file():
+        return [entry.name for entry in sorted(path.iterdir()) if (entry / "state.json").is_file()]
+    return [] if (path / "state.json").is_file() else None
+
+
+def refuse_revision(source: Source) -> None:
+    """Raise where a revision is asked for of a local path."""
+    if source.query.revision is not None:
+        raise DatasetError(
+            f"only a Hub dataset has revisions, found revision={source.query.revision!r} for the local path"
+            f" {source.query.dataset}; leave it out"
+        )
+
+
+def refuse_other_than_parquet(source: Source, path: Path) -> None:
+    """Raise where the dataset is one file of another kind."""
+    if path.suffix != ".parquet":
+        raise DatasetError(
+            f"a dataset in one file must be .parquet, found {source.query.dataset}; images in a folder, a folder of"
+            " parquet files or a folder written by save_to_disk can be read too, a csv or jsonl table cannot"
+        )
+
+
+def refuse_saved_config(source: Source) -> None:
+    """Raise where a configuration is asked for of a folder written by save_to_disk."""
+    if source.query.config is not None:
+        raise DatasetError(
+            f"a folder written by save_to_disk has no configurations, found config={source.query.config!r}"
+        )
+
+
+@contextmanager
+def progress_bars(*, shown: bool) -> Iterator[None]:
+    """The datasets library's own bars within the block."""
+    if shown or datasets.are_progress_bars_disabled():
+        yield
+        return
+    datasets.disable_progress_bars()
+    try:
+        yield
+    finally:
+        datasets.enable_progress_bars()

@@ -1,0 +1,313 @@
+"""What a dataset holds, for someone who is about to choose: its splits and columns, without downloading its images.
+
+They are told by what is small: the card, the footers of parquet files, the names of an image folder's files.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import datasets
+import pyarrow.parquet
+from datasets import DatasetBuilder, Features
+from huggingface_hub import HfFileSystem
+
+from lead_hub.errors import DatasetError
+from lead_hub.hub import Token, limited
+from lead_hub.labelled_images.builder import (
+    LOADING_ERRORS,
+    Source,
+    config_names,
+    default_config,
+    files_by_split,
+    open_builder,
+    progress_bars,
+    refuse_other_than_parquet,
+    refuse_revision,
+    refuse_saved_config,
+    saved_splits,
+)
+from lead_hub.labelled_images.columns import Role, no_image_column, role_of, type_name
+from lead_hub.labelled_images.commit import hub_error, pin_dataset
+from lead_hub.labelled_images.download import private_card_removed
+from lead_hub.labelled_images.image_folder_layout import refuse_merged_splits
+from lead_hub.labelled_images.query import DatasetQuery
+
+MOST_FOOTERS = 16  # each takes one or two requests
+
+
+@dataclass(frozen=True)
+class SplitContents:
+    """What splits hold.
+
+    Attributes:
+        n_rows: rows of each split, None where nothing small tells.
+        features: the columns, which all splits share.
+    """
+
+    n_rows: Mapping[str, int | None]
+    features: Features
+
+
+def contents_of_builder(builder: DatasetBuilder, source: Source) -> SplitContents:
+    """Columns and row counts of a builder's splits.
+
+    Raises:
+        DatasetError: its first file cannot be read.
+        HubError: the Hub refused or could not be reached.
+    """
+    files = files_by_split(builder)
+    from_card = {str(name): split.num_examples for name, split in (builder.info.splits or {}).items()}
+    n_rows: dict[str, int | None] = {name: from_card.get(name) for name in files or from_card}
+    features: Features | None = builder.info.features
+    try:
+        if builder.name == "parquet" and (features is None or None in n_rows.values()):
+            footers = _read_footers(builder, [name for name, count in n_rows.items() if count is None], source)
+            n_rows |= footers.n_rows
+            features = features or footers.features
+        elif builder.name == "imagefolder":
+            counted = _count_images(files, builder.EXTENSIONS)
+            n_rows = {name: counted.get(name) if count is None else count for name, count in n_rows.items()}
+        if features is None:
+            features = _features_of_first_row(builder, next(iter(n_rows)))
+    except LOADING_ERRORS as error:
+        raise hub_error(source.query.dataset, error) or DatasetError(
+            f"the columns of {source.query.dataset} cannot be read: {type(error).__name__}: {error}"
+        ) from error
+    return SplitContents(n_rows, features)
+
+
+def _read_footers(builder: DatasetBuilder, splits: Sequence[str], source: Source) -> SplitContents:
+    """Rows of the splits whose files are few enough, and the columns, from the ends of parquet files."""
+    # Not through the datasets library's own opener: that one asks as whoever last opened a dataset in this process.
+    hub = HfFileSystem(token=source.token, skip_instance_cache=True)
+    features: Features | None = None
+    n_rows: dict[str, int | None] = {}
+    left = MOST_FOOTERS
+    for split in splits or list(builder.config.data_files)[:1]:
+        files = [str(file) for file in builder.config.data_files[split]]
+        read = files if len(files) <= left else files[:1] if features is None else []
+        left -= len(read)
+        total = 0
+        for file in read:
+            with hub.open(file) if file.startswith("hf://") else open(file, "rb") as opened:  # noqa: PTH123
+                footer = pyarrow.parquet.ParquetFile(opened)
+                total += footer.metadata.num_rows
+                features = features or Features.from_arrow_schema(footer.schema_arrow)
+        if splits:
+            n_rows[split] = total if read == files else None
+    assert features is not None  # every split of a builder has a file
+    return SplitContents(n_rows, features)
+
+
+def _count_images(files: Mapping[str, Sequence[str]], endings: Sequence[str]) -> dict[str, int | None]:
+    """Images of each split, where its images are files and no table says which of them count."""
+    are_plain = all(PurePosixPath(file).suffix.lower() in endings for names in files.values() for file in names)
+    return {split: len(names) if are_plain else None for split, names in files.items()}
+
+
+def _features_of_first_row(builder: DatasetBuilder, split: str) -> Features:
+    rows = builder.as_streaming_dataset(split=split)
+    if rows.features is not None:
+        return rows.features
+    table = next(iter(rows.with_format("arrow").iter(batch_size=1)), None)
+    if table is None:
+        raise ValueError(f"split {split!r} has no rows")
+    return Features.from_arrow_schema(table.schema)
+
+
+DEFAULT_SPLIT = "train"
+
+
+@dataclass(frozen=True)
+class SplitDescription:
+    """One split.
+
+    Attributes:
+        name: as the dataset calls it.
+        n_rows: None where nobody could tell without reading the data.
+    """
+
+    name: str
+    n_rows: int | None = None
+
+
+@dataclass(frozen=True)
+class ColumnDescription:
+    """One column.
+
+    Attributes:
+        name: as the dataset calls it.
+        type: in words, e.g. "ClassLabel of 10 classes".
+        role: what `recommend` accepts it as: "image" for image_column, "label" for label_column, else "other".
+    """
+
+    name: str
+    type: str
+    role: Role
+
+
+@dataclass(frozen=True)
+class DatasetDescription:
+    """A dataset before any of its images is read.
+
+    Attributes:
+        dataset: id or path as the user gave it.
+        sha: commit on the Hub (40 hex digits); None for a local path, whose fingerprint takes reading all of it.
+        is_local: whether it is on this machine's disk.
+        is_private: False only for a repository that the Hub shows to everybody.
+        configs: names of all configurations; empty where the notion does not apply.
+        config: the one that is described: what was asked for, else the dataset's default, else its first.
+        splits: of that configuration, in the dataset's order.
+        columns: of that configuration, in the dataset's order; at least one holds images.
+    """
+
+    dataset: str
+    sha: str | None
+    is_local: bool
+    is_private: bool
+    configs: tuple[str, ...]
+    config: str | None
+    splits: tuple[SplitDescription, ...]
+    columns: tuple[ColumnDescription, ...]
+
+    @property
+    def image_columns(self) -> tuple[str, ...]:
+        """Names of the columns that `recommend` accepts as image_column."""
+        return tuple(column.name for column in self.columns if column.role == "image")
+
+    @property
+    def label_columns(self) -> tuple[str, ...]:
+        """Names of the columns that `recommend` accepts as label_column, those with named classes first."""
+        labels = [column for column in self.columns if column.role == "label"]
+        return tuple(
+            column.name for column in sorted(labels, key=lambda label: not label.type.startswith("ClassLabel"))
+        )
+
+    @property
+    def default_split(self) -> str:
+        """The split "train" where there is one, else the first."""
+        return default_split([split.name for split in self.splits])
+
+
+def default_split(names: Sequence[str]) -> str:
+    """The split "train" where there is one, else the first."""
+    return DEFAULT_SPLIT if DEFAULT_SPLIT in names else names[0]
+
+
+def describe_dataset(
+    dataset: str,
+    *,
+    config: str | None = None,
+    revision: str | None = None,
+    token: Token = None,
+    cache_dir: Path | None = None,
+) -> DatasetDescription:
+    """Say which configurations, splits and columns a dataset has, in seconds and without downloading its images.
+
+    Columns come from the dataset's card, else from the footer of a parquet file, else from a streamed first row; row
+    counts from the card, the footers or the list of an image folder's files.
+
+    Args:
+        dataset: Hub id ("org/name"), or path of an image folder, a parquet file or folder, or a `save_to_disk` folder.
+        config: the configuration to describe; None: the default one, or the first.
+        revision: branch, tag or commit of a Hub dataset; None means its default branch.
+        token: Hub token; None means the one that is logged in, False nobody's, even where one is.
+        cache_dir: where the datasets library keeps its prepared copy, which is what is described offline; None means
+            its own default. With one of its own, nothing of a private dataset stays in the shared caches.
+
+    Raises:
+        DatasetError: there is no such dataset or configuration, nothing in it can be read, or no column holds images:
+            the message lists the columns.
+        HubError: the dataset is gated, or the Hub refused or could not be reached.
+    """
+    source = Source(DatasetQuery(dataset, config=config, revision=revision), cache_dir, token)
+    path = Path(dataset).expanduser()
+    with progress_bars(shown=False):
+        if not path.exists():
+            return _of_hub(source)
+        refuse_revision(source)
+        return _of_local(source, path.resolve())
+
+
+def _of_hub(source: Source) -> DatasetDescription:
+    dataset = source.query.dataset
+    commit = pin_dataset(dataset, source.query.revision, token=source.token)
+    with private_card_removed(source, commit), limited():
+        names = config_names(source, dataset, revision=commit.sha)
+        chosen = default_config(source, dataset, names, revision=commit.sha)
+        builder = open_builder(chosen, dataset, revision=commit.sha)
+        is_cached_copy = not files_by_split(builder)
+        return _described(
+            source,
+            _contents(chosen, builder),
+            sha=commit.loaded(str(builder.hash)),
+            is_private=commit.is_private,
+            configs=(builder.config.name,) if is_cached_copy else tuple(names),
+            config=builder.config.name,
+        )
+
+
+def _of_local(source: Source, path: Path) -> DatasetDescription:
+    splits = saved_splits(path) if path.is_dir() else None
+    if path.is_file():
+        refuse_other_than_parquet(source, path)
+        builder = open_builder(source, "parquet", data_files={DEFAULT_SPLIT: str(path)})
+        return _described(source, _contents(source, builder))
+    if splits is not None:
+        refuse_saved_config(source)
+        return _described(source, _saved_contents(path))
+    names = config_names(source, str(path), revision=None)
+    chosen = default_config(source, str(path), names, revision=None)
+    builder = open_builder(chosen, str(path))
+    return _described(source, _contents(chosen, builder), configs=tuple(names), config=builder.config.name)
+
+
+def _contents(source: Source, builder: DatasetBuilder) -> SplitContents:
+    contents = contents_of_builder(builder, source)
+    if builder.name == "imagefolder":
+        split = default_split(list(contents.n_rows))
+        files = files_by_split(builder).get(split, [])
+        refuse_merged_splits(files, split=split, dataset=source.query.dataset)
+    return contents
+
+
+def _saved_contents(path: Path) -> SplitContents:
+    try:
+        saved = datasets.load_from_disk(str(path))
+    except LOADING_ERRORS as error:
+        raise DatasetError(f"the saved dataset {path} cannot be read: {error}; save it again") from error
+    splits = saved if isinstance(saved, datasets.DatasetDict) else {str(saved.split or DEFAULT_SPLIT): saved}
+    features = next(iter(splits.values())).features
+    return SplitContents({str(name): len(rows) for name, rows in splits.items()}, features)
+
+
+def _described(
+    source: Source,
+    contents: SplitContents,
+    *,
+    sha: str | None = None,
+    is_private: bool = True,
+    configs: tuple[str, ...] = (),
+    config: str | None = None,
+) -> DatasetDescription:
+    columns = _columns(contents.features)
+    if not contents.n_rows:
+        raise DatasetError(f"{source.query.dataset} must have a split, found none")
+    return DatasetDescription(
+        dataset=source.query.dataset,
+        sha=sha,
+        is_local=sha is None,
+        is_private=is_private,
+        configs=configs,
+        config=config,
+        splits=tuple(SplitDescription(name, n_rows) for name, n_rows in contents.n_rows.items()),
+        columns=columns,
+    )
+
+
+def _columns(features: Features) -> tuple[ColumnDescription, ...]:
+    columns = tuple(ColumnDescription(name, type_name(feature), role_of(feature)) for name, feature in features.items())
+    if not any(column.role == "image" for column in columns):
+        raise no_image_column(features)
+    return columns

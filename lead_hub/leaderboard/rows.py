@@ -1,0 +1,177 @@
+"""What a leaderboard is made of: the ranked and the skipped checkpoints, and the images that they were ranked on."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from lead_hub.confidence import Confidence, figures, parse_confidence
+
+
+@dataclass(frozen=True)
+class FineTunedAccuracy:
+    """What fine-tuning a checkpoint on the ranked dataset really gave.
+
+    Attributes:
+        mode: what was trained: "full" all weights, "lora" low-rank adapters, "probe" a linear head alone.
+        accuracy: on test images that nothing was chosen by, in [0, 1]; mean over seeds at the rate that validated best.
+        accuracy_sd: standard deviation between these seeds; None of a single one.
+        macro_f1: mean over classes of F1 on the same images, in [0, 1]; mean over the same seeds.
+        learning_rate: the one that validated best.
+        n_runs: trainings at that rate, one a seed.
+        n_trainings: finished ones altogether.
+        n_dropped: planned ones that the budget left out, or that diverged.
+        n_train: images that were learnt from.
+        n_validation: images that chose rate and epoch.
+        n_test: images that measured.
+        test_source: where these come from, e.g. "split 'test'" or "held-out part of 'train'".
+        duration_s: seconds of all trainings together.
+        device: where they ran.
+    """
+
+    mode: str
+    accuracy: float
+    accuracy_sd: float | None
+    macro_f1: float
+    learning_rate: float
+    n_runs: int
+    n_trainings: int
+    n_dropped: int
+    n_train: int
+    n_validation: int
+    n_test: int
+    test_source: str
+    duration_s: float
+    device: str
+
+
+@dataclass(frozen=True)
+class RankedCheckpoint:
+    """One scored checkpoint.
+
+    Attributes:
+        checkpoint: Hub id or folder, as given.
+        score: higher predicts better fine-tuning; comparable within one leaderboard only.
+        rank: 1 is best; equal scores share the better rank. 0 before the leaderboard has sorted it.
+        revision: branch, tag or commit asked for, if any.
+        sha: the Hub commit that was scored (40 hex digits), or the sha256 of a local folder's files (64).
+        companions: figures computed beside the score, by name, e.g. leave-one-out accuracy in [0, 1].
+        other_scores: the further scores that were asked for, by name, each on its own scale; None where one is
+            undefined for this checkpoint (the note says why).
+        family: the model type, e.g. "resnet".
+        parameters: number of weights of the vision model that was run.
+        licence: as the checkpoint's card names it, or None.
+        downloads: of the last 30 days, where known from a crawl; not part of a score card.
+        n_features: length of the feature vector.
+        n_source_classes: outputs of the checkpoint's own trained head; None without one.
+        pooling: the rule that made one vector of the hidden states.
+        processor: class of the image processor that prepared the pixels.
+        dtype: number format of the forward pass.
+        device: where the forward pass ran.
+        images_per_s: images a second, preparation included; None when the outputs came from the cache.
+        trained_on_dataset: whether the checkpoint, or the base it was made from, names this dataset as training
+            data: its score then says little about images that it has not seen.
+        note: what else the reader should know.
+        finetuned: what fine-tuning it gave, where `verify` has done that.
+        confidence: how sure the score, the rank and what to expect of fine-tuning are; None where the score has no
+            terms per image, or came from a score card that has none.
+    """
+
+    checkpoint: str
+    score: float
+    rank: int = 0
+    revision: str | None = None
+    sha: str = ""
+    companions: Mapping[str, float] = field(default_factory=dict)
+    other_scores: Mapping[str, float | None] = field(default_factory=dict)
+    family: str = ""
+    parameters: int = 0
+    licence: str | None = None
+    downloads: int | None = None
+    n_features: int = 0
+    n_source_classes: int | None = None
+    pooling: str = ""
+    processor: str = ""
+    dtype: str = ""
+    device: str = ""
+    images_per_s: float | None = None
+    trained_on_dataset: bool = False
+    note: str = ""
+    finetuned: FineTunedAccuracy | None = None
+    confidence: Confidence | None = None
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A checkpoint that could not be scored.
+
+    Attributes:
+        checkpoint: Hub id or folder, as given.
+        revision: branch, tag or commit asked for, if any.
+        stage: "find", "download", "load", "extract" or "score".
+        reason: what must hold, what was found, what to do next.
+    """
+
+    checkpoint: str
+    revision: str | None
+    stage: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class RankedDataset:
+    """The images that the ranking was made on.
+
+    Attributes:
+        dataset: Hub id or path, as given.
+        sha: the Hub commit (40 hex digits), or the sha256 of local data (64).
+        is_local: True for data that was read from this machine's disk.
+        config: dataset configuration, if any.
+        split: the one split that was read.
+        image_column: column of the images.
+        label_column: column of the labels.
+        class_names: the classes that were ranked on.
+        n_images: images that were used.
+        rows_sha256: sha256 over the numbers of the sampled rows.
+        notes: what was left out, and why.
+        is_private: True for local data and for private or gated repositories: pushing its scores must be asked for.
+    """
+
+    dataset: str
+    sha: str
+    is_local: bool
+    config: str | None
+    split: str
+    image_column: str
+    label_column: str
+    class_names: tuple[str, ...]
+    n_images: int
+    rows_sha256: str
+    notes: tuple[str, ...] = ()
+    is_private: bool = True
+
+
+def read_row(values: Mapping[str, Any]) -> RankedCheckpoint:
+    """A row of a leaderboard's document.
+
+    Raises:
+        KeyError, TypeError: keys are missing or unknown.
+    """
+    finetuned, confidence = values.get("finetuned"), values.get("confidence")
+    nested = {
+        "finetuned": None if finetuned is None else FineTunedAccuracy(**finetuned),
+        "confidence": None if confidence is None else parse_confidence(confidence),
+    }
+    return RankedCheckpoint(**{**values, **nested})
+
+
+def finetuned_figures(row: RankedCheckpoint) -> dict[str, object]:
+    """What fine-tuning gave, as columns of a table; none where it was not done."""
+    if row.finetuned is None:
+        return {}
+    return {f"finetuned_{name}": value for name, value in dataclasses.asdict(row.finetuned).items()}
+
+
+def confidence_columns(row: RankedCheckpoint) -> dict[str, object]:
+    """How sure a row is, as columns of a table; none where nothing is known of it."""
+    return {} if row.confidence is None else {**figures(row.confidence)}

@@ -1,0 +1,67 @@
+"""Images, outputs and scores -> what a leaderboard keeps of them."""
+
+from collections.abc import Iterable
+
+from lead_hub.candidates import Candidate, same_dataset
+from lead_hub.checkpoint_files import CheckpointFiles
+from lead_hub.checkpoint_outputs import CheckpointOutputs
+from lead_hub.labelled_images import LabelledImages, rows_sha256
+from lead_hub.leaderboard import RankedCheckpoint, RankedDataset
+from lead_hub.transferability import TransferabilityScore
+
+FROM_CACHE = "from cache"
+
+
+def ranked_dataset(images: LabelledImages) -> RankedDataset:
+    """What a leaderboard keeps of the images."""
+    return RankedDataset(
+        dataset=images.dataset,
+        sha=images.sha,
+        is_local=images.is_local,
+        config=images.config,
+        split=images.split,
+        image_column=images.image_column,
+        label_column=images.label_column,
+        class_names=images.class_names,
+        n_images=len(images.labels),
+        rows_sha256=rows_sha256(images),
+        notes=images.notes,
+        is_private=images.is_private,
+    )
+
+
+def ranked_checkpoint(
+    candidate: Candidate,
+    files: CheckpointFiles,
+    outputs: CheckpointOutputs,
+    *,
+    score: TransferabilityScore,
+    images_per_s: float | None,
+    images: LabelledImages,
+) -> RankedCheckpoint:
+    """The row of one scored candidate, before it has a rank."""
+    return RankedCheckpoint(
+        checkpoint=candidate.checkpoint,
+        score=score.value,
+        revision=candidate.revision,
+        sha=files.sha,
+        companions=dict(score.companions),
+        family=outputs.family,
+        parameters=outputs.parameters,
+        licence=files.licence,
+        downloads=candidate.downloads,
+        n_features=outputs.features.shape[1],
+        n_source_classes=None if outputs.logits is None else outputs.logits.shape[1],
+        pooling=outputs.pooling,
+        processor=outputs.processor,
+        dtype=outputs.dtype,
+        device=outputs.device,
+        images_per_s=images_per_s,
+        trained_on_dataset=was_trained_on(images, (*candidate.datasets, *candidate.base_datasets, *files.datasets)),
+        note=FROM_CACHE if images_per_s is None else "",
+    )
+
+
+def was_trained_on(images: LabelledImages, datasets: Iterable[str]) -> bool:
+    """Whether the images' dataset is among those that a checkpoint was trained on; a local one has no public name."""
+    return not images.is_local and any(same_dataset(name, images.dataset) for name in datasets)

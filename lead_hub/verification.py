@@ -1,0 +1,330 @@
+"""verify(): the first of a leaderboard, really fine-tuned, outcome beside prediction.
+
+Leaderboard -> the same images again -> finetune the top k -> Leaderboard with FineTunedAccuracy -> Agreement
+"""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from lead_hub.candidates import Candidate
+from lead_hub.errors import CandidateError, DatasetError, LeadHubError
+from lead_hub.finetuning import (
+    Budget,
+    Caches,
+    FineTuned,
+    FineTuningImages,
+    FineTuningSettings,
+    Job,
+    Place,
+    caches_in,
+    find_files,
+    finetune_job,
+    load_finetuning_images,
+    parse_budget,
+    place_here,
+    settings_of,
+)
+from lead_hub.hub import HubDownError, Token
+from lead_hub.labelled_images import DatasetQuery, LabelledImages, rows_sha256
+from lead_hub.leaderboard import FineTunedAccuracy, Leaderboard, RankedCheckpoint, RankedDataset
+from lead_hub.processes import first_on_each_node, shared_folder
+from lead_hub.rank_agreement import regret_at, weighted_kendall_tau
+
+
+def verify(  # noqa: PLR0913 - the one call that users see carries every choice that they may make
+    board: Leaderboard | str | Path,
+    top: int = 3,
+    *,
+    mode: str = "full",
+    learning_rates: Sequence[float | int] | None = None,
+    epochs: int | None = None,
+    seeds: Sequence[int] | None = None,
+    budget: float | int | str | None = None,
+    test_split: str | None = None,
+    flip: bool = True,
+    cache_dir: str | Path | None = None,
+    token: Token = None,
+    allow_pickle: bool = False,
+    progress: bool = True,
+) -> Leaderboard:
+    """Fine-tune the first checkpoints of a leaderboard on the images that it was made on.
+
+    The same commit, columns, classes and sampled images are trained on. What measures is the dataset's test split, or
+    without one a fifth of the images, which then trains nothing. See `lead_hub.finetuning.finetune` for the recipe.
+
+    Args:
+        board: or the path of one that was saved as .json or .parquet.
+        top: how many are fine-tuned, from the first on.
+        mode: "full", "lora" or "probe", as of `finetune`.
+        learning_rates: as of `finetune`.
+        epochs: as of `finetune`.
+        seeds: as of `finetune`.
+        budget: seconds, or "90s", "30m", "2h", for all checkpoints together; each gets an equal part of what is left.
+        test_split: the split that measures; None means "test" where there is one.
+        flip: as of `finetune`.
+        cache_dir: as of `recommend`.
+        token: Hub token; None means the Hub's own login, False nobody's, even where one is logged in.
+        allow_pickle: also accept weights as pickle files, loaded with `weights_only`.
+        progress: show bars on a terminal's standard error.
+
+    Returns:
+        The board with `finetuned` in the rows that were fine-tuned. Where that failed the row's note says why.
+
+    Raises:
+        DatasetError: the images cannot be read, or are not those of the board any more.
+        CandidateError: the board has no rows.
+        HubError: the Hub refused the dataset, or cannot be reached.
+        LeadHubError: a choice that cannot be, peft is missing, or the file holds no leaderboard.
+    """
+    verification = verification_of(
+        board if isinstance(board, Leaderboard) else Leaderboard.load(board),
+        top,
+        mode=mode,
+        learning_rates=learning_rates,
+        epochs=epochs,
+        seeds=seeds,
+        budget=budget,
+        test_split=test_split,
+        flip=flip,
+        cache_dir=cache_dir,
+        token=token,
+        allow_pickle=allow_pickle,
+        progress=progress,
+    )
+    return deque(stream_verified(verification), maxlen=1).pop()
+
+
+@dataclass(frozen=True)
+class Verification:
+    """Which board, how many of it, and how they are fine-tuned.
+
+    Attributes:
+        board: whose first rows are fine-tuned.
+        top: how many of them.
+        settings: of each fine-tuning.
+        budget: for all of them together.
+        test_split: the split that measures; None as of `load_finetuning_images`.
+        cache_dir: where everything is kept; None for the Hugging Face caches.
+        token: Hub token, None for the Hub's own login, False for nobody's.
+        allow_pickle: whether pickled weights may be read.
+        progress: whether to show bars.
+    """
+
+    board: Leaderboard
+    top: int
+    settings: FineTuningSettings
+    budget: Budget
+    test_split: str | None
+    cache_dir: Path | None
+    token: Token
+    allow_pickle: bool
+    progress: bool
+
+    def __post_init__(self) -> None:
+        if self.top < 1:
+            raise LeadHubError(f"top must be at least 1, found {self.top}: it is how many checkpoints are fine-tuned")
+        self.board.best  # noqa: B018 - a board without rows says why it has none
+
+    @property
+    def caches(self) -> Caches:
+        return caches_in(self.cache_dir, token=self.token, allow_pickle=self.allow_pickle)
+
+
+def verification_of(  # noqa: PLR0913 - as `verify`
+    board: Leaderboard,
+    top: int,
+    *,
+    mode: str,
+    learning_rates: Sequence[float | int] | None,
+    epochs: int | None,
+    seeds: Sequence[int] | None,
+    budget: float | int | str | None,
+    test_split: str | None,
+    flip: bool,
+    cache_dir: str | Path | None,
+    token: Token,
+    allow_pickle: bool,
+    progress: bool,
+) -> Verification:
+    """The arguments of `verify`, checked."""
+    return Verification(
+        board=board,
+        top=top,
+        settings=settings_of(mode, learning_rates=learning_rates, epochs=epochs, seeds=seeds, flip=flip),
+        budget=Budget(parse_budget(budget)),
+        test_split=test_split,
+        cache_dir=Path(cache_dir).expanduser() if cache_dir is not None else None,
+        token=token,
+        allow_pickle=allow_pickle,
+        progress=progress,
+    )
+
+
+COMMIT_DIGITS = 40
+FAILED = "fine-tuning failed at "
+
+
+def stream_verified(verification: Verification) -> Iterator[Leaderboard]:
+    """The board after each checkpoint that was fine-tuned, or failed to be."""
+    board, place = verification.board, place_here()
+    with (
+        shared_folder(place.state) as folder,
+        closing(first_on_each_node(lambda: same_images(verification, folder), place.state)) as images,
+    ):
+        chosen = board.rows[: verification.top]
+        for number, row in enumerate(chosen):
+            budget = Budget(verification.budget.share(len(chosen) - number))
+            outcome = finetuned_row(row, images, verification=verification, budget=budget, place=place)
+            board = replace(board, rows=tuple(outcome if other == row else other for other in board.rows))
+            yield board
+
+
+def finetuned_row(
+    row: RankedCheckpoint, images: FineTuningImages, *, verification: Verification, budget: Budget, place: Place
+) -> RankedCheckpoint:
+    """The row with what fine-tuning gave, or a note of why it failed."""
+    caches = verification.caches
+    on_hub = len(row.sha) == COMMIT_DIGITS
+    candidate = Candidate(row.checkpoint, revision=row.sha if on_hub else None, licence=row.licence)
+    note = row.note.partition(FAILED)[0].removesuffix("; ")  # of an earlier call nothing stays
+    try:
+        files = find_files(candidate, caches=caches, state=place.state)
+        if files.sha != row.sha:
+            raise CandidateError(
+                f"the checkpoint must be the one that was ranked, sha {row.sha}, found {files.sha}: rank it again (with"
+                " allow_pickle if it was ranked so)",
+                stage="find",
+            )
+        job = Job(candidate, files, images, verification.settings, caches, place)
+        result = finetune_job(job, budget=budget, progress=verification.progress)
+    except (CandidateError, HubDownError) as error:
+        stage = error.stage if isinstance(error, CandidateError) else "download"
+        return replace(row, note="; ".join(filter(None, [note, f"{FAILED}{stage}: {error}"])))
+    return replace(row, finetuned=finetuned_accuracy(result), note=note)
+
+
+def finetuned_accuracy(result: FineTuned) -> FineTunedAccuracy:
+    """What a leaderboard keeps of a fine-tuning."""
+    published = result.published[0]
+    return FineTunedAccuracy(
+        mode=result.mode,
+        accuracy=result.accuracy,
+        accuracy_sd=result.accuracy_sd,
+        macro_f1=result.macro_f1,
+        learning_rate=result.learning_rate,
+        n_runs=len(result.published),
+        n_trainings=len(result.trainings),
+        n_dropped=len(result.dropped),
+        n_train=published.n_train,
+        n_validation=published.n_validation,
+        n_test=published.n_test,
+        test_source=result.test_source,
+        duration_s=result.duration_s,
+        device=result.device,
+    )
+
+
+def same_images(verification: Verification, decoded_folder: Path | None) -> FineTuningImages:
+    """The images that the board was made on, and test images.
+
+    Raises:
+        DatasetError: they cannot be read, or are others now.
+    """
+    images = load_finetuning_images(
+        query_of(verification.board),
+        test_split=verification.test_split,
+        decoded_folder=decoded_folder,
+        cache_dir=verification.cache_dir / "datasets" if verification.cache_dir else None,
+        token=verification.token,
+        progress=verification.progress,
+    )
+    refuse_changed(images.train, verification.board.dataset)
+    return images
+
+
+def query_of(board: Leaderboard) -> DatasetQuery:
+    """The query that gave the board's images.
+
+    Raises:
+        DatasetError: a local dataset is not here, or the board does not say how it was sampled.
+    """
+    dataset, settings = board.dataset, board.settings
+    if dataset.is_local and not Path(dataset.dataset).expanduser().exists():
+        raise DatasetError(
+            f"the images that were ranked on must be here, found nothing at {dataset.dataset!r}: call this where the"
+            " path leads to them, or rank again"
+        )
+    max_images, seed = settings.get("max_images"), settings.get("seed")
+    if not isinstance(max_images, int) or not isinstance(seed, int):
+        raise DatasetError(
+            f"a leaderboard must say how its images were sampled, found max_images {max_images!r} and seed {seed!r} in"
+            " its settings: rank again"
+        )
+    return DatasetQuery(
+        dataset=dataset.dataset,
+        config=dataset.config,
+        split=dataset.split,
+        image_column=dataset.image_column,
+        label_column=dataset.label_column,
+        revision=None if dataset.is_local else dataset.sha,
+        max_images=max_images,
+        seed=seed,
+    )
+
+
+def refuse_changed(images: LabelledImages, dataset: RankedDataset) -> None:
+    """Raise if the images are not those that were ranked on."""
+    pairs = {
+        "sha": (dataset.sha, images.sha),
+        "classes": (dataset.class_names, images.class_names),
+        "sampled rows (sha256)": (dataset.rows_sha256, rows_sha256(images)),
+    }
+    for what, (before, now) in pairs.items():
+        if before != now:
+            raise DatasetError(
+                f"{dataset.dataset} must be as it was when it was ranked: its {what} was {before}, found {now}; rank"
+                " again, or bring the old data back"
+            )
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How the order by score and the order by accuracy agree among the checkpoints that were fine-tuned in one mode.
+
+    Attributes:
+        n_checkpoints: two or more.
+        weighted_kendall_tau: in [-1, 1]; None where all scores or all accuracies are equal.
+        regret_at_1_points: accuracy points lost by taking the first by score instead of the best by outcome, 0 or more.
+    """
+
+    n_checkpoints: int
+    weighted_kendall_tau: float | None
+    regret_at_1_points: float
+
+    @property
+    def in_words(self) -> str:
+        tau = self.weighted_kendall_tau
+        order = "no order: all are equal" if tau is None else f"weighted Kendall tau {tau:.3f} (1 is the true order)"
+        return (
+            f"of {self.n_checkpoints} fine-tuned checkpoints: {order}; taking the first by score loses"
+            f" {self.regret_at_1_points:.1f} accuracy points"
+        )
+
+
+def agreement(board: Leaderboard, *, mode: str) -> Agreement | None:
+    """Rank agreement among the rows that were fine-tuned in a mode; None of fewer than two."""
+    measured = [
+        (row.score, 100 * row.finetuned.accuracy) for row in board.rows if row.finetuned and row.finetuned.mode == mode
+    ]
+    if len(measured) < 2:
+        return None
+    scores, accuracies = [score for score, _ in measured], [accuracy for _, accuracy in measured]
+    ordered = len(set(scores)) > 1 and len(set(accuracies)) > 1
+    return Agreement(
+        len(measured),
+        weighted_kendall_tau=weighted_kendall_tau(scores, accuracies) if ordered else None,
+        regret_at_1_points=regret_at(1, scores, accuracies),
+    )

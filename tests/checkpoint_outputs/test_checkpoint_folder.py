@@ -1,0 +1,132 @@
+"""What must hold of a folder before its weights are read, and what is said when it does not."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+import transformers
+
+from lead_hub.checkpoint_outputs.loaded_checkpoint import load_checkpoint
+from tests.checkpoint_outputs.damaged_checkpoints import edit, refusal, vit_classifier
+from tests.tiny_checkpoints import TinyFamily, random_images, save_checkpoint, tiny_processor
+from tests.tiny_families import FAMILIES, TEXT, TRANSFORMER
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return vit_classifier(tmp_path / "checkpoint")
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "preprocessor_config.json"])
+def test_missing_file_is_named(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    assert name in refusal(folder)
+
+
+@pytest.mark.parametrize("name", ["config.json", "preprocessor_config.json"])
+@pytest.mark.parametrize("content", ["", "{", "[]", "3", "\udcff", "[" * 100_000])
+def test_broken_json(folder: Path, name: str, content: str) -> None:
+    (folder / name).write_bytes(content.encode("utf-8", "surrogateescape"))
+    assert str(folder) in refusal(folder)
+
+
+@pytest.mark.parametrize("model_type", [7, None, "", "no_such_family", ["vit"], {}])
+def test_unknown_model_type(folder: Path, model_type: object) -> None:
+    edit(folder, "config.json", model_type=model_type)
+    assert "config.json must describe a model" in refusal(folder)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"hidden_size": "wide"}, {"hidden_size": -1}, {"num_attention_heads": 0}, {"patch_size": 0}, {"hidden_act": "?"}],
+)
+def test_config_with_impossible_settings(folder: Path, changes: dict[str, object]) -> None:
+    edit(folder, "config.json", **changes)
+    assert str(folder) in refusal(folder)
+
+
+def test_shards_are_read_together(folder: Path) -> None:
+    whole = load_checkpoint(folder)
+    whole.model.save_pretrained(folder / "sharded", max_shard_size="20KB")
+    assert len(list((folder / "sharded").glob("model-*.safetensors"))) > 1
+    shutil.copy(folder / "preprocessor_config.json", folder / "sharded")
+    pixels = whole.prepare(random_images())
+    assert torch.equal(load_checkpoint(folder / "sharded").forward(pixels)[0], whole.forward(pixels)[0])
+
+
+@pytest.mark.parametrize("shard", ["pytorch_model.bin", "../elsewhere.safetensors", "/elsewhere.safetensors"])
+def test_index_names_only_safetensors_beside_it(folder: Path, shard: str) -> None:
+    (folder / "model.safetensors").unlink()
+    index = {"metadata": {}, "weight_map": {"vit.layernorm.bias": shard}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    assert "must name safetensors files beside it" in refusal(folder)
+
+
+def test_no_folder(tmp_path: Path) -> None:
+    assert "config.json" in refusal(tmp_path / "nowhere")
+
+
+def test_remote_code_is_never_run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    (folder / "modeling.py").write_text("open('ran', 'w').close()\n")
+    auto_map = {"AutoConfig": "modeling.Config", "AutoModel": "modeling.Model"}
+    edit(folder, "config.json", auto_map=auto_map)
+    assert load_checkpoint(folder).family == "vit"  # transformers' own class exists: nothing remote is needed
+    edit(folder, "config.json", model_type="theirs")
+    assert "without remote code" in refusal(folder)
+    edit(folder, "config.json", model_type="vit")
+    edit(folder, "preprocessor_config.json", auto_map={"AutoImageProcessor": "modeling.P"}, image_processor_type="P")
+    message = refusal(folder)
+    assert "image processor must load without remote code" in message
+    assert not (folder / "ran").exists()
+
+
+def test_image_processor_of_nobody(folder: Path) -> None:
+    edit(folder, "preprocessor_config.json", image_processor_type="NobodysImageProcessor")
+    assert "image processor must load" in refusal(folder)
+
+
+TINY_DETECTOR = {
+    "use_timm_backbone": False,
+    "backbone_config": transformers.ResNetConfig(
+        embedding_size=8, hidden_sizes=[8, 8], depths=[1, 1], out_features=["stage2"]
+    ),
+    "d_model": 16,
+    "encoder_layers": 1,
+    "decoder_layers": 1,
+    "encoder_attention_heads": 2,
+    "decoder_attention_heads": 2,
+    "encoder_ffn_dim": 16,
+    "decoder_ffn_dim": 16,
+    "num_queries": 3,
+}
+NOT_CLASSIFIERS = {
+    "BERT": (TinyFamily("BertModel", "BertConfig", TEXT), "no such vision model"),
+    "text tower": (TinyFamily("CLIPTextModel", "CLIPTextConfig", TEXT), "no such vision model"),
+    "DETR": (TinyFamily("DetrForObjectDetection", "DetrConfig", TINY_DETECTOR), "found a detector"),
+    "bare DETR": (TinyFamily("DetrModel", "DetrConfig", TINY_DETECTOR), "found a detector"),
+    "SegFormer with a decoder": (
+        TinyFamily("SegformerForSemanticSegmentation", "SegformerConfig", FAMILIES["segformer"].settings),
+        "found a segmenter",
+    ),
+    "VideoMAE": (TinyFamily("VideoMAEModel", "VideoMAEConfig", TRANSFORMER), "found a video model"),
+}
+
+
+@pytest.mark.parametrize("name", NOT_CLASSIFIERS)
+def test_models_for_other_tasks_are_refused(name: str, tmp_path: Path) -> None:
+    family, reason = NOT_CLASSIFIERS[name]
+    save_checkpoint(tmp_path, getattr(transformers, family.base)(family.tiny_config()), tiny_processor())
+    assert reason in refusal(tmp_path)
+
+
+def test_quantised_weights_are_refused(folder: Path) -> None:
+    edit(folder, "config.json", quantization_config={"quant_method": "bitsandbytes", "load_in_8bit": True})
+    assert "quantised" in refusal(folder)
+
+
+def test_adapter_is_refused(folder: Path) -> None:
+    (folder / "adapter_config.json").write_text('{"base_model_name_or_path": "org/name", "peft_type": "LORA"}')
+    assert "adapter" in refusal(folder)

@@ -1,0 +1,238 @@
+"""The command line, as a person on a terminal and as a program in a pipe meet it."""
+
+import json
+import os
+import pty
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from lead_hub import Leaderboard, __version__, score
+from lead_hub.cli import app
+from tests.loopback_hub import HubServer
+
+ROOT = Path(__file__).parents[2]
+Result: TypeAlias = Any  # click's, or the copy of it inside newer versions of Typer
+
+
+def lead_hub(*arguments: object) -> Result:
+    """Run the command line in this process, its output in a pipe."""
+    return CliRunner().invoke(app, list(map(str, arguments)), prog_name="lead-hub")
+
+
+def on_terminal(*arguments: object, columns: int = 120) -> tuple[int, str]:
+    """Run the command line on a pseudo-terminal; the exit code and what a person sees."""
+    main, side = pty.openpty()
+    environment = {**os.environ, "COLUMNS": str(columns), "TERM": "xterm"}
+    command = [sys.executable, "-m", "lead_hub", *map(str, arguments)]
+    with subprocess.Popen(command, stdout=side, stderr=subprocess.DEVNULL, cwd=ROOT, env=environment) as process:
+        os.close(side)
+        seen = b""
+        while True:
+            try:
+                part = os.read(main, 65536)
+            except OSError:  # the other end is closed
+                break
+            if not part:
+                break
+            seen += part
+        code = process.wait(timeout=300)
+    os.close(main)
+    return code, re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", seen.decode()).replace("\r\n", "\n")
+
+
+def test_version_as_installed_or_run_as_a_module() -> None:
+    finished = subprocess.run(
+        [sys.executable, "-W", "error", "-m", "lead_hub", "--version"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+    )
+    assert (finished.stdout, finished.stderr) == (f"lead-hub {__version__}\n", "")
+
+
+def test_both_entry_points_are_declared() -> None:
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    assert 'lead-hub = "lead_hub.cli:main"' in project
+    assert 'hf-lead = "lead_hub.cli:main"' in project
+
+
+def test_a_pipe_gets_json_and_nothing_else(colour_folder: Path, tiny_pool: Path, tmp_path: Path) -> None:
+    saved = [tmp_path / f"board{ending}" for ending in (".json", ".csv", ".parquet")]
+    outputs = [argument for path in saved for argument in ("--output", path)]
+    finished = lead_hub(
+        "recommend", colour_folder, "-c", tiny_pool, "-c", "a/b/c", "--cache-dir", tmp_path / "cache", *outputs
+    )
+    assert finished.exit_code == 0, finished.stderr
+    board = Leaderboard.from_document(json.loads(finished.stdout))
+    assert len(board.rows) == 3
+    assert [skip.checkpoint for skip in board.skipped] == ["a/b/c"]
+    assert board == Leaderboard.load(saved[0]) == Leaderboard.load(saved[2])
+    assert saved[1].read_text().startswith("rank,checkpoint,score,status,")
+    assert "3 checkpoints ran on cpu in float32; 1 skipped" in finished.stderr
+    again = lead_hub("recommend", colour_folder, "-c", tiny_pool, "--cache-dir", tmp_path / "cache")
+    assert "3 of 3 read from the cache without a forward pass" in again.stderr
+    quiet = lead_hub("recommend", colour_folder, "-c", tiny_pool, "--cache-dir", tmp_path / "cache", "--quiet")
+    assert (quiet.exit_code, quiet.stderr) == (0, "")
+
+
+def test_a_terminal_gets_a_table(colour_folder: Path, tiny_pool: Path, tmp_path: Path) -> None:
+    code, seen = on_terminal(
+        "recommend", colour_folder, "-c", tiny_pool, "-c", "a/b/c", "--cache-dir", tmp_path / "cache"
+    )
+    assert code == 0
+    lines = [line.split() for line in seen.splitlines()]
+    names = ["rank", "checkpoint", "score", "ranks", "best", "expected", "parameters", "licence", "images/s", "note"]
+    assert any([word for word in line if word in names] == names for line in lines)
+    places = {line[0]: Path(line[1]).name for line in lines if line and line[0] in {"1", "2", "3"}}
+    board = Leaderboard.from_document(
+        json.loads(lead_hub("recommend", colour_folder, "-c", tiny_pool, "--cache-dir", tmp_path / "cache").stdout)
+    )
+    assert places == {str(row.rank): Path(row.checkpoint).name for row in board.rows}
+    assert "36 images of 3 classes, ranked by lead (higher is better)" in seen
+    assert "skipped at find: a/b/c: a candidate must be an existing checkpoint folder or a Hub id" in seen
+
+
+def test_json_on_a_terminal_when_asked(colour_folder: Path, tiny_pool: Path, tmp_path: Path) -> None:
+    arguments = ("recommend", colour_folder, "-c", tiny_pool / "vit", "--cache-dir", tmp_path / "cache", "--json")
+    code, seen = on_terminal(*arguments)
+    assert code == 0
+    assert json.loads(seen)["rows"][0]["rank"] == 1
+
+
+def test_names_that_look_like_markup_stay_as_they_are(colour_folder: Path, tiny_pool: Path, tmp_path: Path) -> None:
+    pool = tmp_path / "pool"
+    shutil.copytree(tiny_pool / "vit", pool / "[red]vit[bold]")
+    code, seen = on_terminal("recommend", colour_folder, "-c", pool, "--cache-dir", tmp_path / "cache")
+    assert code == 0
+    assert "pool/[red]vit[bold]" in seen
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("no/such/folder",), "no/such/folder"),
+        (("{images}", "--score", "magic"), "score must be one of lead"),
+        (("{images}", "-c", "missing.txt"), "found nothing at"),
+        (("{images}", "--batch-size", "many"), '--batch-size must be "auto" or a whole number'),
+        (("{images}", "--batch-size", "0"), "at least 1"),
+        (("{images}", "--device", "toaster"), "device must be auto or a device of this machine"),
+        (("{images}", "--max-images", "1"), "max_images must be at least 4"),
+        (("{images}", "--split", "training"), "training"),
+        (("{images}", "--dtype", "int8"), "int8"),
+        ((), "dataset"),
+    ],
+)
+def test_bad_usage_and_bad_datasets_exit_with_2(
+    colour_folder: Path, arguments: tuple[str, ...], message: str, tmp_path: Path
+) -> None:
+    given = [colour_folder if argument == "{images}" else argument for argument in arguments]
+    finished = lead_hub("recommend", *given, "--cache-dir", tmp_path)
+    assert finished.exit_code == 2
+    assert message in finished.stderr
+    assert finished.stdout == ""
+    assert "Traceback" not in finished.stderr
+
+
+def test_no_scored_candidate_exits_with_3_and_still_says_why(colour_folder: Path, tmp_path: Path) -> None:
+    finished = lead_hub("recommend", colour_folder, "-c", "a/b/c", "--cache-dir", tmp_path)
+    assert finished.exit_code == 3
+    assert json.loads(finished.stdout)["skipped"][0]["stage"] == "find"
+
+
+def test_an_output_that_cannot_be_written_exits_with_2_after_showing_the_board(
+    colour_folder: Path, tiny_pool: Path, tmp_path: Path
+) -> None:
+    arguments = ("recommend", colour_folder, "-c", tiny_pool / "vit", "--cache-dir", tmp_path / "cache")
+    finished = lead_hub(*arguments, "-o", tmp_path / "board.xlsx")
+    assert finished.exit_code == 2
+    assert ".json, .parquet, .csv" in finished.stderr
+
+
+def test_score_of_a_feature_file(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    labels = np.repeat([3, 7], 20)
+    features = random.normal(size=(40, 5)) + labels[:, None]
+    np.savez(tmp_path / "features.npz", features=features, labels=labels)
+    finished = lead_hub("score", tmp_path / "features.npz", "--method", "logme")
+    assert finished.exit_code == 0, finished.stderr
+    document = json.loads(finished.stdout)
+    assert document["score"] == pytest.approx(score(features, labels, "logme"), rel=1e-12)
+    assert (document["method"], document["n_images"]) == ("logme", 40)
+
+
+def test_feature_files_that_cannot_be_scored(tmp_path: Path) -> None:
+    paths = {name: tmp_path / f"{name}.npz" for name in ("missing", "text", "pickle", "single", "nameless", "nan")}
+    paths["text"].write_text("not an archive")
+    np.savez(paths["pickle"], features=np.array([{}], dtype=object), labels=np.array([0]))
+    with paths["single"].open("wb") as file:
+        np.save(file, np.zeros(3))
+    np.savez(paths["nameless"], np.zeros((4, 2)))
+    np.savez(paths["nan"], features=np.full((4, 2), np.nan), labels=np.array([0, 0, 1, 1]))
+    for path in paths.values():
+        finished = lead_hub("score", path)
+        assert finished.exit_code == 2, path
+        assert finished.stderr.startswith("error: "), finished.stderr
+        assert finished.stdout == ""
+
+
+def test_a_part_of_the_model_index(
+    colour_folder: Path, tiny_pool: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts = {"resnet": ("resnet", 10_000_000, "mit"), "vit": ("vit", 60_000_000, "mit"), "dinov2": ("dinov2", 5, "x")}
+    entries = [
+        {"id": str(tiny_pool / name), "family": family, "parameters": parameters, "licence": licence}
+        for name, (family, parameters, licence) in facts.items()
+    ]
+    index = tmp_path / "index.json"
+    index.write_text(json.dumps({"schema_version": 1, "candidates": entries}))
+    monkeypatch.setenv("LEAD_HUB_MODEL_INDEX", str(index))
+    bounds = ("--max-params", "50M", "--licence", "permissive", "--family", "resnet", "--family", "vit", "--limit", 3)
+    finished = lead_hub("recommend", colour_folder, *bounds, "--cache-dir", tmp_path / "cache", "--quiet")
+    assert finished.exit_code == 0, finished.stderr
+    assert [row["checkpoint"] for row in json.loads(finished.stdout)["rows"]] == [str(tiny_pool / "resnet")]
+    both = lead_hub("recommend", colour_folder, "-c", tiny_pool, "--limit", 3, "--family", "vit")
+    assert (both.exit_code, both.stdout) == (2, "")
+    assert "--family, --limit choose from the model index, and --candidates names the candidates" in both.stderr
+    none = lead_hub("recommend", colour_folder, "--max-params", "1K", "--family", "resnet")
+    assert (none.exit_code, none.stdout) == (2, "")
+    assert "found none of 3 (2 family not asked for, 1 too large)" in none.stderr
+
+
+def test_a_dry_run_downloads_neither_weights_nor_images(
+    hub: HubServer, colour_folder: Path, tiny_pool: Path, tmp_path: Path
+) -> None:
+    hub.add_repo("org/dry", kind="dataset", folder=colour_folder)
+    hub.add_repo("org/vit", folder=tiny_pool / "vit")
+    size_bytes = (tiny_pool / "resnet/model.safetensors").stat().st_size
+    entries = [
+        {"id": "org/vit", "parameters": 1_000_000},
+        {"id": "org/other", "parameters": 9, "weight_bytes": 500},
+        {"id": "org/unknown"},
+        {"id": str(tiny_pool / "resnet"), "parameters": size_bytes // 4},
+    ]
+    index = tmp_path / "index.json"
+    index.write_text(json.dumps({"schema_version": 1, "candidates": entries}))
+    arguments = ("recommend", "org/dry", "-c", index, "--dry-run", "--cache-dir", tmp_path / "cache")
+    finished = lead_hub(*arguments)
+    assert finished.exit_code == 0, finished.stderr
+    estimate = json.loads(finished.stdout)
+    assert estimate.pop("duration_s") > 0
+    assert estimate == {"n_checkpoints": 4, "n_images": 36, "download_bytes": 4_000_500, "n_unknown_size": 1}
+    assert json.loads(lead_hub(*arguments, "--max-images", 20).stdout)["n_images"] == 20
+    assert not [each.path for each in hub.requests if each.path.endswith((".png", ".safetensors"))]
+    split = lead_hub(*arguments, "--split", "nowhere")
+    assert (split.exit_code, split.stdout) == (2, "")
+    assert "split must be one of org/dry's (train), found 'nowhere'" in split.stderr
+    code, seen = on_terminal("recommend", colour_folder, "-c", index, "--dry-run")
+    assert code == 0
+    assert seen.startswith("4 checkpoints on 36 images\nabout 0.0 GB of weights to download, and 1 of unknown size")
+    assert "min of computing here, by a factor of 2 or 3 more or less" in seen

@@ -1,0 +1,98 @@
+"""estimate_run(): sums worked out by hand, constants held against real architectures."""
+
+from pathlib import Path
+
+import pytest
+import timm
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from lead_hub.candidates import Candidate
+from lead_hub.recommendation.estimate import (
+    ASSUMED_GPU_FLOPS_PER_S,
+    POSITIONS,
+    MachineSpeed,
+    RunEstimate,
+    estimate_run,
+    measured_speed,
+)
+
+# A billion multiplications or additions and 50 photos a second.
+PROCESSOR = MachineSpeed(flops_per_s=1e9, prepared_images_per_s=50, shares_cores=True)
+GRAPHICS_CARD = MachineSpeed(flops_per_s=1e12, prepared_images_per_s=50, shares_cores=False)
+
+
+def test_a_run_on_the_processor() -> None:
+    candidates = [
+        Candidate("org/indexed", parameters=1_000_000, weight_bytes=2_000_000),
+        Candidate("org/known", parameters=3_000_000),
+        Candidate("org/unknown"),
+    ]
+    # 2 MB, and 3 million times 4 bytes; the third one's mean size counts for the time alone.
+    # 100 images take 2 s to prepare, and twice that to decode. A million parameters take 2 * 175 million operations an
+    # image: 100 images 35 s at the speed of the convolution, 70 s at half of it.
+    decoding_s = 4.0
+    forward_s = 70.0 * 1 + 70.0 * 3 + 70.0 * 2
+    estimate = estimate_run(candidates, n_images=100, speed=PROCESSOR)
+    assert estimate == RunEstimate(3, 100, 14_000_000, 1, pytest.approx(decoding_s + forward_s + 3 * (2.0 + 1.5)))
+
+
+def test_a_graphics_card_computes_while_images_are_prepared() -> None:
+    small, large = Candidate("org/small", parameters=1_000_000), Candidate("org/large", parameters=100_000_000)
+    # Forward passes of 100 images take 0.07 s and 7 s, their preparation 2 s: the longer of both counts.
+    estimate = estimate_run([small, large], n_images=100, speed=GRAPHICS_CARD)
+    assert estimate.duration_s == pytest.approx(4.0 + (2.0 + 1.5) + (7.0 + 1.5))
+
+
+def test_twice_the_images_take_twice_the_computing() -> None:
+    candidates = [Candidate("org/a", parameters=7_000_000)]
+    once, twice = (estimate_run(candidates, n_images=n, speed=PROCESSOR).duration_s for n in (100, 200))
+    assert once is not None
+    assert twice == pytest.approx(2 * (once - 1.5) + 1.5)
+
+
+def test_what_is_on_the_disk_is_not_downloaded_but_computed(tiny_pool: Path) -> None:
+    folder = tiny_pool / "vit"
+    parameters = (folder / "model.safetensors").stat().st_size // 4
+    named = Candidate("org/a", parameters=parameters)
+    local, remote = (estimate_run([one], n_images=10, speed=PROCESSOR) for one in (Candidate(str(folder)), named))
+    assert (local.download_bytes, local.n_unknown_size) == (0, 0)
+    assert remote.download_bytes == 4 * parameters
+    assert local.duration_s == pytest.approx(remote.duration_s)
+
+
+def test_nothing_known_is_no_time() -> None:
+    assert estimate_run([Candidate("org/a"), Candidate("org/b")], n_images=5) == RunEstimate(2, 5, 0, 2, None)
+    assert estimate_run([], n_images=5) == RunEstimate(0, 5, 0, 0, None)
+
+
+@pytest.mark.parametrize(
+    "architecture",
+    [
+        *("resnet18", "resnet50", "resnet152", "vit_tiny_patch16_224", "vit_small_patch16_224", "vit_base_patch16_224"),
+        *("convnext_tiny", "convnext_base", "swin_tiny_patch4_window7_224", "swin_base_patch4_window7_224"),
+    ],
+)
+def test_the_operations_of_real_architectures(architecture: str) -> None:
+    with torch.device("meta"):  # shapes alone
+        model = timm.create_model(architecture, pretrained=False).eval()
+        with FlopCounterMode(display=False) as counter:
+            model(torch.zeros(1, 3, 224, 224))
+    estimated = 2 * POSITIONS * sum(weights.numel() for weights in model.parameters())
+    assert 0.75 < counter.get_total_flops() / estimated < 1.3
+
+
+def test_the_machine_is_measured_once() -> None:
+    speed = measured_speed("cpu")
+    assert measured_speed("cpu") is speed
+    assert speed.shares_cores
+    # Any machine that can load torch does more than a thousandth, and none a thousand times, of a common laptop.
+    assert 1e8 < speed.flops_per_s < 1e14
+    assert 1 < speed.prepared_images_per_s < 1e6
+    assert estimate_run([Candidate("org/a", parameters=10**6)], n_images=100, device="cpu").duration_s
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="the GPU is here")
+def test_a_device_that_is_not_here_is_assumed() -> None:
+    speed = measured_speed("cuda")
+    assert (speed.flops_per_s, speed.shares_cores) == (ASSUMED_GPU_FLOPS_PER_S, False)

@@ -1,0 +1,37 @@
+"""What the follower of a run is told."""
+
+from itertools import groupby
+from pathlib import Path
+
+import pytest
+
+from lead_hub import recommend
+from lead_hub.recommendation.progress import RunProgress
+
+
+@pytest.mark.usefixtures("hub")
+def test_every_step_of_every_checkpoint_is_told_in_order(tiny_pool: Path, colour_folder: Path, tmp_path: Path) -> None:
+    told: list[RunProgress] = []
+    candidates = [tiny_pool / "resnet", "org/missing", tiny_pool / "vit"]
+    options = {"batch_size": 9, "cache_dir": tmp_path, "progress": False}
+    recommend(colour_folder, candidates, on_progress=told.append, **options)  # type: ignore[call-overload]
+    steps = [(number, stage) for (number, stage), _ in groupby(told, key=lambda one: (one.number, one.stage))]
+    assert steps == [
+        *[(0, "dataset"), (1, "download"), (1, "load"), (1, "extract"), (1, "score")],
+        *[(2, "download"), (3, "download"), (3, "load"), (3, "extract"), (3, "score")],
+    ]
+    running = [one for one in told if one.stage == "extract" and one.number == 3]
+    assert [one.n_images for one in running] == [0, 9, 18, 27, 36]
+    assert running[0].images_per_s is None
+    assert all(one.images_per_s and one.images_per_s > 0 for one in running[1:])
+    assert {(one.total_images, one.n_candidates, one.device) for one in running} == {(36, 3, "cpu")}
+    assert {one.checkpoint for one in told if one.number == 2} == {"org/missing"}
+
+
+def test_what_comes_from_the_cache_is_neither_loaded_nor_run(
+    tiny_pool: Path, colour_folder: Path, tmp_path: Path
+) -> None:
+    recommend(colour_folder, tiny_pool / "vit", cache_dir=tmp_path, progress=False)
+    told: list[RunProgress] = []
+    recommend(colour_folder, tiny_pool / "vit", cache_dir=tmp_path, progress=False, on_progress=told.append)
+    assert [one.stage for one in told] == ["dataset", "download", "score"]

@@ -1,0 +1,168 @@
+"""The page on a laptop that has no Hub and no token, visited by somebody to whom nobody has explained anything."""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from lead_hub.demo import pool
+from lead_hub.leaderboard import Leaderboard
+from tests.spaces_app.served import ServedSpace
+
+pytest.importorskip("playwright", reason="no playwright: pip install lead-hub[test]")
+from playwright.sync_api import Browser, Page, expect
+
+from tests.spaces_app import visiting
+from tests.spaces_app.visiting import RUN_MS, Window
+
+N_DEMO = len(pool())
+
+
+@pytest.fixture(scope="module")
+def finished(browser: Browser, laptop: ServedSpace) -> Iterator[Page]:
+    """The page after "Try it"; its rows came one after the other."""
+    window = visiting.open_window(browser)
+    window.page.goto(laptop.url)
+    expect(visiting.status(window.page)).to_contain_text("Nothing ranked yet")
+    window.page.get_by_role("button", name="Writing systems").click()
+    counts = []
+    until = time.monotonic() + RUN_MS / 1000
+    while "Finished" not in visiting.status(window.page).inner_text() and time.monotonic() < until:
+        counts.append(visiting.row_count(window.page))
+        window.page.wait_for_timeout(100)
+    expect(visiting.status(window.page)).to_contain_text(f"Finished: {N_DEMO} checkpoints ranked")
+    assert visiting.row_count(window.page) == N_DEMO
+    assert counts == sorted(counts)
+    assert len({*counts} - {0, N_DEMO}) >= 3
+    yield window.page
+    window.page.context.close()
+    assert window.troubles == []
+
+
+def test_every_control_can_be_named_by_a_screen_reader(finished: Page) -> None:
+    for folded in finished.locator("button.label-wrap").all():  # what is folded away has controls too
+        if folded.is_visible():
+            folded.click()
+    expect(finished.get_by_label("Image column")).to_be_visible()
+    assert visiting.nameless_controls(finished) == []
+    tree = finished.locator("body").aria_snapshot()
+    for control in (
+        'textbox "Dataset Hub id',
+        'combobox "Split',
+        'textbox "Revision',
+        'spinbutton "number input for Most images',
+    ):
+        assert f"- {control}" in tree
+    assert '- combobox "Checkpoint to explain' in tree
+    assert '- textbox "Dataset repository of yours' in tree
+
+
+def test_numbers_sort_as_numbers(finished: Page) -> None:
+    names = visiting.column(finished, "checkpoint")
+    visiting.sort(finished, "parameters", "Sort ascending")
+    ascending = [float(cell) for cell in visiting.column(finished, "parameters")]
+    assert ascending == sorted(ascending)
+    visiting.sort(finished, "parameters", "Sort descending")
+    descending = [float(cell) for cell in visiting.column(finished, "parameters")]
+    assert descending == sorted(descending, reverse=True)
+    assert visiting.column(finished, "checkpoint") != names
+    visiting.sort(finished, "parameters", "Clear sort")
+    assert visiting.column(finished, "checkpoint") == names
+
+
+def test_the_table_is_searched(finished: Page) -> None:
+    search = finished.locator("#board").get_by_role("textbox")
+    search.fill("mobilenet")
+    expect(finished.get_by_role("grid", name="Leaderboard")).to_have_attribute("aria-rowcount", "3")
+    assert all("mobilenet" in name for name in visiting.column(finished, "checkpoint"))
+    search.fill("")
+    expect(finished.get_by_role("grid", name="Leaderboard")).to_have_attribute("aria-rowcount", str(N_DEMO + 1))
+
+
+def test_a_row_explains_itself(finished: Page) -> None:
+    third = visiting.column(finished, "checkpoint")[2]
+    finished.locator("#board").get_by_role("gridcell", name=third).click()
+    expect(finished.locator("#choice input")).to_have_value(f"3. {third}")
+    expect(finished.locator("#confusion")).to_contain_text("Arabic")
+    expect(finished.locator("#snippet")).to_contain_text("Trainer")
+    for tab in visiting.tabs(finished):
+        visiting.open_tab(finished, tab)
+        expect(finished.get_by_role("tabpanel").locator("visible=true").first).not_to_be_empty()
+    expect(finished.locator("#intervals")).to_contain_text(third)
+    expect(finished.locator("#python")).to_contain_text("recommend(")
+
+
+def test_the_files_hold_the_board(finished: Page, tmp_path: Path) -> None:
+    files = {}
+    for kind in ("CSV", "JSON"):
+        with finished.expect_download() as download:
+            finished.get_by_role("button", name=f"Download {kind}").click()
+        files[kind] = tmp_path / download.value.suggested_filename
+        download.value.save_as(files[kind])
+    table = pd.read_csv(files["CSV"])
+    board = Leaderboard.load(files["JSON"])
+    assert len(table) == len(board.rows) == N_DEMO
+    assert table["checkpoint"].tolist() == [row.checkpoint for row in board.rows]
+    shown = visiting.column(finished, "checkpoint")
+    assert shown == table["checkpoint"].tolist()[: len(shown)]
+    scores = [float(cell) for cell in visiting.column(finished, "score")]
+    assert scores == pytest.approx(table["score"].tolist()[: len(shown)], rel=1e-4)
+    assert str(Path.cwd()) not in files["JSON"].read_text(encoding="utf-8")
+
+
+def test_without_a_token_pushing_says_what_to_do(finished: Page) -> None:
+    finished.get_by_label("Dataset repository of yours").fill("me/scores")
+    finished.get_by_role("button", name="Push score cards").click()
+    expect(finished.locator("#pushed")).to_contain_text("hf auth login")
+
+
+def focus_by_tab(page: Page, name: str) -> None:
+    """Press Tab until the button of that name has the focus."""
+    for _ in range(80):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.innerText || ''").strip() == name:
+            return
+    raise AssertionError(f"{name} cannot be reached with Tab")
+
+
+def test_cancel_stops_and_another_run_starts_by_keyboard_alone(
+    laptop: ServedSpace, visit: Callable[..., Window], finished: Page
+) -> None:
+    page = visit(laptop.url).page
+    expect(page.get_by_role("button", name="Emoji")).to_be_visible()
+    focus_by_tab(page, "Emoji")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("grid", name="Leaderboard")).to_be_visible(timeout=RUN_MS)
+    focus_by_tab(page, "Cancel")
+    page.keyboard.press("Enter")
+    expect(visiting.status(page)).to_contain_text("Cancelled", timeout=10_000)
+    n_rows = visiting.row_count(page)
+    assert 0 < n_rows < N_DEMO
+    before_s = laptop.processor_s
+    page.wait_for_timeout(2000)
+    assert laptop.processor_s - before_s < 1  # of 2 seconds of 2 or more cores
+    assert visiting.row_count(page) == n_rows
+    page.evaluate("document.activeElement.blur()")
+    focus_by_tab(page, "Writing systems")
+    page.keyboard.press("Enter")
+    expect(visiting.status(page)).to_contain_text(f"Finished: {N_DEMO}", timeout=RUN_MS)
+
+
+def test_a_phone_never_scrolls_sideways(laptop: ServedSpace, visit: Callable[..., Window], finished: Page) -> None:
+    page = visit(laptop.url, viewport=visiting.PHONE).page
+    expect(visiting.status(page)).to_contain_text("Nothing ranked yet")
+    overflows = {"empty": visiting.overflow_px(page)}
+    visiting.dataset_box(page).fill("no/such-folder")
+    page.get_by_role("button", name="Rank checkpoints").click()
+    expect(visiting.status(page)).to_contain_text("The run stopped", timeout=RUN_MS)
+    overflows["error"] = visiting.overflow_px(page)
+    page.get_by_role("button", name="Writing systems").click()
+    expect(page.get_by_role("progressbar")).to_be_visible(timeout=RUN_MS)
+    overflows["running"] = visiting.overflow_px(page)
+    expect(visiting.status(page)).to_contain_text("Finished", timeout=RUN_MS)
+    for tab in visiting.tabs(page):
+        visiting.open_tab(page, tab)
+        overflows[tab] = visiting.overflow_px(page)
+    assert overflows == dict.fromkeys(overflows, 0)

@@ -1,0 +1,151 @@
+"""The Space for programs and agents: gradio_client, and a real client of the model context protocol."""
+
+import ast
+import json
+import re
+from collections.abc import AsyncIterator, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import pytest
+
+from tests.loopback_hub import HubServer
+from tests.spaces_app.seeds import CHECKPOINTS, COLOURS
+from tests.spaces_app.served import ServedSpace
+
+pytest.importorskip("gradio_client", reason="no gradio_client: pip install lead-hub[space,test]")
+pytest.importorskip("mcp", reason="no mcp: pip install lead-hub[test]")
+from gradio_client import Client
+from gradio_client.exceptions import AppError
+from mcp import ClientSession
+from mcp.client.streamable_http import streamable_http_client
+from mcp.types import CallToolResult, Tool
+
+pytestmark = pytest.mark.usefixtures("seeded")
+
+
+def client(space: ServedSpace, **settings: str) -> Client:
+    return Client(space.url, verbose=False, analytics_enabled=False, download_files=False, **settings)
+
+
+def test_a_program_ranks_and_pushes(space: ServedSpace, space_hub: HubServer) -> None:
+    token = space_hub.add_user("carol", role="write")
+    program = client(space, oauth_token=token)
+    described = program.view_api(return_format="dict")["named_endpoints"]
+    assert set(described) - {"/_check_login_status"} == {"/recommend", "/push"}  # that one is Gradio's own
+    assert "transferability" in described["/recommend"]["description"]
+    job = program.submit("org/colours", list(CHECKPOINTS), full_board=True, api_name="/recommend")
+    answer = job.result(120)
+    assert len(job.outputs()) >= 2  # rows came as they were ready
+    assert answer["is_complete"]
+    assert {row["checkpoint"]: row["sha"] for row in answer["checkpoints"]} == {
+        name: space_hub.repo(name).head for name in CHECKPOINTS
+    }
+    assert [row["rank"] for row in answer["checkpoints"]] == [1, 2, 3]
+    assert answer["dataset"]["n_classes"] == len(COLOURS)
+    pushed = program.predict(answer["board"], "carol/scores", api_name="/push")
+    assert pushed["changed"]
+    files = space_hub.repo("carol/scores", kind="dataset").files_at()
+    cards = [json.loads(text) for path, text in files.items() if path.startswith("cards/")]
+    assert {card["checkpoint"] for card in cards} == set(CHECKPOINTS)
+    assert all(request.user == "carol" for request in space_hub.requests if "carol/scores" in request.path)
+
+
+def test_a_program_without_a_token_is_a_stranger(space: ServedSpace) -> None:
+    stranger = client(space)
+    with pytest.raises(AppError, match="alice/secret"):
+        stranger.predict("alice/secret", list(CHECKPOINTS), api_name="/recommend")
+    with pytest.raises(AppError, match="token"):
+        stranger.predict({}, "alice/scores", api_name="/push")
+    for path in ("/etc", str(space.home)):
+        with pytest.raises(AppError, match="id on the Hub"):
+            stranger.predict(path, ["demo"], api_name="/recommend")
+        with pytest.raises(AppError, match="id on the Hub"):
+            stranger.predict("org/colours", [path], api_name="/recommend")
+
+
+def test_a_token_reads_what_its_user_may(space: ServedSpace, space_hub: HubServer) -> None:
+    answer = client(space, oauth_token=space_hub.add_user("alice")).predict(
+        "alice/secret", ["org/resnet"], api_name="/recommend"
+    )
+    assert answer["dataset"]["dataset"] == "alice/secret"
+    assert space.files_with("wolverine", "alice--secret") == []
+
+
+def read(answer: CallToolResult) -> dict[str, Any]:
+    """What the tool gave: Gradio writes an object as Python does."""
+    assert not answer.isError, answer.content
+    return ast.literal_eval(answer.content[0].text)
+
+
+def in_a_thread(work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+    """Playwright's own event loop has this thread."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(anyio.run, work).result()
+
+
+@asynccontextmanager
+async def connected(space: ServedSpace) -> AsyncIterator[tuple[ClientSession, Tool]]:
+    """An agent's session with the server, and the tool that ranks."""
+    address = f"{space.url}/gradio_api/mcp/"
+    async with (
+        streamable_http_client(address) as (receiving, sending, *_),
+        ClientSession(receiving, sending) as session,
+    ):
+        await session.initialize()
+        known = await session.list_tools()
+        yield session, next(tool for tool in known.tools if tool.name.endswith("recommend_checkpoints"))
+
+
+def test_an_agent_finds_the_tool_and_follows_its_progress(space: ServedSpace) -> None:
+    heard: list[str] = []
+
+    async def note(progress: float, total: float | None, message: str | None) -> None:
+        heard.append(message or "")
+
+    async def ask() -> tuple[Tool, CallToolResult]:
+        question = {"dataset": "demo:emoji", "candidates": ["demo"], "max_images": 80}
+        async with connected(space) as (session, tool):
+            return tool, await session.call_tool(tool.name, question, progress_callback=note)
+
+    tool, answer = in_a_thread(ask)
+    assert "before fine-tuning" in tool.description
+    assert tool.inputSchema["required"] == ["dataset"]
+    described = {name: known.get("description") for name, known in tool.inputSchema["properties"].items()}
+    assert all(described.values())
+    assert {"dataset", "candidates", "max_parameters", "limit"} <= set(described)
+    assert not {"progress", "token", "request"} & set(described)
+    assert [row["rank"] for row in read(answer)["checkpoints"]][:2] == [1, 2]
+    numbers = {int(number) for message in heard for number in re.findall(r"Checkpoint (\d+) of 14", message)}
+    assert len(numbers) >= 3
+
+
+def test_two_agents_at_once_both_get_their_answer(space: ServedSpace) -> None:
+    answers: list[dict[str, Any]] = []
+
+    async def ask(dataset: str) -> None:
+        async with connected(space) as (session, tool):
+            question = {"dataset": dataset, "candidates": ["demo"], "max_images": 60}
+            answers.append(read(await session.call_tool(tool.name, question)))
+
+    async def both() -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(ask, "demo:clipart")
+            group.start_soon(ask, "demo:emoji")
+
+    in_a_thread(both)
+    assert {answer["dataset"]["dataset"] for answer in answers} == {"demo:clipart", "demo:emoji"}
+    assert [answer["is_complete"] for answer in answers] == [True, True]
+
+
+def test_six_programs_at_once_are_all_answered(space: ServedSpace) -> None:
+    def ask(_: int) -> dict[str, Any]:
+        return client(space).predict("demo:scripts", ["demo"], max_images=60, api_name="/recommend")
+
+    with ThreadPoolExecutor(6) as threads:
+        answers = list(threads.map(ask, range(6)))
+    assert [len(answer["checkpoints"]) for answer in answers] == [14] * 6
+    order = [row["checkpoint"] for row in answers[0]["checkpoints"]]
+    assert all([row["checkpoint"] for row in answer["checkpoints"]] == order for answer in answers)

@@ -1,0 +1,79 @@
+"""What the Hub reads of the Space: its front matter, its requirements, the exported folder."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+import tomllib
+import yaml
+from huggingface_hub import RepoCard
+
+import spaces_app
+from lead_hub.errors import LeadHubError
+from spaces_app.export import export
+from tests.loopback_hub import HubServer
+from tests.spaces_app.served import ServedSpace, check_log, served_space
+
+FOLDER = Path(spaces_app.__file__).parent
+PROJECT = tomllib.loads((FOLDER.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+def front_matter() -> dict[str, object]:
+    return yaml.safe_load((FOLDER / "README.md").read_text(encoding="utf-8").split("---")[1])
+
+
+def test_the_front_matter_is_what_the_hub_accepts() -> None:
+    facts = front_matter()
+    card = RepoCard((FOLDER / "README.md").read_text(encoding="utf-8"))
+    assert card.data.to_dict() == facts
+    assert facts["sdk"] == "gradio"
+    assert facts["colorFrom"] in {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}
+    assert facts["colorTo"] in {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}
+    assert len(str(facts["short_description"])) <= 60
+    assert (FOLDER / str(facts["app_file"])).is_file()
+    assert facts["hf_oauth"] is True
+    # The least that reads a visitor's private dataset and writes cards to a repository that the app created.
+    assert facts["hf_oauth_scopes"] == ["read-repos", "contribute-repos"]
+    assert set(facts) >= {"title", "emoji", "python_version", "sdk_version", "suggested_hardware", "tags"}
+    assert str(facts["startup_duration_timeout"]).endswith("m")
+
+
+def test_requirements_are_those_of_the_package_and_of_its_page() -> None:
+    wanted = (FOLDER / "requirements.txt").read_text(encoding="utf-8").split()
+    assert sorted(wanted) == sorted(PROJECT["dependencies"] + PROJECT["optional-dependencies"]["space"])
+
+
+def test_the_exported_folder_runs_on_its_own(tmp_path: Path, hub: HubServer) -> None:
+    folder = export(tmp_path / "space")
+    assert {path.name for path in folder.iterdir()} == {
+        *("README.md", "requirements.txt", "app.py", "lead_hub", "spaces_app")
+    }
+    look = "import lead_hub, spaces_app; print(lead_hub.__path__[0], spaces_app.__path__[0])"
+    found = subprocess.run(
+        [sys.executable, "-c", look], cwd=folder, env={**os.environ, "PYTHONPATH": ""}, capture_output=True, text=True,
+        check=True,
+    )  # fmt: skip
+    assert found.stdout.split() == [str(folder / "lead_hub"), str(folder / "spaces_app")]
+    with served_space(tmp_path / "home", hub=hub, program=["app.py"], folder=folder) as space:
+        check_page(space)
+    assert (folder / "lead_hub" / "model_index.json").is_file()
+    assert not (folder / "lead_hub" / "model_index.json").is_symlink()
+    assert sum(path.stat().st_size for path in folder.rglob("*")) < 30 * 10**6
+
+
+def check_page(space: ServedSpace) -> None:
+    """It answers, with its own looks."""
+    page = httpx.get(f"{space.url}/").text
+    assert "lead-hub" in page
+    assert "--color-accent" in page  # of style.css
+    check_log(space.log)
+
+
+def test_nothing_is_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(LeadHubError, match="must be new or empty"):
+        export(tmp_path)
+    assert (tmp_path / "mine.txt").read_text() == "mine"

@@ -1,0 +1,76 @@
+"""What the page says before, during and after a run."""
+
+import pytest
+
+from lead_hub.errors import DatasetError, LeadHubError
+from lead_hub.labelled_images import describe_dataset
+from lead_hub.recommendation import RunEstimate, RunProgress
+from spaces_app.runs import RunState, share_done
+from spaces_app.status import duration, estimate_html, running_text, state_html, told
+from spaces_app.visitors import Surroundings
+from tests.loopback_hub import HubServer
+from tests.spaces_app.made_boards import FAIR, GOOD, board_of
+
+OWN, SHARED = Surroundings(), Surroundings(is_shared=True, has_sign_in=True)
+
+
+def extracting(number: int, n_images: int) -> RunProgress:
+    return RunProgress(
+        "extract", "org/a", number, 4, n_images=n_images, total_images=100, images_per_s=12.4, device="cpu"
+    )
+
+
+@pytest.mark.parametrize(
+    ("progress", "share"),
+    [
+        (None, 0.0),
+        (RunProgress("dataset", n_candidates=4), 0.0),
+        (extracting(1, 50), 0.125),  # half of the first of four
+        (extracting(3, 0), 0.5),
+        (RunProgress("score", "org/a", 4, 4, n_images=0, total_images=100), 1.0),  # images came from the cache
+    ],
+)
+def test_how_much_is_done(progress: RunProgress | None, share: float) -> None:
+    assert share_done(RunState("running", progress=progress)) == share
+
+
+def test_a_moment_in_words() -> None:
+    state = RunState("running", progress=extracting(2, 50), ranking_s=30.0)
+    # 1.5 of 4 are done in 30 s, so 2.5 take 50 s
+    assert (
+        running_text(state) == "Checkpoint 2 of 4: running the images through, a, 12 images/s on cpu, about 50 s left"
+    )
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(0.2, "1 s"), (54, "54 s"), (90, "2 min"), (5400, "1.5 h")])
+def test_durations_as_one_would_say_them(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
+
+
+def test_what_a_run_takes() -> None:
+    assert "10 checkpoints on up to 500 images: 1.50 GB and 2 of unknown size to download at most, roughly 3 min" in (
+        estimate_html(RunEstimate(10, 500, 1_500_000_000, 2, 170.0))
+    )
+    assert "1 checkpoint on up to 12 images: nothing to download." in estimate_html(RunEstimate(1, 12, 0, 0, None))
+
+
+def test_every_end_says_what_to_do_next() -> None:
+    board = board_of(GOOD, FAIR)
+    assert "push the score cards" in state_html(RunState("finished", board=board), OWN)
+    assert "goes on from here" in state_html(RunState("cancelled", board=board), OWN)
+    assert "Try other candidates" in state_html(RunState("finished", board=board_of()), OWN)
+    failed = state_html(RunState("failed", board=board, error=DatasetError("no <b>split</b>")), OWN)
+    assert "no &lt;b&gt;split&lt;/b&gt;" in failed
+    assert "What was ranked so far, 2 checkpoints, stays below" in failed
+    assert "press Rank checkpoints again" in failed
+
+
+def test_strangers_are_not_told_of_terminals_and_paths(hub: HubServer) -> None:
+    with pytest.raises(LeadHubError) as caught:
+        describe_dataset("org/<b>", token=False)
+    assert "path" in told(caught.value, OWN)
+    with pytest.raises(LeadHubError) as caught:
+        describe_dataset("nobody/nothing", token=False)
+    assert "there is no path nobody/nothing here" in told(caught.value, OWN)
+    words = f"{hub.endpoint} has no dataset nobody/nothing for you; check the spelling, and if it is private"
+    assert told(caught.value, SHARED) == f"{words} sign in at the top of the page"
