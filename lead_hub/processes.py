@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import torch
 from accelerate import PartialState
@@ -20,21 +20,22 @@ from torch import Tensor
 from lead_hub.errors import CandidateError, LeadHubError
 
 Result = TypeVar("Result")
+Processes: TypeAlias = PartialState
 
 
-def running_processes() -> PartialState:
+def running_processes() -> Processes:
     """The processes of this run: one unless `accelerate launch` or `torchrun` started more."""
     # Without being told that it is on the CPU, accelerate takes each of several CPU processes for the only one.
     return PartialState(cpu=not torch.accelerator.is_available() or parse_flag_from_env("ACCELERATE_USE_CPU"))
 
 
-def on_every_process(step: Callable[[], Result], state: PartialState) -> Result:
+def on_every_process(step: Callable[[], Result], processes: Processes) -> Result:
     """Run the step on every process; a LeadHubError on any of them is raised on all.
 
     Returns:
         This process's own result.
     """
-    if state.num_processes == 1:
+    if processes.num_processes == 1:
         return step()
     result: Result | None = None
     failure: LeadHubError | None = None
@@ -48,12 +49,12 @@ def on_every_process(step: Callable[[], Result], state: PartialState) -> Result:
     return result  # type: ignore[return-value]  # None only where the step failed
 
 
-def on_main_process(step: Callable[[], Result], state: PartialState) -> Result:
+def on_main_process(step: Callable[[], Result], processes: Processes) -> Result:
     """Run the step on the main process alone; every process gets its result, or raises its LeadHubError."""
-    if state.num_processes == 1:
+    if processes.num_processes == 1:
         return step()
     outcome: list[object] = [None]
-    if state.is_main_process:
+    if processes.is_main_process:
         try:
             outcome = [step()]
         except LeadHubError as error:
@@ -64,35 +65,35 @@ def on_main_process(step: Callable[[], Result], state: PartialState) -> Result:
     return outcome[0]  # type: ignore[return-value]  # what the main process's step returned
 
 
-def first_on_each_node(step: Callable[[], Result], state: PartialState) -> Result:
+def first_on_each_node(step: Callable[[], Result], processes: Processes) -> Result:
     """Run the step on every process, on each machine's first one before its others, which find its work done."""
-    first = on_every_process(lambda: [step()] if state.is_local_main_process else [], state)
-    others = on_every_process(lambda: [] if first else [step()], state)
+    first = on_every_process(lambda: [step()] if processes.is_local_main_process else [], processes)
+    others = on_every_process(lambda: [] if first else [step()], processes)
     return [*first, *others][0]
 
 
 @contextmanager
-def shared_folder(state: PartialState) -> Iterator[Path | None]:
+def shared_folder(processes: Processes) -> Iterator[Path | None]:
     """A temporary folder's path, the same for all processes of a machine; None where there is one process only."""
-    if state.num_processes == 1:
+    if processes.num_processes == 1:
         yield None
         return
-    folder = Path(tempfile.gettempdir()) / on_main_process(lambda: f"lead-hub-{uuid.uuid4().hex}", state)
+    folder = Path(tempfile.gettempdir()) / on_main_process(lambda: f"lead-hub-{uuid.uuid4().hex}", processes)
     try:
         yield folder
     finally:
-        if state.is_local_main_process:
+        if processes.is_local_main_process:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def gather_rows(part: Tensor, *, n_rows: int, state: PartialState) -> Tensor:
+def gather_rows(part: Tensor, *, n_rows: int, processes: Processes) -> Tensor:
     """Put the rows that the processes hold back in order.
 
     Args:
         part: [row, number], on the CPU: process p holds rows p, p + P, p + 2 P, ... of P processes, or one row
             that nobody reads where that leaves it none.
         n_rows: number of rows altogether.
-        state: the processes.
+        processes: those of the run.
 
     Returns:
         All rows, [n_rows, number], on the CPU of every process.
@@ -100,16 +101,16 @@ def gather_rows(part: Tensor, *, n_rows: int, state: PartialState) -> Tensor:
     Raises:
         CandidateError: a row that no process sent (stage "extract").
     """
-    if state.num_processes == 1:
+    if processes.num_processes == 1:
         return part
-    longest = -(-n_rows // state.num_processes)
+    longest = -(-n_rows // processes.num_processes)
     padded = part.new_zeros(longest, part.shape[1])
     padded[: len(part)] = part
-    received = gather(padded.to(state.device)).cpu().view(state.num_processes, longest, -1)
+    received = gather(padded.to(processes.device)).cpu().view(processes.num_processes, longest, -1)
     whole = part.new_empty(n_rows, part.shape[1])
     filled = torch.zeros(n_rows, dtype=torch.bool)
     for process, rows in enumerate(received):
-        held = range(process, n_rows, state.num_processes)
+        held = range(process, n_rows, processes.num_processes)
         whole[list(held)] = rows[: len(held)]
         filled[list(held)] = True
     if not bool(filled.all()):

@@ -5,7 +5,7 @@ from string import Template
 
 from lead_hub.demo import TARGETS, pool
 from lead_hub.leaderboard import RankedCheckpoint, RankedDataset
-from lead_hub.score_cards import is_hub_sha
+from lead_hub.score_cards import is_commit
 from spaces_app.request import DEMO
 from spaces_app.snippets import literal
 
@@ -195,11 +195,11 @@ def fine_tuning_snippet(row: RankedCheckpoint, dataset: RankedDataset) -> str:
         dataset_names="ClassLabel, Image, load_dataset" + (", load_from_disk" if load == FROM_FOLDER else ""),
         demo_import=f"from lead_hub.demo import {', '.join(from_demo)}\n" if from_demo else "",
         checkpoint=checkpoint or literal(row.checkpoint),
-        checkpoint_place="" if checkpoint or is_hub_sha(row.sha) else HERE,
-        checkpoint_sha=literal(row.sha if is_hub_sha(row.sha) else None),
+        checkpoint_place="" if checkpoint or is_commit(row.sha) else HERE,
+        checkpoint_sha=literal(row.sha if is_commit(row.sha) else None),
         dataset=images or literal(dataset.dataset),
         dataset_place=HERE if dataset.is_local and not images else "",
-        dataset_sha=literal(dataset.sha if is_hub_sha(dataset.sha) else None),
+        dataset_sha=literal(dataset.sha if is_commit(dataset.sha) else None),
         config=literal(None if dataset.is_local and dataset.config == "default" else dataset.config),
         split=literal(dataset.split),
         image_column=literal(dataset.image_column),
@@ -213,7 +213,7 @@ def fine_tuning_snippet(row: RankedCheckpoint, dataset: RankedDataset) -> str:
 
 def _demo_checkpoint(row: RankedCheckpoint) -> str:
     """The expression for a checkpoint of the demo that goes by its name; empty for any other."""
-    is_demo = not is_hub_sha(row.sha) and row.checkpoint in {PurePath(one.checkpoint).name for one in pool()}
+    is_demo = not is_commit(row.sha) and row.checkpoint in {PurePath(one.checkpoint).name for one in pool()}
     return f'str(FOLDER / "pool" / {literal(row.checkpoint)})' if is_demo else ""
 
 

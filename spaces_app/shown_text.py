@@ -4,7 +4,7 @@ from html import escape
 from pathlib import PurePath
 from urllib.parse import quote, urlsplit
 
-from lead_hub.score_cards import HUB_ID, is_hub_sha
+from lead_hub.score_cards import HUB_ID, is_commit
 
 HUB = "https://huggingface.co"
 LONGEST_NAME = 60
@@ -52,7 +52,7 @@ def hub_link(name: str, sha: str, *, place: str) -> str | None:
     """
     is_id = HUB_ID.fullmatch(name) is not None and len(name) <= LONGEST_ID and ".." not in name
     is_web = urlsplit(place).scheme in ("http", "https")
-    return f"{place.rstrip('/')}/{quote(name)}" if is_id and is_web and is_hub_sha(sha) else None
+    return f"{place.rstrip('/')}/{quote(name)}" if is_id and is_web and is_commit(sha) else None
 
 
 def linked(name: str, address: str | None, *, at_most: int = LONGEST_NAME) -> str:

@@ -18,7 +18,7 @@ from lead_hub.leaderboard import (
     summary,
     whole_interval,
 )
-from lead_hub.score_cards import is_local_sha
+from lead_hub.score_cards import is_content_sha
 from spaces_app.shown_text import HUB, bdi, escaped, folder_name, hub_link, linked, one_line
 
 Cell: TypeAlias = str | float | None
@@ -46,7 +46,7 @@ class Column:
 
 def row_name(row: RankedCheckpoint) -> str:
     """A Hub id, with the branch or tag if one was asked for; a folder by its own name and its parent's. Not escaped."""
-    name = folder_name(row.checkpoint) if is_local_sha(row.sha) else row.checkpoint
+    name = folder_name(row.checkpoint) if is_content_sha(row.sha) else row.checkpoint
     return one_line(name if row.revision in (None, row.sha) else f"{name}@{row.revision}")
 
 

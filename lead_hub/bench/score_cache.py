@@ -1,9 +1,8 @@
-"""Scores that were computed before: one small file a pair and image sample, every score under a fingerprint."""
+"""Scores that were computed before: one small file a pair and image sample, every score under its version."""
 
 import ast
 import hashlib
 import json
-import uuid
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -13,6 +12,7 @@ import torch
 from huggingface_hub import cached_assets_path
 
 import lead_hub.transferability
+from lead_hub.hub import write_text_whole
 from lead_hub.transferability import SCORES
 
 PACKAGE = "lead_hub.transferability"
@@ -39,7 +39,7 @@ def read_cells(file: Path | None, methods: Iterable[str]) -> dict[str, Cell]:
         return {}
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
-        return {method: Cell(**document[fingerprint(method)]) for method in methods if fingerprint(method) in document}
+        return {method: Cell(**document[score_version(method)]) for method in methods if score_version(method) in document}
     except (OSError, ValueError, TypeError):
         return {}
 
@@ -48,14 +48,11 @@ def write_cells(file: Path | None, cells: dict[str, Cell]) -> None:
     """Replace a file's content, whole or not at all."""
     if file is None:
         return
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_name(f".{uuid.uuid4().hex}.part")
-    part.write_text(json.dumps({fingerprint(method): asdict(cell) for method, cell in cells.items()}), encoding="utf-8")
-    part.replace(file)
+    write_text_whole(file, json.dumps({score_version(method): asdict(cell) for method, cell in cells.items()}))
 
 
 @cache
-def fingerprint(method: str) -> str:
+def score_version(method: str) -> str:
     """Everything besides the outputs that can change a score: name, version, its source files, torch."""
     digest = hashlib.sha256()
     for path in sorted(source_files(getattr(SCORES[method].function, "__module__", ""))):

@@ -12,9 +12,8 @@ from huggingface_hub.errors import BadRequestError, HfHubHTTPError, OfflineModeI
 
 from lead_hub.candidates.candidate_query import CandidateQuery
 from lead_hub.candidates.listed_model import ListedModel, from_json, listed_model, to_json
-from lead_hub.candidates.model_index import write_whole
-from lead_hub.errors import HubError
-from lead_hub.hub import patiently
+from lead_hub.errors import HubError, LeadHubError
+from lead_hub.hub import patiently, why_refused, write_text_whole
 
 EXPAND = (
     *("sha", "safetensors", "config", "tags", "library_name", "pipeline_tag", "gated", "private", "downloads"),
@@ -117,16 +116,9 @@ def is_bad_request(error: Exception) -> bool:
 
 def refused(asked_for: str, error: Exception) -> HubError:
     """The error of a Hub that answered no, or was not to be asked."""
-    if isinstance(error, OfflineModeIsEnabled):
-        return HubError(
-            f"a crawl needs the Hub, found offline mode when asked for {asked_for}: unset HF_HUB_OFFLINE, or give"
-            " candidates of your own"
-        )
-    status = error.response.status_code if isinstance(error, HfHubHTTPError) else "no"
-    said = getattr(error, "server_message", None) or "no reason given"
-    return HubError(
-        f"{constants.ENDPOINT} must give {asked_for}, found status {status} ({said}): check the token and the query"
-    )
+    refusal = why_refused(error, name=asked_for, noun="answer")
+    words = refusal.words if refusal else str(error)
+    return HubError(f"a crawl needs {asked_for}: {words}; or give candidates of your own")
 
 
 def read_progress(path: Path | None, query: CandidateQuery) -> dict[str, list[ListedModel]]:
@@ -153,4 +145,7 @@ def write_progress(path: Path | None, query: CandidateQuery, finished: dict[str,
         "started": datetime.now(timezone.utc).isoformat(),
         "finished": {name: [to_json(model) for model in models] for name, models in finished.items()},
     }
-    write_whole(path, json.dumps(document, ensure_ascii=False))
+    try:
+        write_text_whole(path, json.dumps(document, ensure_ascii=False))
+    except OSError as error:
+        raise LeadHubError(f"{path.name} must be written to {str(path.parent)!r}, found: {error}") from error

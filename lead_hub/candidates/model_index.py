@@ -21,7 +21,6 @@ never has its `_class_name` key.
 
 import json
 import os
-import uuid
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -33,6 +32,7 @@ from huggingface_hub import cached_assets_path, constants
 
 from lead_hub.candidates.model_index_checks import BadIndexValueError, check_document, line_of
 from lead_hub.errors import CandidateError, LeadHubError
+from lead_hub.hub import write_text_whole
 
 WHAT = "lead-hub: index of candidate checkpoints"
 SCHEMA_VERSION = 1
@@ -203,25 +203,10 @@ def write_model_index(path: Path, index: ModelIndex) -> None:
     Raises:
         LeadHubError: the place cannot be written.
     """
-    write_whole(path, index_as_text(index))
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file that appears whole or not at all.
-
-    Raises:
-        LeadHubError: the place cannot be written.
-    """
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
+        write_text_whole(path, index_as_text(index))
     except OSError as error:
         raise LeadHubError(f"{path.name} must be written to {str(path.parent)!r}, found: {error}") from error
-    finally:  # also when Ctrl-C comes in between
-        if part.is_file():
-            part.unlink()
 
 
 def index_as_text(index: ModelIndex) -> str:

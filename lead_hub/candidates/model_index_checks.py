@@ -7,9 +7,10 @@ from datetime import date, datetime
 from types import MappingProxyType
 from typing import NoReturn, TypeAlias
 
+from lead_hub.hub import is_commit
+
 JsonPath: TypeAlias = tuple[str | int, ...]
 
-COMMIT = re.compile(r"[0-9a-f]{40}")
 NULL = type(None)
 TEXT = (str, NULL)
 COUNT = (int, NULL)
@@ -75,7 +76,7 @@ def check_entry(entry: object, path: JsonPath) -> None:
     if not fields.get("id"):
         wrong(path, f'{name_of(path)} must have an "id", found only {sorted(fields)}')
     sha, percent, last_modified = (fields.get(key) for key in ("sha", "imagenet_top1_percent", "last_modified"))
-    if isinstance(sha, str) and not COMMIT.fullmatch(sha):
+    if isinstance(sha, str) and not is_commit(sha):
         wrong((*path, "sha"), f"must be 40 hex digits or null, found {sha!r} ({fields['id']})")
     if isinstance(percent, (int, float)) and not 0 <= percent <= 100:  # NaN, which Python's JSON knows, is refused too
         wrong((*path, "imagenet_top1_percent"), f"must be between 0 and 100, found {percent}")

@@ -5,13 +5,10 @@
 
 from lead_hub.checkpoint_files.downloads import Downloads
 from lead_hub.checkpoint_files.local_files import CheckpointFiles, fetch_weights, find_checkpoint
-from lead_hub.checkpoint_files.pinned_commit import HubCache, default_hub_cache
 
 __all__ = [
     "CheckpointFiles",
     "Downloads",
-    "HubCache",
-    "default_hub_cache",
     "fetch_weights",
     "find_checkpoint",
 ]

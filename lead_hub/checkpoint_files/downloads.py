@@ -12,8 +12,8 @@ from huggingface_hub import HFCacheInfo, scan_cache_dir
 
 from lead_hub.candidates import Candidate
 from lead_hub.checkpoint_files.local_files import CheckpointFiles, fetch_weights, find_checkpoint
-from lead_hub.checkpoint_files.pinned_commit import HubCache
-from lead_hub.errors import CandidateError, RunCancelledError
+from lead_hub.access import Access
+from lead_hub.errors import CandidateError
 from lead_hub.hub import LONGEST_NAP_S, HubDownError
 
 AHEAD = 2  # candidates
@@ -36,17 +36,15 @@ class Downloads:
 
     Attributes:
         candidates: in the order in which they will be taken.
-        cache: where to.
+        access: whose token, and where to; cancelling is asked for while one waits for a candidate's files.
         needs_weights: whether a candidate's weights are needed, judged by its other files.
         max_disk_bytes: the most that weights downloaded by this run may take; None for no limit.
-        cancelled: whether the caller wants no more; asked while one waits for a candidate's files.
     """
 
     candidates: Sequence[Candidate]
-    cache: HubCache
+    access: Access
     needs_weights: Callable[[Candidate, CheckpointFiles], bool]
     max_disk_bytes: int | None = None
-    cancelled: Callable[[], bool] = bool
     _futures: dict[int, Future[CheckpointFiles]] = field(default_factory=dict)
     _held: dict[int, Held] = field(default_factory=dict)
     _taken: int = -1
@@ -81,8 +79,7 @@ class Downloads:
             if next_one not in self._futures:
                 self._futures[next_one] = self._thread.submit(self._fetch, next_one)
         while wait_for([self._futures[number]], timeout=LONGEST_NAP_S).not_done:
-            if self.cancelled():
-                raise RunCancelledError("the run is over")
+            self.access.check_wanted()
         return self._futures[number].result()
 
     def scored(self, number: int, score: float | None) -> None:
@@ -95,16 +92,15 @@ class Downloads:
 
     def _fetch(self, number: int) -> CheckpointFiles:
         candidate = self.candidates[number]
-        cache = replace(self.cache, cancelled=self._over.is_set)
-        if self._is_down and candidate.folder is None:
-            cache = replace(cache, offline=True)
+        hub_is_down = self._is_down is not None and candidate.folder is None
+        access = replace(self.access, cancelled=self._over.is_set, hub_is_down=hub_is_down)
         try:
-            files = find_checkpoint(candidate, cache=cache)
+            files = find_checkpoint(candidate, access)
             if not self.needs_weights(candidate, files):
                 return files
             sizes: list[int] = []
             paths = fetch_weights(
-                files, cache=cache, make_room=lambda size: sizes.append(self._make_room(number, size))
+                files, access, make_room=lambda size: sizes.append(self._make_room(number, size))
             )
         except HubDownError as error:
             self._is_down = self._is_down or error
@@ -142,7 +138,7 @@ class Downloads:
             if not done:
                 return
             worst = min(done, key=lambda key: (self._held[key].score is not None, self._held[key].score or 0.0))
-            delete_files(self._held.pop(worst).paths, self.cache.folder)
+            delete_files(self._held.pop(worst).paths, self.access.hub_folder)
 
 
 def delete_files(paths: Sequence[Path], cache_folder: Path) -> None:

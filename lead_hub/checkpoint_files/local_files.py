@@ -3,7 +3,6 @@
 Needed are config, image processor, card, and one format of the weights.
 """
 
-import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,15 +12,16 @@ from huggingface_hub import ModelCard, ModelCardData
 from yaml import YAMLError
 
 from lead_hub.candidates import Candidate
-from lead_hub.checkpoint_files.pinned_commit import PROCESSORS, HubCache, HubCheckpoint, RemoteFile, listed, pin
+from lead_hub.checkpoint_files.pinned_commit import PROCESSORS, HubCheckpoint, RemoteFile, listed, pin, snapshot
 from lead_hub.checkpoint_files.verified_download import check_disk, fetch, missing
+from lead_hub.access import Access
 from lead_hub.errors import CandidateError
+from lead_hub.hub import files_sha256
 
 CARD = "README.md"
 CONFIGURATION = ("config.json", "preprocessor_config.json", "processor_config.json")
 SAFETENSORS_PATTERNS = ("model*.safetensors", "model.safetensors.index.json")
 PICKLE_PATTERNS = ("pytorch_model*.bin", "pytorch_model.bin.index.json")
-HASH_CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class CheckpointFiles:
     pinned: HubCheckpoint | None = None
 
 
-def find_checkpoint(candidate: Candidate, *, cache: HubCache) -> CheckpointFiles:
+def find_checkpoint(candidate: Candidate, access: Access) -> CheckpointFiles:
     """Find a candidate and all of its files but the weights, downloading those that are not there yet.
 
     Raises:
@@ -53,8 +53,8 @@ def find_checkpoint(candidate: Candidate, *, cache: HubCache) -> CheckpointFiles
     """
     local = candidate.folder
     if local is None:
-        pinned = pin(candidate, cache)
-        folder, sha = fetch_settings(pinned, cache), pinned.sha
+        pinned = pin(candidate, access)
+        folder, sha = fetch_settings(pinned, access), pinned.sha
     elif candidate.revision:
         raise CandidateError(
             f"only a Hub repository has revisions, found '@{candidate.revision}' after the local folder"
@@ -62,8 +62,8 @@ def find_checkpoint(candidate: Candidate, *, cache: HubCache) -> CheckpointFiles
             stage="find",
         )
     else:
-        patterns = CONFIGURATION + SAFETENSORS_PATTERNS + (PICKLE_PATTERNS if cache.allow_pickle else ())
-        pinned, folder, sha = None, local, fingerprint(local, patterns)
+        patterns = CONFIGURATION + SAFETENSORS_PATTERNS + (PICKLE_PATTERNS if access.allow_pickle else ())
+        pinned, folder, sha = None, local, content_sha(local, patterns)
     card = card_data(folder)
     licence = card.license if card else None
     named = card.datasets if card else None
@@ -77,13 +77,13 @@ def find_checkpoint(candidate: Candidate, *, cache: HubCache) -> CheckpointFiles
 
 
 def fetch_weights(
-    files: CheckpointFiles, *, cache: HubCache, make_room: Callable[[int], None] | None = None
+    files: CheckpointFiles, access: Access, *, make_room: Callable[[int], None] | None = None
 ) -> tuple[Path, ...]:
     """Download a Hub checkpoint's weights where they are not there yet.
 
     Args:
         files: of `find_checkpoint`.
-        cache: where to.
+        access: whose token, and where to.
         make_room: called with the bytes to come before they do.
 
     Returns:
@@ -94,28 +94,25 @@ def fetch_weights(
         HubDownError: the Hub does not answer.
     """
     pinned = files.pinned
-    if pinned is None or has_weights(files.folder, allow_pickle=cache.allow_pickle):
+    if pinned is None or has_weights(files.folder, allow_pickle=access.allow_pickle):
         return ()
     if pinned.files is None:
-        pinned = listed(Candidate(pinned.checkpoint, revision=pinned.sha), cache)
-    wanted = missing(weight_files(pinned, cache), pinned, cache)
+        pinned = listed(Candidate(pinned.checkpoint, revision=pinned.sha), access)
+    wanted = missing(weight_files(pinned, access), pinned, access)
     size_bytes = sum(file.size_bytes for file in wanted)
     if make_room:
         make_room(size_bytes)
-    check_disk(size_bytes, pinned, cache)
-    fetch(wanted, pinned, cache)
+    check_disk(size_bytes, pinned, access)
+    fetch(wanted, pinned, access)
     return tuple(files.folder / file.name for file in wanted)
 
 
-def fingerprint(folder: Path, patterns: tuple[str, ...]) -> str:
+def content_sha(folder: Path, patterns: tuple[str, ...]) -> str:
     """sha256 over names and contents of the files that can change a checkpoint's outputs."""
-    digest = hashlib.sha256()
-    for path in sorted({path for pattern in patterns for path in folder.glob(pattern)}):
-        digest.update(f"{path.name}\0{path.stat().st_size}\0".encode())
-        with path.open("rb") as file:
-            while chunk := file.read(HASH_CHUNK_BYTES):
-                digest.update(chunk)
-    return digest.hexdigest()
+    found = {path for pattern in patterns for path in folder.glob(pattern)}
+    return files_sha256(
+        ((path.name, path) for path in found), heading=lambda name, size_bytes: f"{name}\0{size_bytes}\0"
+    )
 
 
 def card_data(folder: Path) -> ModelCardData | None:
@@ -135,26 +132,26 @@ SAFETENSORS = ("model.safetensors", "model.safetensors.index.json")
 PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 
 
-def fetch_settings(pinned: HubCheckpoint, cache: HubCache) -> Path:
+def fetch_settings(pinned: HubCheckpoint, access: Access) -> Path:
     """Download config, image processor and card; the folder that they are in.
 
     Raises:
         CandidateError: the Hub did not give them (stage "download").
     """
-    folder = cache.snapshot(pinned.checkpoint, pinned.sha)
+    folder = snapshot(pinned.checkpoint, pinned.sha, access)
     if pinned.files is not None:
-        fetch([file for file in pinned.files if file.name in SETTINGS], pinned, cache)
+        fetch([file for file in pinned.files if file.name in SETTINGS], pinned, access)
     return folder
 
 
-def weight_files(pinned: HubCheckpoint, cache: HubCache) -> tuple[RemoteFile, ...]:
+def weight_files(pinned: HubCheckpoint, access: Access) -> tuple[RemoteFile, ...]:
     """The files of one weight format: safetensors, else pickles if those are allowed.
 
     Raises:
         CandidateError: there are none (stage "download").
     """
     by_name = {file.name: file for file in pinned.files or ()}
-    formats = [SAFETENSORS, PICKLES] if cache.allow_pickle else [SAFETENSORS]
+    formats = [SAFETENSORS, PICKLES] if access.allow_pickle else [SAFETENSORS]
     for whole, index in formats:
         if whole in by_name:
             return (by_name[whole],)

@@ -1,6 +1,5 @@
 """Files of a pinned commit, downloaded into the cache, each compared with the hash that the Hub announced."""
 
-import hashlib
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,28 +8,28 @@ from huggingface_hub import constants
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
 from lead_hub.candidates import Candidate
-from lead_hub.checkpoint_files.pinned_commit import HubCache, HubCheckpoint, RemoteFile, why_refused
+from lead_hub.checkpoint_files.pinned_commit import HubCheckpoint, RemoteFile, refused, snapshot
 from lead_hub.errors import CandidateError
-from lead_hub.hub import TRANSPORT_ERROR, HubDownError, cancellable_bar, patiently
+from lead_hub.access import Access
+from lead_hub.hub import TRANSPORT_ERROR, HubDownError, cancellable_bar
 
 SPARE_DISK_BYTES = 512 << 20  # never fill a disk to its last byte
-HASH_CHUNK_BYTES = 1 << 20
 REPAIRS = 2
 
 
-def missing(files: Sequence[RemoteFile], pinned: HubCheckpoint, cache: HubCache) -> tuple[RemoteFile, ...]:
+def missing(files: Sequence[RemoteFile], pinned: HubCheckpoint, access: Access) -> tuple[RemoteFile, ...]:
     """Those that are not in the cache."""
-    folder = cache.snapshot(pinned.checkpoint, pinned.sha)
+    folder = snapshot(pinned.checkpoint, pinned.sha, access)
     return tuple(file for file in files if not (folder / file.name).is_file())
 
 
-def check_disk(size_bytes: int, pinned: HubCheckpoint, cache: HubCache) -> None:
+def check_disk(size_bytes: int, pinned: HubCheckpoint, access: Access) -> None:
     """Refuse a download that would fill the disk.
 
     Raises:
         CandidateError: not enough room (stage "download").
     """
-    place = next(folder for folder in (cache.folder, *cache.folder.absolute().parents) if folder.is_dir())
+    place = next(folder for folder in (access.hub_folder, *access.hub_folder.absolute().parents) if folder.is_dir())
     free_bytes = shutil.disk_usage(place).free
     if size_bytes + SPARE_DISK_BYTES > free_bytes:
         raise CandidateError(
@@ -41,17 +40,17 @@ def check_disk(size_bytes: int, pinned: HubCheckpoint, cache: HubCache) -> None:
         )
 
 
-def fetch(files: Sequence[RemoteFile], pinned: HubCheckpoint, cache: HubCache) -> None:
+def fetch(files: Sequence[RemoteFile], pinned: HubCheckpoint, access: Access) -> None:
     """Download files that are not there yet, and compare each with the hash that the Hub gave.
 
     Raises:
         CandidateError: refused, cut off for good, or other bytes than announced (stage "download").
         HubDownError: the Hub stopped answering.
     """
-    for file in missing(files, pinned, cache):
+    for file in missing(files, pinned, access):
         for attempt in range(REPAIRS + 1):
-            path = fetch_one(file, pinned, cache, force=attempt > 0)
-            if is_intact(path, file):
+            path = fetch_one(file, pinned, access, force=attempt > 0)
+            if file.announced.fits(path):
                 break
         else:
             path.resolve().unlink()
@@ -63,30 +62,27 @@ def fetch(files: Sequence[RemoteFile], pinned: HubCheckpoint, cache: HubCache) -
             )
 
 
-def fetch_one(file: RemoteFile, pinned: HubCheckpoint, cache: HubCache, *, force: bool) -> Path:
+def fetch_one(file: RemoteFile, pinned: HubCheckpoint, access: Access, *, force: bool) -> Path:
     try:
         return Path(
-            patiently(
-                lambda: cache.api.hf_hub_download(
+            access.ask(
+                lambda: access.api.hf_hub_download(
                     pinned.checkpoint,
                     file.name,
                     revision=pinned.sha,
-                    cache_dir=cache.folder,
+                    cache_dir=access.hub_folder,
                     force_download=force,
-                    tqdm_class=cancellable_bar(cache.cancelled, shown=False),  # the forward passes have one
+                    tqdm_class=cancellable_bar(access.cancelled, shown=False),  # the forward passes have one
                 ),
                 asked_for=f"{file.name} of {pinned.checkpoint}",
-                cancelled=cache.cancelled,
             )
         )
     except HfHubHTTPError as error:
-        candidate = Candidate(pinned.checkpoint, revision=pinned.sha)
-        raise CandidateError(why_refused(candidate, error), stage="download") from error
+        raise refused(Candidate(pinned.checkpoint, revision=pinned.sha), error) from error
     except LocalEntryNotFoundError as error:  # what the client makes of a Hub that is down or refuses
         answer = error.__cause__
         if isinstance(answer, HfHubHTTPError):
-            candidate = Candidate(pinned.checkpoint, revision=pinned.sha)
-            raise CandidateError(why_refused(candidate, answer), stage="download") from error
+            raise refused(Candidate(pinned.checkpoint, revision=pinned.sha), answer) from error
         if isinstance(answer, TRANSPORT_ERROR):
             raise HubDownError(
                 f"{constants.ENDPOINT} cannot be reached while {pinned.checkpoint} is downloaded: check the network, or"
@@ -100,17 +96,3 @@ def fetch_one(file: RemoteFile, pinned: HubCheckpoint, cache: HubCache, *, force
             f"{file.name} of {pinned.checkpoint}@{pinned.sha} could not be downloaded: {error}: try again",
             stage="download",
         ) from error
-
-
-def is_intact(path: Path, file: RemoteFile) -> bool:
-    """Whether a file has the size and the hash that the Hub announced."""
-    if path.stat().st_size != file.size_bytes:
-        return False
-    if file.sha256 is None and file.git_sha1 is None:
-        return True
-    header = b"" if file.sha256 else f"blob {file.size_bytes}\0".encode()
-    digest = hashlib.sha256(header) if file.sha256 else hashlib.sha1(header, usedforsecurity=False)
-    with path.open("rb") as content:
-        while chunk := content.read(HASH_CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest() == (file.sha256 or file.git_sha1)

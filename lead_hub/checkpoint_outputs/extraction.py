@@ -9,7 +9,6 @@ from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from accelerate import PartialState
 from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 from jaxtyping import Float, UInt8
 from torch import Tensor
@@ -17,7 +16,7 @@ from torch import Tensor
 from lead_hub.checkpoint_outputs.frozen_outputs import CheckpointOutputs
 from lead_hub.checkpoint_outputs.loaded_checkpoint import LoadedCheckpoint
 from lead_hub.errors import CandidateError, LeadHubError
-from lead_hub.processes import gather_rows, on_every_process
+from lead_hub.processes import Processes, gather_rows, on_every_process
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 Pixels = UInt8[np.ndarray, "_height _width 3"]
@@ -58,9 +57,9 @@ class ExtractionSettings:
         if self.device != "auto":
             check_device(self.device)
 
-    def torch_device(self, state: PartialState) -> torch.device:
+    def torch_device(self, processes: Processes) -> torch.device:
         """The device of this process."""
-        return state.device if self.device == "auto" else torch.device(self.device)
+        return processes.device if self.device == "auto" else torch.device(self.device)
 
     def torch_dtype(self, device: torch.device) -> torch.dtype:
         """The number format on that device."""
@@ -89,7 +88,7 @@ def extract(
     checkpoint: LoadedCheckpoint,
     images: ImageSequence,
     *,
-    state: PartialState,
+    processes: Processes,
     settings: ExtractionSettings,
     advance: Callable[[int], object],
 ) -> CheckpointOutputs:
@@ -98,7 +97,7 @@ def extract(
     Args:
         checkpoint: the model and its own image processor.
         images: all images; the same ones in the same order for every checkpoint.
-        state: the processes that share the work.
+        processes: those that share the work.
         settings: batch size, device and number format.
         advance: called with the number of images done since the last call (all processes together).
 
@@ -106,18 +105,18 @@ def extract(
         CandidateError: the forward pass failed, ran out of memory at one image, or gave NaN or infinity
             (stage "extract").
     """
-    device = settings.torch_device(state)
+    device = settings.torch_device(processes)
     dtype = settings.torch_dtype(device)
     # With fewer images than processes some have none; they run the first, whose result nobody reads.
-    mine = range(state.process_index, len(images), state.num_processes) or range(1)
+    mine = range(processes.process_index, len(images), processes.num_processes) or range(1)
     batch_size = AUTO_BATCH_SIZE.get(device.type, 32) if settings.batch_size == "auto" else settings.batch_size
     forward = BatchedForward(checkpoint, device=device, dtype=dtype, batch_size=batch_size)
     features, logits = on_every_process(
-        lambda: forward.over(images, mine, advance=lambda n: advance(n * state.num_processes)), state
+        lambda: forward.over(images, mine, advance=lambda n: advance(n * processes.num_processes)), processes
     )
     return CheckpointOutputs(
-        features=gather_rows(features, n_rows=len(images), state=state),
-        logits=None if logits is None else gather_rows(logits, n_rows=len(images), state=state),
+        features=gather_rows(features, n_rows=len(images), processes=processes),
+        logits=None if logits is None else gather_rows(logits, n_rows=len(images), processes=processes),
         family=checkpoint.family,
         parameters=checkpoint.parameters,
         pooling=checkpoint.pooling,

@@ -2,29 +2,22 @@
 
 import hashlib
 import json
-import os
-import uuid
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from huggingface_hub import cached_assets_path
 from safetensors import SafetensorError
 from safetensors.torch import load, save_file
 
 from lead_hub.checkpoint_outputs.frozen_outputs import CheckpointOutputs
 from lead_hub.errors import CandidateError
+from lead_hub.hub import written_whole
 
 # Raise when the meaning of what is stored changes: pooling rules, preparation of pixels, file layout.
 FORMAT_VERSION = 1
 HEADER_START = 8  # a safetensors file is the header's length in 8 bytes, the header as JSON, the tensors
 FACTS = ("family", "parameters", "pooling", "processor", "dtype", "device")
-
-
-def default_cache_folder() -> Path:
-    """Where outputs live unless the caller says otherwise: under HF_ASSETS_CACHE."""
-    return cached_assets_path(library_name="lead_hub", namespace="outputs")
 
 
 def outputs_key(facts: dict[str, object]) -> str:
@@ -64,29 +57,22 @@ class OutputsCache:
 
     def write(self, key: str, outputs: CheckpointOutputs) -> None:
         """Store outputs. A full disk or a folder that cannot be written is a warning: the run has them in memory."""
-        part = self.folder / f".{key}.{uuid.uuid4().hex}.part"
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            write_outputs(part, outputs)
-            part.replace(self.path(key))
+            with written_whole(self.path(key)) as part:
+                write_outputs(part, outputs)
         except (OSError, SafetensorError) as error:
             warnings.warn(
                 f"outputs could not be kept in {self.folder}, they will be computed again: {error}", stacklevel=2
             )
-        finally:  # also when Ctrl-C comes in between
-            if part.is_file():
-                part.unlink()
 
 
 def write_outputs(path: Path, outputs: CheckpointOutputs) -> None:
-    """Write one record; on the disk, not only in the operating system's buffers, when this returns."""
+    """Write one record."""
     tensors = {"features": outputs.features.contiguous()}
     if outputs.logits is not None:
         tensors["logits"] = outputs.logits.contiguous()
     metadata = {name: str(getattr(outputs, name)) for name in FACTS}
     save_file(tensors, path, metadata={**metadata, "sha256": checksum(tensors)})
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
 
 
 def read_outputs(path: Path) -> CheckpointOutputs:

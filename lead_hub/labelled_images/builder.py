@@ -3,9 +3,9 @@
 Never runs a dataset's own code: the datasets library no longer can.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import datasets
@@ -13,8 +13,9 @@ import pyarrow
 from datasets import DatasetBuilder
 from datasets.exceptions import DatasetsError
 
-from lead_hub.errors import DatasetError, RunCancelledError
-from lead_hub.hub import TRANSPORT_ERROR, Token
+from lead_hub.access import Access
+from lead_hub.errors import DatasetError
+from lead_hub.hub import TRANSPORT_ERROR
 from lead_hub.labelled_images.commit import hub_error
 from lead_hub.labelled_images.query import DatasetQuery
 
@@ -32,31 +33,13 @@ LOADING_ERRORS = (
 )
 
 
-@dataclass(frozen=True)
-class Source:
-    """A query and the edges that it is answered over.
-
-    Attributes:
-        query: which dataset and split.
-        cache_dir: where downloaded files and the datasets library's prepared copy are kept; None means the user's own
-            caches.
-        token: Hub token; None means the one that is logged in, False none even where one is.
-        cancelled: whether nobody wants the answer any more.
-    """
-
-    query: DatasetQuery
-    cache_dir: Path | None
-    token: Token
-    cancelled: Callable[[], bool] = bool
-
-    def check_wanted(self) -> None:
-        """Raise RunCancelledError once cancelled."""
-        if self.cancelled():
-            raise RunCancelledError("the run is over")
-
-
 def open_builder(
-    source: Source, path: str, *, revision: str | None = None, data_files: Mapping[str, str] | None = None
+    query: DatasetQuery,
+    path: str,
+    *,
+    access: Access,
+    revision: str | None = None,
+    data_files: Mapping[str, str] | None = None,
 ) -> DatasetBuilder:
     """The builder of the configuration that is asked for.
 
@@ -64,17 +47,17 @@ def open_builder(
         DatasetError: there is no such configuration, or several and none is named, or it is no dataset.
         HubError: the Hub refused or could not be reached.
     """
-    cache_dir = None if source.cache_dir is None else str(source.cache_dir)
-    options = {"revision": revision, "token": source.token, "cache_dir": cache_dir}
+    cache_dir = None if access.datasets_folder is None else str(access.datasets_folder)
+    options = {"revision": revision, "token": access.token, "cache_dir": cache_dir}
     try:
-        return datasets.load_dataset_builder(path, name=source.query.config, data_files=data_files, **options)
+        return datasets.load_dataset_builder(path, name=query.config, data_files=data_files, **options)
     except LOADING_ERRORS as error:
         if isinstance(error, ValueError):
-            _refuse_config(source, path, revision)
-        raise cannot_be_opened(source, error) from error
+            _refuse_config(query, path, access=access, revision=revision)
+        raise cannot_be_opened(query, error) from error
 
 
-def config_names(source: Source, path: str, *, revision: str | None) -> list[str]:
+def config_names(query: DatasetQuery, path: str, *, access: Access, revision: str | None) -> list[str]:
     """Names of all configurations, in the dataset's order.
 
     Raises:
@@ -82,44 +65,46 @@ def config_names(source: Source, path: str, *, revision: str | None) -> list[str
         HubError: the Hub refused or could not be reached.
     """
     try:
-        return list(datasets.get_dataset_config_names(path, revision=revision, token=source.token))
+        return list(datasets.get_dataset_config_names(path, revision=revision, token=access.token))
     except LOADING_ERRORS as error:
-        raise cannot_be_opened(source, error) from error
+        raise cannot_be_opened(query, error) from error
 
 
-def default_config(source: Source, path: str, names: Sequence[str], *, revision: str | None) -> Source:
+def default_config(
+    query: DatasetQuery, path: str, *, names: Sequence[str], access: Access, revision: str | None
+) -> DatasetQuery:
     """The same query with a configuration wherever one has to be named: the dataset's default, else its first.
 
     Raises:
         DatasetError: it is no dataset.
         HubError: the Hub refused or could not be reached.
     """
-    if source.query.config is not None or len(names) < 2:
-        return source
+    if query.config is not None or len(names) < 2:
+        return query
     try:
-        name = datasets.get_dataset_default_config_name(path, revision=revision, token=source.token)
+        name = datasets.get_dataset_default_config_name(path, revision=revision, token=access.token)
     except LOADING_ERRORS as error:
-        raise cannot_be_opened(source, error) from error
-    return replace(source, query=replace(source.query, config=name or names[0]))
+        raise cannot_be_opened(query, error) from error
+    return replace(query, config=name or names[0])
 
 
-def cannot_be_opened(source: Source, error: BaseException) -> Exception:
+def cannot_be_opened(query: DatasetQuery, error: BaseException) -> Exception:
     """The error to raise for what the datasets library says of a whole dataset."""
-    return hub_error(source.query.dataset, error) or DatasetError(
-        f"{source.query.dataset} cannot be opened as a dataset: {error}"
+    return hub_error(query.dataset, error) or DatasetError(
+        f"{query.dataset} cannot be opened as a dataset: {error}"
     )
 
 
-def _refuse_config(source: Source, path: str, revision: str | None) -> None:
+def _refuse_config(query: DatasetQuery, path: str, *, access: Access, revision: str | None) -> None:
     """Raise if the configuration is what is wrong; the datasets library says so only in a plain ValueError."""
-    names = config_names(source, path, revision=revision)
-    if source.query.config is None and len(names) > 1:
+    names = config_names(query, path, access=access, revision=revision)
+    if query.config is None and len(names) > 1:
         raise DatasetError(
-            f"{source.query.dataset} has {len(names)} configurations; name one with config: {', '.join(names)}"
+            f"{query.dataset} has {len(names)} configurations; name one with config: {', '.join(names)}"
         )
-    if source.query.config is not None and source.query.config not in names:
+    if query.config is not None and query.config not in names:
         raise DatasetError(
-            f"config must be one of {source.query.dataset}'s ({', '.join(names)}), found {source.query.config!r}"
+            f"config must be one of {query.dataset}'s ({', '.join(names)}), found {query.config!r}"
         )
 
 
@@ -139,29 +124,29 @@ def saved_splits(path: Path) -> list[str] | None:
     return [] if (path / "state.json").is_file() else None
 
 
-def refuse_revision(source: Source) -> None:
+def refuse_revision(query: DatasetQuery) -> None:
     """Raise where a revision is asked for of a local path."""
-    if source.query.revision is not None:
+    if query.revision is not None:
         raise DatasetError(
-            f"only a Hub dataset has revisions, found revision={source.query.revision!r} for the local path"
-            f" {source.query.dataset}; leave it out"
+            f"only a Hub dataset has revisions, found revision={query.revision!r} for the local path"
+            f" {query.dataset}; leave it out"
         )
 
 
-def refuse_other_than_parquet(source: Source, path: Path) -> None:
+def refuse_other_than_parquet(query: DatasetQuery, path: Path) -> None:
     """Raise where the dataset is one file of another kind."""
     if path.suffix != ".parquet":
         raise DatasetError(
-            f"a dataset in one file must be .parquet, found {source.query.dataset}; images in a folder, a folder of"
+            f"a dataset in one file must be .parquet, found {query.dataset}; images in a folder, a folder of"
             " parquet files or a folder written by save_to_disk can be read too, a csv or jsonl table cannot"
         )
 
 
-def refuse_saved_config(source: Source) -> None:
+def refuse_saved_config(query: DatasetQuery) -> None:
     """Raise where a configuration is asked for of a folder written by save_to_disk."""
-    if source.query.config is not None:
+    if query.config is not None:
         raise DatasetError(
-            f"a folder written by save_to_disk has no configurations, found config={source.query.config!r}"
+            f"a folder written by save_to_disk has no configurations, found config={query.config!r}"
         )
 
 

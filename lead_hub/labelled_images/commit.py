@@ -1,24 +1,13 @@
 """Which commit of a Hub dataset is meant, and what the Hub's refusals mean for the user."""
 
-import re
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from huggingface_hub import constants
-from huggingface_hub.errors import (
-    GatedRepoError,
-    HfHubHTTPError,
-    HFValidationError,
-    OfflineModeIsEnabled,
-    RepositoryNotFoundError,
-    RevisionNotFoundError,
-)
+from huggingface_hub.errors import HFValidationError, OfflineModeIsEnabled
 
 from lead_hub.errors import DatasetError, HubError, LeadHubError
-from lead_hub.hub import LOGIN_ADVICE, TIMEOUT_S, TRANSPORT_ERROR, Token, hub_api, patiently
-
-_COMMIT = re.compile(r"[0-9a-f]{40}")
-
+from lead_hub.access import Access
+from lead_hub.hub import TIMEOUT_S, TRANSPORT_ERROR, is_commit, why_refused
 
 @dataclass(frozen=True)
 class DatasetCommit:
@@ -44,7 +33,7 @@ class DatasetCommit:
         """
         if self.sha is not None:
             return self.sha
-        if not _COMMIT.fullmatch(copy) or self.revision not in (None, copy):
+        if not is_commit(copy) or self.revision not in (None, copy):
             raise HubError(
                 f"offline, only the cached copy of {self.dataset} can be read, and it is commit {copy} while"
                 f" {self.revision or 'a commit of 40 hex digits'} is needed; go online once, or ask for that commit"
@@ -52,9 +41,7 @@ class DatasetCommit:
         return copy
 
 
-def pin_dataset(
-    dataset: str, revision: str | None, *, token: Token, cancelled: Callable[[], bool] = bool
-) -> DatasetCommit:
+def pin_dataset(dataset: str, revision: str | None, *, access: Access) -> DatasetCommit:
     """Ask the Hub once which commit `revision` is, so that everything is later loaded at that commit.
 
     Raises:
@@ -62,15 +49,13 @@ def pin_dataset(
         HubError: gated, refused, or not reachable.
         RunCancelledError: cancelled.
     """
-    api, asked_for = hub_api(token), f"the dataset {dataset}"
+    api, asked_for = access.api, f"the dataset {dataset}"
     try:
-        info = patiently(
-            lambda: api.dataset_info(dataset, revision=revision, timeout=TIMEOUT_S),
-            asked_for=asked_for,
-            cancelled=cancelled,
+        info = access.ask(
+            lambda: api.dataset_info(dataset, revision=revision, timeout=TIMEOUT_S), asked_for=asked_for
         )
         if info.gated:  # anybody may read that it exists; that its files are refused, the datasets library would hide
-            patiently(lambda: api.auth_check(dataset, repo_type="dataset"), asked_for=asked_for, cancelled=cancelled)
+            access.ask(lambda: api.auth_check(dataset, repo_type="dataset"), asked_for=asked_for)
     except OfflineModeIsEnabled:
         return DatasetCommit(dataset, revision, None)
     except (HFValidationError, OSError, TRANSPORT_ERROR) as error:
@@ -78,63 +63,24 @@ def pin_dataset(
     return DatasetCommit(dataset, revision, info.sha, is_private=bool(info.private or info.gated))
 
 
+# What a refusal makes of the dataset's name: not to be found, or there but not to be had.
+NOT_FOUND = frozenset({"missing", "not an id", "no revision"})
+# Where it might have been a path.
+MAYBE_A_PATH = frozenset({"missing", "not an id", "unreachable"})
+
+
 def hub_error(dataset: str, error: BaseException) -> LeadHubError | None:
     """The error to raise for what the Hub answered anywhere in the chain of causes, None if it was not the Hub."""
-    for cause in _chain(error):
-        translated = _translated(dataset, cause)
-        if translated is not None:
-            return translated
-    return None
-
-
-def _translated(dataset: str, error: BaseException) -> LeadHubError | None:
-    hub = constants.ENDPOINT
-    # From the most to the least special: a gated repository's error is also a missing repository's, and so on.
-    meanings: list[tuple[type[BaseException] | tuple[type[BaseException], ...], type[LeadHubError], str]] = [
-        (
-            GatedRepoError,
-            HubError,
-            f"{dataset} is gated: accept its terms at {hub}/datasets/{dataset}, then {LOGIN_ADVICE}",
-        ),
-        (
-            RepositoryNotFoundError,
-            DatasetError,
-            f"a local path or a Hub dataset is needed, found neither: there is no path {dataset} here, and {hub} has"
-            f" no such dataset for you; check the spelling, and if it is private {LOGIN_ADVICE}",
-        ),
-        (
-            RevisionNotFoundError,
-            DatasetError,
-            f"{dataset} has no such revision on {hub}: check the branch, tag or commit",
-        ),
-        (
-            HFValidationError,
-            DatasetError,
-            f"a local path or a Hub id like org/name is needed, found {dataset!r}: there is no such path here, and it"
-            " is no valid id",
-        ),
-        (
-            HfHubHTTPError,
-            HubError,
-            f"{hub} refused {dataset}: {error}; if it is private {LOGIN_ADVICE}, else try again later",
-        ),
-        (
-            # The datasets library turns both the offline mode and a broken network into a ConnectionError.
-            (ConnectionError, TRANSPORT_ERROR),
-            HubError,
-            f"there is no path {dataset} here, and {hub} cannot be reached: {error}; check the path, "
-            + ("or unset HF_HUB_OFFLINE" if constants.HF_HUB_OFFLINE else "or set HF_HUB_OFFLINE=1 for a cached copy"),
-        ),
-    ]
-    for kind, translation, message in meanings:
-        if isinstance(error, kind):
-            return translation(message)
-    return None
-
-
-def _chain(error: BaseException | None) -> list[BaseException]:
-    chain: list[BaseException] = []
-    while error is not None and error not in chain:
-        chain.append(error)
-        error = error.__cause__ or error.__context__
-    return chain
+    refusal = why_refused(error, name=dataset, noun="dataset")
+    if refusal is None:
+        return None
+    words = refusal.words
+    if refusal.kind in MAYBE_A_PATH:
+        words = f"there is no path {dataset} here, and {words}"
+    if refusal.kind in ("unreachable", "offline"):
+        words += (
+            "; check the path, or unset HF_HUB_OFFLINE"
+            if constants.HF_HUB_OFFLINE
+            else "; check the path, or set HF_HUB_OFFLINE=1 for a cached copy"
+        )
+    return DatasetError(words) if refusal.kind in NOT_FOUND else HubError(words)

@@ -10,7 +10,7 @@ import shutil
 import warnings
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +24,7 @@ from PIL import Image
 from rich.console import Console
 from rich.progress import track
 
+from lead_hub.access import Access
 from lead_hub.errors import DatasetError
 from lead_hub.labelled_images.rgb_pixels import rgb_pixels
 
@@ -108,8 +109,7 @@ def decode_images(
     folder: Path,
     *,
     total: int,
-    progress: bool,
-    check_wanted: Callable[[], None] = lambda: None,
+    access: Access,
 ) -> Decoding:
     """Decode `total` images into `folder`, which must exist, in threads and in bounded memory.
 
@@ -117,8 +117,7 @@ def decode_images(
         encoded: the images.
         folder: gets one file.
         total: how many images there are.
-        progress: show a bar on stderr.
-        check_wanted: called with each image; what it raises ends the work.
+        access: whether a bar is shown, and whether the images are still wanted, asked with each.
 
     Raises:
         DatasetError: the disk is too small.
@@ -126,8 +125,8 @@ def decode_images(
     places: dict[int, tuple[int, int, int]] = {}
     reasons: dict[int, str] = {}
     with (folder / PIXELS_FILE).open("wb") as file, _settled_warnings():
-        for position, result in enumerate(_shown(_decoded(encoded), total, progress=progress)):
-            check_wanted()
+        for position, result in enumerate(_shown(_decoded(encoded), total, progress=access.progress)):
+            access.check_wanted()
             if isinstance(result, str):
                 reasons[position] = result
                 continue

@@ -12,11 +12,11 @@ import pyarrow.parquet
 from datasets import DatasetBuilder, Features
 from huggingface_hub import HfFileSystem
 
+from lead_hub.access import Access, access_of
 from lead_hub.errors import DatasetError
 from lead_hub.hub import Token, limited
 from lead_hub.labelled_images.builder import (
     LOADING_ERRORS,
-    Source,
     config_names,
     default_config,
     files_by_split,
@@ -49,7 +49,7 @@ class SplitContents:
     features: Features
 
 
-def contents_of_builder(builder: DatasetBuilder, source: Source) -> SplitContents:
+def contents_of_builder(builder: DatasetBuilder, query: DatasetQuery, access: Access) -> SplitContents:
     """Columns and row counts of a builder's splits.
 
     Raises:
@@ -62,7 +62,7 @@ def contents_of_builder(builder: DatasetBuilder, source: Source) -> SplitContent
     features: Features | None = builder.info.features
     try:
         if builder.name == "parquet" and (features is None or None in n_rows.values()):
-            footers = _read_footers(builder, [name for name, count in n_rows.items() if count is None], source)
+            footers = _read_footers(builder, [name for name, count in n_rows.items() if count is None], access=access)
             n_rows |= footers.n_rows
             features = features or footers.features
         elif builder.name == "imagefolder":
@@ -71,16 +71,16 @@ def contents_of_builder(builder: DatasetBuilder, source: Source) -> SplitContent
         if features is None:
             features = _features_of_first_row(builder, next(iter(n_rows)))
     except LOADING_ERRORS as error:
-        raise hub_error(source.query.dataset, error) or DatasetError(
-            f"the columns of {source.query.dataset} cannot be read: {type(error).__name__}: {error}"
+        raise hub_error(query.dataset, error) or DatasetError(
+            f"the columns of {query.dataset} cannot be read: {type(error).__name__}: {error}"
         ) from error
     return SplitContents(n_rows, features)
 
 
-def _read_footers(builder: DatasetBuilder, splits: Sequence[str], source: Source) -> SplitContents:
+def _read_footers(builder: DatasetBuilder, splits: Sequence[str], *, access: Access) -> SplitContents:
     """Rows of the splits whose files are few enough, and the columns, from the ends of parquet files."""
     # Not through the datasets library's own opener: that one asks as whoever last opened a dataset in this process.
-    hub = HfFileSystem(token=source.token, skip_instance_cache=True)
+    hub = HfFileSystem(token=access.token, skip_instance_cache=True)
     features: Features | None = None
     n_rows: dict[str, int | None] = {}
     left = MOST_FOOTERS
@@ -201,7 +201,7 @@ def describe_dataset(
     config: str | None = None,
     revision: str | None = None,
     token: Token = None,
-    cache_dir: Path | None = None,
+    cache_dir: str | Path | None = None,
 ) -> DatasetDescription:
     """Say which configurations, splits and columns a dataset has, in seconds and without downloading its images.
 
@@ -213,34 +213,35 @@ def describe_dataset(
         config: the configuration to describe; None: the default one, or the first.
         revision: branch, tag or commit of a Hub dataset; None means its default branch.
         token: Hub token; None means the one that is logged in, False nobody's, even where one is.
-        cache_dir: where the datasets library keeps its prepared copy, which is what is described offline; None means
-            its own default. With one of its own, nothing of a private dataset stays in the shared caches.
+        cache_dir: as of `recommend`: the datasets library keeps its prepared copy there, which is what is described
+            offline. With one, nothing of a private dataset stays in the shared caches.
 
     Raises:
         DatasetError: there is no such dataset or configuration, nothing in it can be read, or no column holds images:
             the message lists the columns.
         HubError: the dataset is gated, or the Hub refused or could not be reached.
     """
-    source = Source(DatasetQuery(dataset, config=config, revision=revision), cache_dir, token)
+    query = DatasetQuery(dataset, config=config, revision=revision)
+    access = access_of(cache_dir=cache_dir, token=token, progress=False)
     path = Path(dataset).expanduser()
     with progress_bars(shown=False):
         if not path.exists():
-            return _of_hub(source)
-        refuse_revision(source)
-        return _of_local(source, path.resolve())
+            return _of_hub(query, access)
+        refuse_revision(query)
+        return _of_local(query, path.resolve(), access=access)
 
 
-def _of_hub(source: Source) -> DatasetDescription:
-    dataset = source.query.dataset
-    commit = pin_dataset(dataset, source.query.revision, token=source.token)
-    with private_card_removed(source, commit), limited():
-        names = config_names(source, dataset, revision=commit.sha)
-        chosen = default_config(source, dataset, names, revision=commit.sha)
-        builder = open_builder(chosen, dataset, revision=commit.sha)
+def _of_hub(query: DatasetQuery, access: Access) -> DatasetDescription:
+    dataset = query.dataset
+    commit = pin_dataset(dataset, query.revision, access=access)
+    with private_card_removed(commit, access), limited():
+        names = config_names(query, dataset, access=access, revision=commit.sha)
+        chosen = default_config(query, dataset, names=names, access=access, revision=commit.sha)
+        builder = open_builder(chosen, dataset, access=access, revision=commit.sha)
         is_cached_copy = not files_by_split(builder)
         return _described(
-            source,
-            _contents(chosen, builder),
+            query,
+            _contents(chosen, builder, access=access),
             sha=commit.loaded(str(builder.hash)),
             is_private=commit.is_private,
             configs=(builder.config.name,) if is_cached_copy else tuple(names),
@@ -248,27 +249,27 @@ def _of_hub(source: Source) -> DatasetDescription:
         )
 
 
-def _of_local(source: Source, path: Path) -> DatasetDescription:
+def _of_local(query: DatasetQuery, path: Path, *, access: Access) -> DatasetDescription:
     splits = saved_splits(path) if path.is_dir() else None
     if path.is_file():
-        refuse_other_than_parquet(source, path)
-        builder = open_builder(source, "parquet", data_files={DEFAULT_SPLIT: str(path)})
-        return _described(source, _contents(source, builder))
+        refuse_other_than_parquet(query, path)
+        builder = open_builder(query, "parquet", access=access, data_files={DEFAULT_SPLIT: str(path)})
+        return _described(query, _contents(query, builder, access=access))
     if splits is not None:
-        refuse_saved_config(source)
-        return _described(source, _saved_contents(path))
-    names = config_names(source, str(path), revision=None)
-    chosen = default_config(source, str(path), names, revision=None)
-    builder = open_builder(chosen, str(path))
-    return _described(source, _contents(chosen, builder), configs=tuple(names), config=builder.config.name)
+        refuse_saved_config(query)
+        return _described(query, _saved_contents(path))
+    names = config_names(query, str(path), access=access, revision=None)
+    chosen = default_config(query, str(path), names=names, access=access, revision=None)
+    builder = open_builder(chosen, str(path), access=access)
+    return _described(query, _contents(chosen, builder, access=access), configs=tuple(names), config=builder.config.name)
 
 
-def _contents(source: Source, builder: DatasetBuilder) -> SplitContents:
-    contents = contents_of_builder(builder, source)
+def _contents(query: DatasetQuery, builder: DatasetBuilder, *, access: Access) -> SplitContents:
+    contents = contents_of_builder(builder, query, access)
     if builder.name == "imagefolder":
         split = default_split(list(contents.n_rows))
         files = files_by_split(builder).get(split, [])
-        refuse_merged_splits(files, split=split, dataset=source.query.dataset)
+        refuse_merged_splits(files, split=split, dataset=query.dataset)
     return contents
 
 
@@ -283,7 +284,7 @@ def _saved_contents(path: Path) -> SplitContents:
 
 
 def _described(
-    source: Source,
+    query: DatasetQuery,
     contents: SplitContents,
     *,
     sha: str | None = None,
@@ -293,9 +294,9 @@ def _described(
 ) -> DatasetDescription:
     columns = _columns(contents.features)
     if not contents.n_rows:
-        raise DatasetError(f"{source.query.dataset} must have a split, found none")
+        raise DatasetError(f"{query.dataset} must have a split, found none")
     return DatasetDescription(
-        dataset=source.query.dataset,
+        dataset=query.dataset,
         sha=sha,
         is_local=sha is None,
         is_private=is_private,

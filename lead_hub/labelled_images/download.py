@@ -16,9 +16,10 @@ from datasets import DatasetBuilder, DownloadConfig, DownloadManager
 from huggingface_hub import constants
 from huggingface_hub.utils import tqdm  # type: ignore[attr-defined]  # public, exported lazily
 
+from lead_hub.access import Access
 from lead_hub.errors import RunCancelledError
-from lead_hub.hub import cancellable_bar, hub_api, patiently
-from lead_hub.labelled_images.builder import Source, files_by_split
+from lead_hub.hub import cancellable_bar, patiently
+from lead_hub.labelled_images.builder import files_by_split
 from lead_hub.labelled_images.commit import DatasetCommit
 
 MANY_FILES = 16  # from here on several at a time, and one bar for all of them
@@ -30,10 +31,10 @@ _private_cards = threading.Lock()
 class FetchedFiles(DownloadManager):  # type: ignore[misc]  # the library is not typed
     """Tells the library where the files of a dataset are."""
 
-    def __init__(self, places: Mapping[str, Path], *, builder: DatasetBuilder, source: Source) -> None:
+    def __init__(self, places: Mapping[str, Path], *, builder: DatasetBuilder, access: Access) -> None:
         self._places = places
-        downloads = None if source.cache_dir is None else source.cache_dir / "downloads"
-        config = DownloadConfig(cache_dir=downloads, use_etag=False, token=source.token)
+        downloads = None if access.datasets_folder is None else access.datasets_folder / "downloads"
+        config = DownloadConfig(cache_dir=downloads, use_etag=False, token=access.token)
         super().__init__(builder.dataset_name, builder.config.data_dir, config, builder.base_path)
 
     def download(self, url_or_urls: Any) -> Any:
@@ -46,10 +47,10 @@ class FetchedFiles(DownloadManager):  # type: ignore[misc]  # the library is not
         return super().download(url_or_urls) if place is None else str(place)
 
 
-def fetch_files(builder: DatasetBuilder, source: Source, sha: str, *, progress: bool) -> FetchedFiles:
+def fetch_files(builder: DatasetBuilder, dataset: str, *, sha: str, access: Access) -> FetchedFiles:
     """Fetch the files of all splits, which the library prepares together, unless it has prepared them before.
 
-    They go into a Hub cache inside the source's `cache_dir`, else into the user's own.
+    They go into a Hub cache inside the `cache_dir`, else into the user's own.
 
     Raises:
         RunCancelledError: cancelled; nothing goes on in the background.
@@ -57,25 +58,24 @@ def fetch_files(builder: DatasetBuilder, source: Source, sha: str, *, progress: 
         HfHubHTTPError, OSError: what else the client raises.
     """
     if (Path(builder.cache_dir) / "dataset_info.json").is_file():
-        return FetchedFiles({}, builder=builder, source=source)
+        return FetchedFiles({}, builder=builder, access=access)
     addresses: Mapping[str, Sequence[str]] = builder.config.data_files or {}
     names = [name for of_split in files_by_split(builder).values() for name in of_split]
     pairs = dict(zip(names, (address for of_split in addresses.values() for address in of_split), strict=True))
     # A configuration may name files of another revision of the same repository by their whole address.
-    fetched = _fetch([name for name in pairs if not name.startswith("hf://")], source, sha, progress=progress)
-    return FetchedFiles({pairs[name]: path for name, path in fetched.items()}, builder=builder, source=source)
+    fetched = _fetch([name for name in pairs if not name.startswith("hf://")], dataset, sha=sha, access=access)
+    return FetchedFiles({pairs[name]: path for name, path in fetched.items()}, builder=builder, access=access)
 
 
-def _fetch(names: Sequence[str], source: Source, sha: str, *, progress: bool) -> dict[str, Path]:
+def _fetch(names: Sequence[str], dataset: str, *, sha: str, access: Access) -> dict[str, Path]:
     is_over = threading.Event()
 
     def cancelled() -> bool:
-        return is_over.is_set() or source.cancelled()
+        return is_over.is_set() or access.cancelled()
 
-    bar = cancellable_bar(cancelled, shown=progress and len(names) < MANY_FILES)
-    api, dataset = hub_api(source.token), source.query.dataset
-    cache_dir = None if source.cache_dir is None else source.cache_dir / "hub"
-    download = partial(api.hf_hub_download, repo_type="dataset", revision=sha, cache_dir=cache_dir, tqdm_class=bar)
+    bar = cancellable_bar(cancelled, shown=access.progress and len(names) < MANY_FILES)
+    cache_dir = None if access.datasets_folder is None else access.datasets_folder / "hub"
+    download = partial(access.api.hf_hub_download, repo_type="dataset", revision=sha, cache_dir=cache_dir, tqdm_class=bar)
 
     def fetch(name: str) -> Path:
         if cancelled():
@@ -85,7 +85,7 @@ def _fetch(names: Sequence[str], source: Source, sha: str, *, progress: bool) ->
     with ThreadPoolExecutor(THREADS if len(names) >= MANY_FILES else 1, "lead-hub-dataset") as threads:
         futures = {name: threads.submit(fetch, name) for name in names}
         try:
-            for done in _shown(futures.values(), progress=progress and len(names) >= MANY_FILES):
+            for done in _shown(futures.values(), progress=access.progress and len(names) >= MANY_FILES):
                 done.result()
         except BaseException:
             is_over.set()  # those that are under way end at their next bytes
@@ -103,12 +103,12 @@ def _shown(futures: Iterable["Future[Path]"], *, progress: bool) -> Iterable["Fu
 
 
 @contextmanager
-def private_card_removed(source: Source, commit: DatasetCommit) -> Iterator[None]:
+def private_card_removed(commit: DatasetCommit, access: Access) -> Iterator[None]:
     """Within the block the library may read a dataset's card; a private one's does not stay in the shared Hub cache.
 
     Only where another `cache_dir` was asked for, and the shared cache had nothing of the dataset before.
     """
-    if source.cache_dir is None or not commit.is_private:
+    if access.datasets_folder is None or not commit.is_private:
         yield
         return
     hub_cache, name = Path(constants.HF_HUB_CACHE), f"datasets--{commit.dataset.replace('/', '--')}"

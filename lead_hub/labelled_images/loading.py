@@ -6,7 +6,6 @@ Every checkpoint of a run then reads the same pixels from disk.
 """
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int64
 
+from lead_hub.access import Access
 from lead_hub.errors import DatasetError
-from lead_hub.hub import Token
-from lead_hub.labelled_images.builder import Source
 from lead_hub.labelled_images.class_labels import UNLABELLED, ClassLabels, UsableClasses, read_labels
 from lead_hub.labelled_images.columns import Columns, choose_columns
 from lead_hub.labelled_images.decoded_folder import is_complete, publish, read_record, scratch_folder, write_record
@@ -103,28 +101,18 @@ def rows_sha256(images: LabelledImages) -> str:
 
 
 def load_labelled_images(
-    query: DatasetQuery,
-    *,
-    decoded_folder: Path | None = None,
-    cache_dir: Path | None = None,
-    token: Token = None,
-    progress: bool = True,
-    cancelled: Callable[[], bool] = bool,
+    query: DatasetQuery, access: Access | None = None, *, decoded_folder: Path | None = None
 ) -> LabelledImages:
     """Load, sample and decode the images that the query asks for.
 
     Args:
         query: which images.
+        access: whose token, which caches; cancelling is asked for with each part of a file that is downloaded or
+            prepared, and with each image that is decoded. None means the user's own.
         decoded_folder: where to keep the decoded images. One that already holds the same query's images is opened
             instead of decoding again, so that the processes of a machine can share the first one's work; whether
             the dataset changed since is not checked. None: a temporary folder that disappears with the record,
-            in `cache_dir` or, without one, where Python keeps temporary files (TMPDIR).
-        cache_dir: where a Hub dataset's files and the datasets library's prepared copy are kept; None means the user's
-            own caches. With one, nothing of a private dataset stays in the shared caches.
-        token: Hub token; None means the one that is logged in, False none even where one is.
-        progress: show bars on stderr.
-        cancelled: whether nobody wants the images any more; asked with each part of a file that is downloaded or
-            prepared, and with each image that is decoded.
+            in the `cache_dir` or, without one, where Python keeps temporary files (TMPDIR).
 
     Raises:
         DatasetError: there is no such dataset, config, split or column, it is not single-label classification,
@@ -132,19 +120,17 @@ def load_labelled_images(
         HubError: the Hub refused or could not be reached.
         RunCancelledError: cancelled. What was downloaded until then stays in the caches, nothing else does.
     """
-    source = Source(query, cache_dir, token, cancelled)
-    source.check_wanted()
+    access = access or Access()
+    access.check_wanted()
     if decoded_folder is not None and is_complete(decoded_folder):
         return _reopened(decoded_folder, query)
-    opened = open_split(source, progress=progress)
+    opened = open_split(query, access)
     columns = _columns(query, opened)
     classes = _usable_classes(query, columns, read_labels(opened.rows, columns))
     sample = _sample(query, classes.kept)
-    with scratch_folder(cache_dir if decoded_folder is None else decoded_folder.parent) as folder:
+    with scratch_folder(access.datasets_folder if decoded_folder is None else decoded_folder.parent) as folder:
         encoded = encoded_images(opened.rows, columns.image, sample)
-        decoding = decode_images(
-            encoded, folder, total=len(sample), progress=progress, check_wanted=source.check_wanted
-        )
+        decoding = decode_images(encoded, folder, total=len(sample), access=access)
         images = _assembled(query, opened, columns, classes=classes, sample=sample, decoding=decoding)
         if decoded_folder is None:
             return replace(images, pixels=DecodedImages(folder, images.pixels.places, temporary=True))

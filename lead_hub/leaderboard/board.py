@@ -75,10 +75,6 @@ class Leaderboard:
         """Whether there is a winner, in one sentence; empty without rows."""
         return rows_verdict(self.rows, method=self.method)
 
-    def with_row(self, row: RankedCheckpoint) -> "Leaderboard":
-        """The board with one more scored checkpoint, ranked anew."""
-        return replace(self, rows=rank([*self.rows, row]))
-
     def with_skipped(self, skipped: Skipped) -> "Leaderboard":
         """The board with one more checkpoint that could not be scored."""
         return replace(self, skipped=(*self.skipped, skipped))

@@ -1,11 +1,11 @@
 """A leaderboard's document and table <-> disk: JSON and parquet hold all of it, CSV the table for spreadsheets."""
 
 import json
-import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lead_hub.errors import LeadHubError
+from lead_hub.hub import written_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,20 +23,16 @@ def write_board(path: Path, document: dict[str, Any], *, table: "pd.DataFrame") 
     """
     if path.suffix not in ENDINGS:
         raise LeadHubError(f"a leaderboard is saved as {', '.join(ENDINGS)}, found {str(path)!r}")
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.suffix == ".json":
-            text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
-            part.write_text(text + "\n", encoding="utf-8")
-        elif path.suffix == ".csv":
-            table.to_csv(part, index=False)
-        else:
-            write_parquet(part, document, table=table)
-        part.replace(path)
+        with written_whole(path) as part:
+            if path.suffix == ".json":
+                text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+                part.write_text(text + "\n", encoding="utf-8")
+            elif path.suffix == ".csv":
+                table.to_csv(part, index=False)
+            else:
+                write_parquet(part, document, table=table)
     except OSError as error:
-        if part.is_file():
-            part.unlink()
         raise LeadHubError(f"the leaderboard could not be written to {str(path)!r}: {error}") from error
     return path
 

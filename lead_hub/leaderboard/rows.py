@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from lead_hub.errors import CandidateError, LeadHubError
 from lead_hub.confidence import Confidence, figures, parse_confidence
 
 
@@ -116,6 +117,12 @@ class Skipped:
     revision: str | None
     stage: str
     reason: str
+
+    @staticmethod
+    def because(checkpoint: str, revision: str | None, error: LeadHubError) -> "Skipped":
+        """The checkpoint with what went wrong; a Hub that does not answer is what a download met."""
+        stage = error.stage if isinstance(error, CandidateError) else "download"
+        return Skipped(checkpoint, revision, stage, str(error))
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,53 @@
 """Images, outputs and scores -> what a leaderboard keeps of them."""
 
-from collections.abc import Iterable
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
 
 from lead_hub.candidates import Candidate, same_dataset
 from lead_hub.checkpoint_files import CheckpointFiles
-from lead_hub.checkpoint_outputs import CheckpointOutputs
+from lead_hub.access import Access
+from lead_hub.checkpoint_outputs import CheckpointOutputs, versions
 from lead_hub.labelled_images import LabelledImages, rows_sha256
-from lead_hub.leaderboard import RankedCheckpoint, RankedDataset
-from lead_hub.transferability import TransferabilityScore
+from lead_hub.leaderboard import Leaderboard, RankedCheckpoint, RankedDataset
+from lead_hub.score_cards import ScoreCards, load_cards
+from lead_hub.transferability import SCORES, TransferabilityScore
 
 FROM_CACHE = "from cache"
+
+
+def empty_board(
+    images: LabelledImages, method: str, *, settings: Mapping[str, str | int | None], n_candidates: int
+) -> Leaderboard:
+    """The board before the first candidate."""
+    return Leaderboard(
+        dataset=ranked_dataset(images),
+        method=method,
+        rows=(),
+        skipped=(),
+        settings=settings,
+        versions=versions(),
+        n_candidates=n_candidates,
+        method_version=SCORES[method].version,
+    )
+
+
+def find_cards(
+    repository: str | None, board: Leaderboard, methods: Sequence[str], *, access: Access
+) -> ScoreCards | None:
+    """The score cards that may stand in for computing, if the run asks for any; a card holds one score.
+
+    Raises:
+        HubError: the Hub refused them or cannot be reached.
+    """
+    if repository is None or len(methods) > 1:
+        return None
+    return load_cards(
+        repository,
+        api=access.api,
+        dataset=dataclasses.asdict(board.dataset),
+        method=board.method,
+        method_version=board.method_version,
+    )
 
 
 def ranked_dataset(images: LabelledImages) -> RankedDataset:

@@ -1,9 +1,17 @@
-"""Where a run of `recommend` is at this moment, for whoever shows it to people."""
+"""Where a run is at this moment, for whoever shows it to people; and whether anybody still waits for it."""
 
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
-Stage = Literal["dataset", "download", "load", "extract", "score"]
+from huggingface_hub.utils import tqdm  # type: ignore[attr-defined]  # public, exported lazily
+
+from lead_hub.access import Access
+from lead_hub.candidates import Candidate
+
+RunStage: TypeAlias = Literal["dataset", "download", "load", "extract", "score"]
 
 
 @dataclass(frozen=True)
@@ -22,7 +30,7 @@ class RunProgress:
         device: where it runs, e.g. "cpu" or "cuda:0"; empty while the dataset is read.
     """
 
-    stage: Stage
+    stage: RunStage
     checkpoint: str = ""
     number: int = 0
     n_candidates: int = 0
@@ -30,3 +38,85 @@ class RunProgress:
     total_images: int = 0
     images_per_s: float | None = None
     device: str = ""
+
+
+OnProgress: TypeAlias = Callable[[RunProgress], object]
+
+
+class RunFollower:
+    """Tells a bar, and whoever asked to be told, how far a run is; and ends it where nobody waits any more."""
+
+    def __init__(self, n_candidates: int, *, access: Access, on_progress: OnProgress | None) -> None:
+        self._access = access
+        self._on_progress = on_progress
+        self._n_candidates = n_candidates
+        self._bar: tqdm | None = None
+        self._number = 0
+        self._checkpoint = self._device = ""
+        self._n_images = self._total_images = 0
+        self._stage: RunStage = "dataset"
+        self._since_s = 0.0
+
+    def reads_dataset(self) -> None:
+        """The run has begun."""
+        self._tell()
+
+    @contextmanager
+    def ranks(self, *, n_images: int, device: str, shown: bool) -> Iterator[None]:
+        """The images are there, and candidates follow one after the other within the block."""
+        self._total_images, self._device = n_images, device
+        silent = None if shown else True  # None: silent unless on a terminal
+        with tqdm(total=n_images * self._n_candidates, unit="image", disable=silent) as self._bar:  # type: ignore[no-untyped-call]
+            yield
+
+    def begins(self, candidate: Candidate) -> None:
+        """The next candidate has its turn.
+
+        Raises:
+            RunCancelledError: nobody waits for it.
+        """
+        self._number += 1
+        self._checkpoint, self._n_images = candidate.checkpoint, 0
+        if self._bar is not None:
+            self._bar.set_description(f"{self._number}/{self._n_candidates} {candidate.checkpoint}")
+        self._access.check_wanted()
+
+    def reached(self, stage: RunStage) -> None:
+        """The candidate has come to a stage."""
+        self._stage, self._since_s = stage, time.perf_counter()
+        self._tell()
+
+    def advance(self, n_images: int = 0) -> None:
+        """So many more images have run through the candidate.
+
+        Raises:
+            RunCancelledError: nobody waits for the others.
+        """
+        if n_images:
+            self._n_images += n_images
+            if self._bar is not None:
+                self._bar.update(n_images)
+            self._tell()
+        self._access.check_wanted()
+
+    def ends(self) -> None:
+        """The candidate is done with, also where not every image had to run through it."""
+        if self._bar is not None:
+            self._bar.update(self._number * self._total_images - self._bar.n)
+
+    def _tell(self) -> None:
+        if self._on_progress is None:
+            return
+        is_running = self._stage == "extract" and self._n_images > 0
+        self._on_progress(
+            RunProgress(
+                self._stage,
+                checkpoint=self._checkpoint,
+                number=self._number,
+                n_candidates=self._n_candidates,
+                n_images=self._n_images,
+                total_images=self._total_images,
+                images_per_s=self._n_images / (time.perf_counter() - self._since_s) if is_running else None,
+                device=self._device,
+            )
+        )

@@ -1,16 +1,21 @@
-"""Outputs of one checkpoint -> the scores that the run asks for."""
+"""Outputs of one checkpoint -> its scores and its row; or its row as a score card has it."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
 
 from lead_hub.candidates import Candidate
+from lead_hub.checkpoint_files import CheckpointFiles
 from lead_hub.checkpoint_outputs import CheckpointOutputs
 from lead_hub.errors import CandidateError, ScoreError
 from lead_hub.labelled_images import LabelledImages
-from lead_hub.recommendation.run import Run
+from lead_hub.leaderboard import read_row
+from lead_hub.recommendation.board_rows import ranked_checkpoint
+from lead_hub.recommendation.judging import ScoredCandidate, scored_images
+from lead_hub.recommendation.steps import FoundOutputs
+from lead_hub.score_cards import ScoreCards
 from lead_hub.transferability import TransferabilityScore, transferability
 
 
@@ -29,27 +34,72 @@ class OutputsScores:
     undefined: str = ""
 
 
+def from_card(candidate: Candidate, files: CheckpointFiles, cards: ScoreCards | None) -> ScoredCandidate | None:
+    """The candidate as a score card of the same files has it; None without one."""
+    card = cards.find(checkpoint=candidate.checkpoint, sha=files.sha) if cards else None
+    return None if card is None else ScoredCandidate(read_row({**card, "revision": candidate.revision}))
+
+
+def scored_candidate(
+    candidate: Candidate,
+    files: CheckpointFiles,
+    found: FoundOutputs,
+    *,
+    methods: Sequence[str],
+    images: LabelledImages,
+    seed: int,
+    device: torch.device,
+) -> ScoredCandidate:
+    """The candidate's row, without a rank, and what its score says of every image.
+
+    Args:
+        candidate: as the user gave it.
+        files: of it.
+        found: its outputs, which the main process has.
+        methods: names of the scores; the first one ranks.
+        images: that the outputs are of.
+        seed: of what a score draws.
+        device: where scores are computed, if it is a GPU.
+
+    Raises:
+        CandidateError: the score that ranks is undefined for the outputs (stage "score").
+    """
+    assert found.outputs is not None  # the main process, which runs this, has read or extracted them
+    scores = score_outputs(found.outputs, images, candidate=candidate, methods=methods, seed=seed, device=device)
+    row = ranked_checkpoint(
+        candidate, files, found.outputs, score=scores.ranking, images_per_s=found.images_per_s, images=images
+    )
+    note = "; ".join(filter(None, (row.note, scores.undefined)))
+    return ScoredCandidate(replace(row, other_scores=scores.others, note=note), images=scored_images(scores.ranking))
+
+
 def score_outputs(
-    outputs: CheckpointOutputs, images: LabelledImages, *, candidate: Candidate, run: Run, device: torch.device
+    outputs: CheckpointOutputs,
+    images: LabelledImages,
+    *,
+    candidate: Candidate,
+    methods: Sequence[str],
+    seed: int,
+    device: torch.device,
 ) -> OutputsScores:
     """All scores of one checkpoint's outputs, on the GPU where there is one (float64, so not on others).
 
     Raises:
         CandidateError: the score that ranks is undefined for them (stage "score").
     """
-    place = device if device.type == "cuda" else torch.device("cpu")
-    features, labels = outputs.features.to(place), torch.from_numpy(images.labels)
-    logits = None if outputs.logits is None else outputs.logits.to(place)
+    computing = device if device.type == "cuda" else torch.device("cpu")
+    features, labels = outputs.features.to(computing), torch.from_numpy(images.labels)
+    logits = None if outputs.logits is None else outputs.logits.to(computing)
     facts = known_facts(candidate, outputs)
 
     def scored(method: str) -> TransferabilityScore:
-        return transferability(features, labels, method, logits=logits, facts=facts, seed=run.query.seed)
+        return transferability(features, labels, method, logits=logits, facts=facts, seed=seed)
 
     try:
-        ranking = scored(run.method)
+        ranking = scored(methods[0])
     except ScoreError as error:
         raise CandidateError(str(error), stage="score") from error
-    others = {method: value_or_reason(partial(scored, method)) for method in run.methods[1:]}
+    others = {method: value_or_reason(partial(scored, method)) for method in methods[1:]}
     reasons = [f"no {method}: {reason}" for method, reason in others.items() if isinstance(reason, str)]
     values = {method: None if isinstance(value, str) else value for method, value in others.items()}
     return OutputsScores(ranking, values, "; ".join(reasons))

@@ -10,7 +10,7 @@ from typing import Any
 
 from lead_hub.confidence import RANK_DEPENDENT
 from lead_hub.errors import LeadHubError
-from lead_hub.score_cards.public_names import is_hub_sha, is_local_sha, public_name, slug, without_paths
+from lead_hub.score_cards.public_names import is_commit, is_content_sha, public_name, slug, without_paths
 
 CARD_SCHEMA_VERSION = 1
 NOT_IN_CARDS = frozenset({"rank", "downloads"})  # the one depends on the other rows, the other on the day
@@ -97,13 +97,13 @@ def results_of(document: Mapping[str, Any]) -> list[ScoreResult]:
 def result_of(document: Mapping[str, Any], row: Mapping[str, Any]) -> ScoreResult:
     dataset = document["dataset"]
     for name, sha in ((row["checkpoint"], row["sha"]), (dataset["dataset"], dataset["sha"])):
-        if not is_hub_sha(sha) and not is_local_sha(sha):
+        if not is_commit(sha) and not is_content_sha(sha):
             raise LeadHubError(
                 f"a score card names the exact files by 40 or 64 hex digits, found {sha!r} for {name!r}:"
                 " rank it again with `recommend`"
             )
-    checkpoint = public_name(row["checkpoint"], is_local=is_local_sha(row["sha"]))
-    images = public_name(dataset["dataset"], is_local=dataset["is_local"] or is_local_sha(dataset["sha"]))
+    checkpoint = public_name(row["checkpoint"], is_local=is_content_sha(row["sha"]))
+    images = public_name(dataset["dataset"], is_local=dataset["is_local"] or is_content_sha(dataset["sha"]))
     private = {
         path: name
         for path, name in ((row["checkpoint"], checkpoint), (dataset["dataset"], images))

@@ -9,7 +9,7 @@ from huggingface_hub import Collection, HfApi
 from lead_hub.errors import HubError
 from lead_hub.hub import patiently
 from lead_hub.score_cards.card import ScoreResult
-from lead_hub.score_cards.public_names import is_hub_sha
+from lead_hub.score_cards.public_names import is_commit
 
 N_ITEMS = 10
 LONGEST_TITLE = 59
@@ -35,7 +35,7 @@ def publish_collection(results: Sequence[ScoreResult], *, namespace: str, api: H
             f"the scores of a private dataset belong in a private collection, but {collection.slug} is public: make it"
             " private or delete it, or allow it with private=False (--public)"
         )
-    ranked = [result for result in results if is_hub_sha(result.row["sha"])][:N_ITEMS]
+    ranked = [result for result in results if is_commit(result.row["sha"])][:N_ITEMS]
     for place, result in enumerate(ranked, start=1):
         note = f"{result.method} score {result.row['score']:.4f}, number {place} of {len(results)} checkpoints"
         keep_item(collection, result.row["checkpoint"], note, api)

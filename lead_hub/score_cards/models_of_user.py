@@ -7,7 +7,7 @@ from huggingface_hub import HfApi
 
 from lead_hub.hub import patiently
 from lead_hub.score_cards.card import ScoreResult, card_bytes, sha256_of
-from lead_hub.score_cards.public_names import is_hub_sha, slug
+from lead_hub.score_cards.public_names import is_commit, slug
 from lead_hub.score_cards.pull_requests import open_once, user_name
 from lead_hub.score_cards.repository import plain_errors
 
@@ -32,7 +32,7 @@ def open_model_pull_requests(
     for result in results:
         model = result.row["checkpoint"]
         with plain_errors(model, to="open a pull request in"):
-            if is_hub_sha(result.row["sha"]) and model.startswith(f"{owner}/") and may_hold(model, api, only_private):
+            if is_commit(result.row["sha"]) and model.startswith(f"{owner}/") and may_hold(model, api, only_private):
                 urls += pull_request_urls(result, api)
             else:
                 n_refused += 1

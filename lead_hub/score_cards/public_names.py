@@ -6,8 +6,6 @@ from pathlib import Path
 
 LOCAL = "local--"
 LONGEST_SLUG = 120
-HUB_SHA = re.compile(r"[0-9a-f]{40}")
-LOCAL_SHA = re.compile(r"[0-9a-f]{64}")
 HUB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?")
 PATH_IN_TEXT = re.compile(r"(?<![\w.:/\\])(?:file://)?(?:~|[A-Za-z]:)?(?:[\\/][^\s\\/'\",;()]+)+[\\/]?")
 
@@ -18,16 +16,6 @@ def public_name(name: str, *, is_local: bool) -> str:
         return name
     last = re.split(r"[\\/]", name.rstrip("\\/"))[-1].removeprefix(LOCAL)
     return LOCAL + slug(last or "unnamed")
-
-
-def is_hub_sha(sha: str) -> bool:
-    """Whether it is a commit of the Hub (40 hex digits), and not the hash of a local folder's files (64)."""
-    return HUB_SHA.fullmatch(sha) is not None
-
-
-def is_local_sha(sha: str) -> bool:
-    """Whether it is the sha256 of local files."""
-    return LOCAL_SHA.fullmatch(sha) is not None
 
 
 def slug(name: str) -> str:

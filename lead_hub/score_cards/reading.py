@@ -8,7 +8,7 @@ from huggingface_hub import HfApi
 
 from lead_hub.errors import HubError
 from lead_hub.score_cards.card import Json, ScoreResult, ranking_id
-from lead_hub.score_cards.public_names import is_hub_sha, public_name
+from lead_hub.score_cards.public_names import is_commit, public_name
 from lead_hub.score_cards.repository import Repository, open_repository, plain_errors
 from lead_hub.score_cards.table import ScoreRow, score_row, with_ranks
 
@@ -34,7 +34,7 @@ class ScoreCards:
             checkpoint: Hub id or folder, as a leaderboard has it.
             sha: the commit, or the sha256 of a folder's files.
         """
-        name = public_name(checkpoint, is_local=not is_hub_sha(sha))
+        name = public_name(checkpoint, is_local=not is_commit(sha))
         for result in self.results:
             if (result.row["checkpoint"], result.row["sha"]) == (name, sha):
                 return {**result.row, "checkpoint": checkpoint, "images_per_s": None, "note": self.note(result)}

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import yaml
 
-from lead_hub.score_cards.public_names import HUB_ID, LOCAL, is_hub_sha
+from lead_hub.score_cards.public_names import HUB_ID, LOCAL, is_commit
 from lead_hub.score_cards.table import TABLE_PATH, ScoreRow, with_ranks
 
 BEGIN = "<!-- lead-hub: from here to the end mark, this file is written anew with every push -->"
@@ -171,7 +171,7 @@ def outcome_cell(row: ScoreRow) -> str:
 
 def linked(name: str, sha: str, *, place: str) -> str:
     """A Hub id with a link to its pinned commit; a local name alone."""
-    return f"[{escaped(name)}]({place}/{name}/tree/{sha})" if is_hub_id(name) and is_hub_sha(sha) else escaped(name)
+    return f"[{escaped(name)}]({place}/{name}/tree/{sha})" if is_hub_id(name) and is_commit(sha) else escaped(name)
 
 
 def class_list(names: Sequence[str]) -> str:

@@ -1,6 +1,5 @@
 """A score-card repository as it is at one commit; every byte is checked against the hash that the Hub lists."""
 
-import hashlib
 import warnings
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,20 +8,12 @@ from dataclasses import dataclass
 from functools import partial
 
 from huggingface_hub import HfApi, get_session, hf_hub_url
-from huggingface_hub.errors import (
-    EntryNotFoundError,
-    GatedRepoError,
-    HfHubHTTPError,
-    HFValidationError,
-    OfflineModeIsEnabled,
-    RepositoryNotFoundError,
-    RevisionNotFoundError,
-)
+from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
 from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils import build_hf_headers, hf_raise_for_status  # type: ignore[attr-defined]  # public, lazy
 
 from lead_hub.errors import HubError
-from lead_hub.hub import LOGIN_ADVICE, patiently
+from lead_hub.hub import AnnouncedHash, patiently, why_refused
 from lead_hub.score_cards.card import ScoreResult, read_card
 from lead_hub.score_cards.table import TABLE_PATH, ScoreRow, fits_table, read_table, score_row
 
@@ -95,9 +86,13 @@ class Repository:
             hf_raise_for_status(response)
             return bytes(response.content)
 
+        is_large = file.lfs is not None
+        announced = AnnouncedHash(
+            size_bytes=None, sha256=file.lfs.sha256 if file.lfs else None, git_sha1=None if is_large else file.blob_id
+        )
         for _ in range(READS):
             data = patiently(content, asked_for=f"{file.path} of {self.repo_id}")
-            if is_listed(data, file):
+            if announced.fits(data):
                 return data
         raise HubError(
             f"{self.repo_id}@{self.sha} {file.path} must have the hash that the Hub lists, found other bytes"
@@ -139,14 +134,6 @@ def open_repository(repo_id: str, *, api: HfApi, revision: str | None = None) ->
     return Repository(repo_id, sha=info.sha or "", is_private=bool(info.private), api=api)
 
 
-def is_listed(content: bytes, file: RepoFile) -> bool:
-    """Whether the bytes have the sha256 (LFS) or the git blob hash of the listing."""
-    if file.lfs is not None:
-        return hashlib.sha256(content).hexdigest() == file.lfs.sha256
-    blob = b"blob %d\0" % len(content) + content
-    return hashlib.sha1(blob, usedforsecurity=False).hexdigest() == file.blob_id
-
-
 @contextmanager
 def plain_errors(repo_id: str, *, to: str) -> Iterator[None]:
     """Within the block, the client's errors become a HubError that says what to do.
@@ -158,33 +145,5 @@ def plain_errors(repo_id: str, *, to: str) -> Iterator[None]:
     try:
         yield
     except (HfHubHTTPError, HFValidationError, OfflineModeIsEnabled) as error:
-        raise HubError(f"cannot {to} {repo_id}: {in_words(error)}") from error
-
-
-def in_words(error: Exception) -> str:
-    """What the Hub's answer means, and what to do about it."""
-    status = error.response.status_code if isinstance(error, HfHubHTTPError) else None
-    known: list[tuple[bool, str]] = [
-        (isinstance(error, HFValidationError), "a repository is named 'user/name' or 'organisation/name'"),
-        (isinstance(error, OfflineModeIsEnabled), "the Hub is not asked because HF_HUB_OFFLINE is set: unset it"),
-        (
-            isinstance(error, GatedRepoError),
-            f"it is gated: ask for access on its Hub page, then {LOGIN_ADVICE}",
-        ),
-        (status == 401, f"the Hub does not know who asks: {LOGIN_ADVICE}"),
-        (
-            status == 403,
-            "this login may not do that: use a token with write access, or a repository in your own namespace",
-        ),
-        (
-            isinstance(error, RepositoryNotFoundError),
-            "there is no such repository, or this login has no access to it: check the id and the login",
-        ),
-        (
-            isinstance(error, RevisionNotFoundError),
-            "the repository exists, this revision does not: check the branch, tag or commit",
-        ),
-    ]
-    words = error.server_message if isinstance(error, HfHubHTTPError) else None
-    otherwise = f"the Hub answered {status}: {words or 'without a reason'}"
-    return next((meaning for is_it, meaning in known if is_it), otherwise)
+        refusal = why_refused(error, name=repo_id, noun="repository")
+        raise HubError(f"cannot {to} {repo_id}: {refusal.words if refusal else error}") from error

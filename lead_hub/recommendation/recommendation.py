@@ -1,0 +1,299 @@
+"""The whole path, from a dataset to a leaderboard: one record with every choice, and the loop that carries it out.
+
+    images -> empty board -> for each candidate: files -> outputs -> scores -> judged board, or skipped with its reason
+"""
+
+import functools
+import inspect
+import re
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, nullcontext
+from dataclasses import KW_ONLY, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, ParamSpec, Protocol, overload
+
+from lead_hub.access import Access, access_of
+from lead_hub.candidates import Candidate, CandidateQuery, CandidateSource, IndexQuery, read_candidates
+from lead_hub.checkpoint_files import CheckpointFiles, Downloads
+from lead_hub.checkpoint_outputs import Dtype, ExtractionSettings
+from lead_hub.errors import CandidateError, LeadHubError, RunCancelledError, ScoreError
+from lead_hub.hub import HubDownError, Token
+from lead_hub.labelled_images import DatasetQuery, LabelledImages
+from lead_hub.leaderboard import Leaderboard, Skipped
+from lead_hub.processes import Processes, on_every_process, on_main_process, running_processes
+from lead_hub.recommendation.board_rows import empty_board, find_cards
+from lead_hub.recommendation.judging import ScoredCandidate, judged_board
+from lead_hub.recommendation.progress import OnProgress, RunFollower
+from lead_hub.recommendation.scoring import from_card, scored_candidate
+from lead_hub.recommendation.steps import OutputsOfImages, find_files, shared_images
+from lead_hub.transferability import SCORES
+
+UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)B?", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """Rank pretrained checkpoints by how well each would fine-tune on a labelled image dataset.
+
+    Each checkpoint sees the same images of one split through its own image processor; nothing is trained. Outputs
+    are kept on disk, so that a second run, or one after a kill, goes on where the first stopped. Started by
+    `accelerate launch` or `torchrun`, the images are split over all processes and each gets the same boards.
+
+    `for board in Recommendation("my-org/my-dataset")` gives a board after every checkpoint, and ending the loop ends the
+    run; `recommend(...)` takes the same arguments and gives the last board, or with `stream=True` all of them.
+
+    Attributes:
+        dataset: Hub id, or path of an image folder, a parquet file or folder, or a `save_to_disk` folder.
+        candidates: Hub ids (optionally "@revision"), checkpoint folders, folders of them, text files with one a
+            line, a model index, an IndexQuery that takes a part of one, or a CandidateQuery that asks the Hub; None
+            means this machine's own index after a `lead-hub crawl`, else the one that comes with lead-hub.
+        score: a key of SCORES, or several, of which the first one ranks and the others stand beside it; images are
+            run through each checkpoint once for all of them.
+        config: configuration of the dataset, needed if it has several.
+        split: the only split that is read. Leave the one that you will test on alone.
+        image_column: needed if the dataset has several columns of images.
+        label_column: needed if it is not clear which column holds the class.
+        revision: branch, tag or commit of the dataset on the Hub.
+        max_images: at most this many images are used, a seeded sample stratified by class.
+        seed: of the sample and of whatever a score draws.
+        batch_size: images a forward pass, or "auto"; halved when memory runs out.
+        device: "auto", or a torch device such as "cpu" or "cuda:1".
+        dtype: "auto" (bfloat16 or float16 on a GPU, float32 elsewhere), "float32", "bfloat16" or "float16".
+        cache_dir: keeps downloads, prepared data and outputs; None means the Hugging Face caches.
+        token: Hub token; None means the Hub's own login, False nobody's, even where one is logged in.
+        progress: show a bar on a terminal's standard error.
+        allow_pickle: also accept weights as pickle files, loaded with `weights_only`.
+        max_disk: the most that weights downloaded by this run may take on the disk, in bytes or as "20GB"; beyond it
+            scored checkpoints are deleted again, the worst first, never what was there before.
+        reuse_cards: a dataset repository of score cards, "me/lead-scores": a card of the same checkpoint commit,
+            dataset commit, sample and score stands in for computing, and its row says so; only where one score is
+            asked for.
+        cancelled: asked between batches of images and while files are on the way, for example an Event's `is_set`: once
+            it returns True the run ends, with the board so far. While the dataset is still read there is none: a loop
+            then ends without a board, and `recommend` without `stream` raises RunCancelledError.
+        on_progress: told after every step and every batch of images where the run is, by the thread that asks for the
+            next board; in several processes, by each.
+
+    Raises:
+        DatasetError: the dataset cannot be used; the message lists what there is.
+        CandidateError: the source of candidates cannot be read, or names none.
+        ScoreError: `score` is not, or not only, made of keys of SCORES.
+        HubError: the Hub refused the dataset or the score cards, or cannot be reached.
+        LeadHubError: `max_disk` is no size.
+        RunCancelledError: cancelled while the dataset was read, and only the last board is asked for.
+    """
+
+    dataset: str | Path
+    candidates: CandidateSource | Iterable[CandidateSource] | None = None
+    score: str | Iterable[str] = "lead"
+    _: KW_ONLY
+    config: str | None = None
+    split: str = "train"
+    image_column: str | None = None
+    label_column: str | None = None
+    revision: str | None = None
+    max_images: int = 2000
+    seed: int = 0
+    batch_size: int | Literal["auto"] = "auto"
+    device: str = "auto"
+    dtype: Dtype = "auto"
+    cache_dir: str | Path | None = None
+    token: Token = field(default=None, repr=False)
+    progress: bool = True
+    allow_pickle: bool = False
+    max_disk: int | str | None = None
+    reuse_cards: str | None = None
+    cancelled: Callable[[], bool] | None = None
+    on_progress: OnProgress | None = None
+
+    def __post_init__(self) -> None:
+        # What is given as an iterator can be read once only; the record keeps what it gave.
+        if not isinstance(self.candidates, (str, Path, Candidate, CandidateQuery, IndexQuery, type(None))):
+            object.__setattr__(self, "candidates", tuple(self.candidates))
+        methods = (self.score,) if isinstance(self.score, str) else tuple(self.score)
+        object.__setattr__(self, "score", methods)
+        if not methods or len(set(methods)) < len(methods):
+            raise ScoreError(f"score must name at least one score, each once, found {list(methods)}")
+        for method in methods:
+            if method not in SCORES:
+                raise ScoreError(f"score must be one of {', '.join(SCORES)}, found {method!r}")
+        # Each is checked as it is made.
+        _ = self.query, self.extraction, self.max_disk_bytes
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """Names of the scores; the first one ranks."""
+        return tuple(self.score)
+
+    @property
+    def query(self) -> DatasetQuery:
+        """Which images."""
+        return DatasetQuery(
+            dataset=str(self.dataset),
+            config=self.config,
+            split=self.split,
+            image_column=self.image_column,
+            label_column=self.label_column,
+            revision=self.revision,
+            max_images=self.max_images,
+            seed=self.seed,
+        )
+
+    @property
+    def extraction(self) -> ExtractionSettings:
+        """How forward passes are run."""
+        return ExtractionSettings(batch_size=self.batch_size, device=self.device, dtype=self.dtype)
+
+    @property
+    def access(self) -> Access:
+        """As whom the Hub is asked, and where things are kept."""
+        return access_of(
+            cache_dir=self.cache_dir,
+            token=self.token,
+            allow_pickle=self.allow_pickle,
+            progress=self.progress,
+            cancelled=self.cancelled,
+        )
+
+    @property
+    def max_disk_bytes(self) -> int | None:
+        """The most that weights downloaded by this run may take."""
+        return parse_size(self.max_disk)
+
+    @property
+    def settings(self) -> dict[str, str | int | None]:
+        """What a leaderboard keeps of the choices; never the token."""
+        names = ("seed", "max_images", "batch_size", "device", "dtype", "allow_pickle")
+        return {name: getattr(self, name) for name in names}
+
+    @property
+    def last_board(self) -> Leaderboard:
+        """The board when every candidate has been tried."""
+        last = deque(self, maxlen=1)
+        if not last:
+            raise RunCancelledError("the run was cancelled while its dataset was read: there is no board yet")
+        return last.pop()
+
+    def __iter__(self) -> Iterator[Leaderboard]:
+        """A board after every candidate; once cancelled, the board so far as the last one, none while images are read.
+
+        Raises:
+            HubDownError: after the last board, if the Hub did not answer and no candidate could be ranked without it.
+        """
+        access = self.access
+        return self._ranked(read_candidates(self.candidates, api=access.api), access)
+
+    def _ranked(self, candidates: Sequence[Candidate], access: Access) -> Iterator[Leaderboard]:
+        processes = running_processes()
+        follower = RunFollower(len(candidates), access=access, on_progress=self.on_progress)
+        follower.reads_dataset()
+        with ExitStack() as stack:
+            try:
+                images = stack.enter_context(shared_images(self.query, access, processes))
+            except RunCancelledError:
+                return
+            yield from self._ranked_on(images, candidates, access=access, processes=processes, follower=follower)
+
+    def _ranked_on(
+        self,
+        images: LabelledImages,
+        candidates: Sequence[Candidate],
+        *,
+        access: Access,
+        processes: Processes,
+        follower: RunFollower,
+    ) -> Iterator[Leaderboard]:
+        board = empty_board(images, self.methods[0], settings=self.settings, n_candidates=len(candidates))
+        outputs_of = OutputsOfImages(images, self.extraction, access=access, processes=processes)
+        cards = on_every_process(partial(find_cards, self.reuse_cards, board, self.methods, access=access), processes)
+
+        def needs_weights(candidate: Candidate, files: CheckpointFiles) -> bool:
+            is_on_card = cards is not None and cards.find(checkpoint=candidate.checkpoint, sha=files.sha) is not None
+            return not is_on_card and not outputs_of.are_kept(files)
+
+        downloads = Downloads(candidates, access, needs_weights, self.max_disk_bytes)
+        scored: list[ScoredCandidate] = []
+        down: HubDownError | None = None
+        shown = access.progress and processes.is_main_process
+        with (
+            downloads.running() if processes.is_local_main_process else nullcontext(),
+            follower.ranks(n_images=len(images), device=str(outputs_of.device), shown=shown),
+        ):
+            for candidate in candidates:
+                score: float | None = None
+                try:
+                    on_every_process(partial(follower.begins, candidate), processes)
+                    follower.reached("download")
+                    files = find_files(candidate, downloads, access=access, processes=processes)
+                    one = from_card(candidate, files, cards)
+                    if one is None:
+                        outputs = outputs_of.checkpoint(files, follower)
+                        follower.reached("score")
+                        to_score = partial(scored_candidate, candidate, files, outputs, methods=self.methods)
+                        one = on_main_process(
+                            partial(to_score, images=images, seed=self.seed, device=outputs_of.device), processes
+                        )
+                    scored.append(one)
+                    score = one.row.score
+                    board = on_main_process(partial(judged_board, board, scored, images, seed=self.seed), processes)
+                except RunCancelledError:
+                    yield board
+                    return
+                except (CandidateError, HubDownError) as error:
+                    down = down or (error if isinstance(error, HubDownError) else None)
+                    board = board.with_skipped(Skipped.because(candidate.checkpoint, candidate.revision, error))
+                downloads.scored(candidate, score)
+                follower.ends()
+                yield board
+        if down and not board.rows:
+            raise down
+
+
+Arguments = ParamSpec("Arguments")
+
+
+class Recommend(Protocol[Arguments]):
+    """A call that takes what Recommendation takes, and `stream`."""
+
+    @overload
+    def __call__(self, *arguments: Arguments.args, **options: Arguments.kwargs) -> Leaderboard: ...
+    @overload
+    def __call__(self, *arguments: Any, stream: Literal[True], **options: Any) -> Iterator[Leaderboard]: ...
+
+
+def call_of(record: Callable[Arguments, Recommendation]) -> Recommend[Arguments]:
+    """`recommend`: the record's own signature is the one place where its arguments stand."""
+
+    @functools.wraps(record, assigned=("__doc__", "__module__"), updated=())
+    def recommend(*arguments: Any, stream: bool = False, **options: Any) -> Leaderboard | Iterator[Leaderboard]:
+        asked = record(*arguments, **options)
+        return iter(asked) if stream else asked.last_board
+
+    own = inspect.signature(record)
+    stream = inspect.Parameter("stream", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=bool)
+    positional = [each for each in own.parameters.values() if each.kind is not inspect.Parameter.KEYWORD_ONLY]
+    named = [each for each in own.parameters.values() if each.kind is inspect.Parameter.KEYWORD_ONLY]
+    result = Leaderboard | Iterator[Leaderboard]
+    signature = inspect.Signature([*positional, stream, *named], return_annotation=result)
+    recommend.__signature__ = signature  # type: ignore[attr-defined]  # what help() and editors show
+    return recommend  # type: ignore[return-value]  # the two ways to call it are told by `Recommend`
+
+
+recommend = call_of(Recommendation)
+
+
+def parse_size(size: int | str | None) -> int | None:
+    """Bytes of a number, or of words such as "20GB" (decimal units).
+
+    Raises:
+        LeadHubError: neither.
+    """
+    if size is None or (isinstance(size, int) and not isinstance(size, bool) and size > 0):
+        return size
+    match = SIZE.fullmatch(size.strip()) if isinstance(size, str) else None
+    if match is None or float(match[1]) == 0:
+        raise LeadHubError(f"max_disk must be a number of bytes above 0 or a size such as '20GB', found {size!r}")
+    return int(float(match[1]) * UNITS[match[2].upper()])

@@ -1,0 +1,121 @@
+"""The steps before scoring, each the same on every process of a run: shared images, a candidate's files, its outputs."""
+
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+
+import torch
+
+from lead_hub.access import Access
+from lead_hub.candidates import Candidate
+from lead_hub.checkpoint_files import CheckpointFiles, Downloads, fetch_weights, find_checkpoint
+from lead_hub.checkpoint_outputs import (
+    CheckpointOutputs,
+    ExtractionSettings,
+    OutputsCache,
+    cache_key,
+    extract,
+    load_checkpoint,
+)
+from lead_hub.labelled_images import DatasetQuery, LabelledImages, load_labelled_images
+from lead_hub.processes import (
+    Processes,
+    first_on_each_node,
+    on_every_process,
+    on_main_process,
+    shared_folder,
+)
+from lead_hub.recommendation.progress import RunFollower
+
+
+@contextmanager
+def shared_images(query: DatasetQuery, access: Access, processes: Processes) -> Iterator[LabelledImages]:
+    """The images of a query, decoded once on each machine, for as long as the block lasts.
+
+    Raises:
+        DatasetError, HubError: they cannot be had.
+        RunCancelledError: cancelled while they were read.
+    """
+    with shared_folder(processes) as folder:
+        images = first_on_each_node(lambda: load_labelled_images(query, access, decoded_folder=folder), processes)
+        with closing(images):
+            yield images
+
+
+def find_files(
+    candidate: Candidate, downloads: Downloads, *, access: Access, processes: Processes
+) -> CheckpointFiles:
+    """The candidate's files: downloaded by one process of each machine, found in the cache by its others.
+
+    Raises:
+        CandidateError: it has no usable files.
+        HubDownError: the Hub does not answer, and the cache has no copy.
+        RunCancelledError: cancelled while they were on the way.
+    """
+    is_first = processes.is_local_main_process
+    downloaded = on_every_process(lambda: downloads.take(candidate) if is_first else None, processes)
+    sha = on_main_process(lambda: downloaded.sha if downloaded else "", processes)
+    pinned = candidate if candidate.folder else replace(candidate, revision=sha)
+    return on_every_process(lambda: downloaded or find_checkpoint(pinned, access), processes)
+
+
+@dataclass(frozen=True)
+class FoundOutputs:
+    """A checkpoint's outputs, and how they were come by.
+
+    Attributes:
+        outputs: None on all processes but the main one, where they came from the cache.
+        images_per_s: images a second, preparation included; None when they came from the cache.
+    """
+
+    outputs: CheckpointOutputs | None
+    images_per_s: float | None
+
+
+class OutputsOfImages:
+    """What checkpoints say of the images of a run: kept from an earlier one, or extracted now and kept."""
+
+    def __init__(
+        self, images: LabelledImages, extraction: ExtractionSettings, *, access: Access, processes: Processes
+    ) -> None:
+        self.device = extraction.torch_device(processes)
+        self._dtype: torch.dtype = extraction.torch_dtype(self.device)
+        self._images, self._extraction, self._access, self._processes = images, extraction, access, processes
+        self._cache = OutputsCache(access.outputs_folder)
+
+    def are_kept(self, files: CheckpointFiles) -> bool:
+        """Whether a checkpoint's outputs need no weights."""
+        return self._cache.path(self._key(files)).is_file()
+
+    def checkpoint(self, files: CheckpointFiles, follower: RunFollower) -> FoundOutputs:
+        """Those of one checkpoint.
+
+        Raises:
+            CandidateError: it cannot be loaded, or failed on the images.
+            HubDownError: its weights are not here, and the Hub does not answer.
+            RunCancelledError: nobody waits for them any more.
+        """
+        images, processes = self._images, self._processes
+        key = on_every_process(lambda: self._key(files), processes)
+        outputs = self._cache.read(key, n_images=len(images)) if processes.is_main_process else None
+        if not on_main_process(lambda: outputs is None, processes):
+            return FoundOutputs(outputs, None)
+        # The weights are there already, unless another run's limit on the disk, or a damaged file, came in between.
+        on_every_process(lambda: fetch_weights(files, self._access), processes)
+        follower.reached("load")
+        checkpoint = on_every_process(
+            lambda: load_checkpoint(files.folder, allow_pickle=self._access.allow_pickle), processes
+        )
+        follower.reached("extract")
+        start_s = time.perf_counter()
+        outputs = extract(
+            checkpoint, images.pixels, processes=processes, settings=self._extraction, advance=follower.advance
+        )
+        images_per_s = len(images) / (time.perf_counter() - start_s)
+        if processes.is_main_process:
+            self._cache.write(key, outputs)
+        return FoundOutputs(outputs, images_per_s)
+
+    def _key(self, files: CheckpointFiles) -> str:
+        return cache_key(files, self._images, dtype=self._dtype)
