@@ -12,6 +12,10 @@ Every message says what must hold, what was found, and what to do next.
 
 from collections.abc import Callable
 from functools import partial
+from typing import Literal, TypeAlias
+
+# Where a run, or a checkpoint of it, is or has failed; "find" the candidate, "finetune" only to verify.
+Stage: TypeAlias = Literal["dataset", "find", "download", "load", "extract", "score", "finetune"]
 
 
 class LeadHubError(Exception):
@@ -26,10 +30,10 @@ class CandidateError(LeadHubError):
     """One checkpoint cannot be scored.
 
     Attributes:
-        stage: where it failed: "find", "download", "load", "extract", "score" or "finetune".
+        stage: where it failed.
     """
 
-    def __init__(self, message: str, *, stage: str) -> None:
+    def __init__(self, message: str, *, stage: Stage) -> None:
         super().__init__(message)
         self.stage = stage
 

@@ -9,25 +9,24 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from lead_hub.access import Access, access_of
 from lead_hub.candidates import Candidate
 from lead_hub.errors import CandidateError, DatasetError, LeadHubError
 from lead_hub.finetuning import (
     Budget,
-    Caches,
     FineTuned,
     FineTuningImages,
+    FineTuningJob,
     FineTuningSettings,
-    Job,
-    Place,
-    caches_in,
-    find_files,
+    Hardware,
+    files_with_weights,
     finetune_job,
     load_finetuning_images,
     parse_budget,
-    place_here,
     settings_of,
+    this_hardware,
 )
-from lead_hub.hub import HubDownError, Token
+from lead_hub.hub import HubDownError, Token, is_commit
 from lead_hub.labelled_images import DatasetQuery, LabelledImages, rows_sha256
 from lead_hub.leaderboard import FineTunedAccuracy, Leaderboard, RankedCheckpoint, RankedDataset
 from lead_hub.processes import first_on_each_node, shared_folder
@@ -107,10 +106,7 @@ class Verification:
         settings: of each fine-tuning.
         budget: for all of them together.
         test_split: the split that measures; None as of `load_finetuning_images`.
-        cache_dir: where everything is kept; None for the Hugging Face caches.
-        token: Hub token, None for the Hub's own login, False for nobody's.
-        allow_pickle: whether pickled weights may be read.
-        progress: whether to show bars.
+        access: as whom the Hub is asked, and where everything is kept.
     """
 
     board: Leaderboard
@@ -118,19 +114,12 @@ class Verification:
     settings: FineTuningSettings
     budget: Budget
     test_split: str | None
-    cache_dir: Path | None
-    token: Token
-    allow_pickle: bool
-    progress: bool
+    access: Access
 
     def __post_init__(self) -> None:
         if self.top < 1:
             raise LeadHubError(f"top must be at least 1, found {self.top}: it is how many checkpoints are fine-tuned")
         self.board.best  # noqa: B018 - a board without rows says why it has none
-
-    @property
-    def caches(self) -> Caches:
-        return caches_in(self.cache_dir, token=self.token, allow_pickle=self.allow_pickle)
 
 
 def verification_of(  # noqa: PLR0913 - as `verify`
@@ -156,50 +145,49 @@ def verification_of(  # noqa: PLR0913 - as `verify`
         settings=settings_of(mode, learning_rates=learning_rates, epochs=epochs, seeds=seeds, flip=flip),
         budget=Budget(parse_budget(budget)),
         test_split=test_split,
-        cache_dir=Path(cache_dir).expanduser() if cache_dir is not None else None,
-        token=token,
-        allow_pickle=allow_pickle,
-        progress=progress,
+        access=access_of(cache_dir=cache_dir, token=token, allow_pickle=allow_pickle, progress=progress),
     )
 
 
-COMMIT_DIGITS = 40
 FAILED = "fine-tuning failed at "
 
 
 def stream_verified(verification: Verification) -> Iterator[Leaderboard]:
     """The board after each checkpoint that was fine-tuned, or failed to be."""
-    board, place = verification.board, place_here()
+    board, hardware = verification.board, this_hardware()
     with (
-        shared_folder(place.state) as folder,
-        closing(first_on_each_node(lambda: same_images(verification, folder), place.state)) as images,
+        shared_folder(hardware.processes) as folder,
+        closing(first_on_each_node(lambda: same_images(verification, folder), hardware.processes)) as images,
     ):
         chosen = board.rows[: verification.top]
         for number, row in enumerate(chosen):
             budget = Budget(verification.budget.share(len(chosen) - number))
-            outcome = finetuned_row(row, images, verification=verification, budget=budget, place=place)
+            outcome = finetuned_row(row, images, verification=verification, budget=budget, hardware=hardware)
             board = replace(board, rows=tuple(outcome if other == row else other for other in board.rows))
             yield board
 
 
 def finetuned_row(
-    row: RankedCheckpoint, images: FineTuningImages, *, verification: Verification, budget: Budget, place: Place
+    row: RankedCheckpoint,
+    images: FineTuningImages,
+    *,
+    verification: Verification,
+    budget: Budget,
+    hardware: Hardware,
 ) -> RankedCheckpoint:
     """The row with what fine-tuning gave, or a note of why it failed."""
-    caches = verification.caches
-    on_hub = len(row.sha) == COMMIT_DIGITS
-    candidate = Candidate(row.checkpoint, revision=row.sha if on_hub else None, licence=row.licence)
+    candidate = Candidate(row.checkpoint, revision=row.sha if is_commit(row.sha) else None, licence=row.licence)
     note = row.note.partition(FAILED)[0].removesuffix("; ")  # of an earlier call nothing stays
     try:
-        files = find_files(candidate, caches=caches, state=place.state)
+        files = files_with_weights(candidate, access=verification.access, processes=hardware.processes)
         if files.sha != row.sha:
             raise CandidateError(
                 f"the checkpoint must be the one that was ranked, sha {row.sha}, found {files.sha}: rank it again (with"
                 " allow_pickle if it was ranked so)",
                 stage="find",
             )
-        job = Job(candidate, files, images, verification.settings, caches, place)
-        result = finetune_job(job, budget=budget, progress=verification.progress)
+        job = FineTuningJob(candidate, files, images, verification.settings, verification.access, hardware)
+        result = finetune_job(job, budget=budget)
     except (CandidateError, HubDownError) as error:
         stage = error.stage if isinstance(error, CandidateError) else "download"
         return replace(row, note="; ".join(filter(None, [note, f"{FAILED}{stage}: {error}"])))
@@ -235,11 +223,9 @@ def same_images(verification: Verification, decoded_folder: Path | None) -> Fine
     """
     images = load_finetuning_images(
         query_of(verification.board),
+        verification.access,
         test_split=verification.test_split,
         decoded_folder=decoded_folder,
-        cache_dir=verification.cache_dir / "datasets" if verification.cache_dir else None,
-        token=verification.token,
-        progress=verification.progress,
     )
     refuse_changed(images.train, verification.board.dataset)
     return images

@@ -11,7 +11,7 @@ from lead_hub.demo import TARGETS
 from lead_hub.errors import LeadHubError
 from spaces_app.events import IN_TURN, QUIETLY, RUNS_AT_ONCE, Block, Updates
 from spaces_app.inputs import (
-    Beside,
+    InputNotes,
     Inputs,
     checkpoint_inputs,
     dataset_inputs,
@@ -25,7 +25,7 @@ from spaces_app.results import Results, Shown, finished, growing, made_results, 
 from spaces_app.runs import Images, RunState, RunsUnderWay
 from spaces_app.status import empty_html, paragraph, problem, state_html, waiting_html
 from spaces_app.uploads import unpacked
-from spaces_app.visitors import Surroundings, surroundings, visitor
+from spaces_app.visitors import Deployment, this_deployment, visitor
 from spaces_app.zero_gpu import Follow, follow_here
 
 STYLE = Path(__file__).with_name("style.css")
@@ -33,7 +33,7 @@ UPLOAD_BYTES = 2 * 10**9
 DEMO_NAMES = {"scripts": "Writing systems", "clipart": "Clip art", "emoji": "Emoji"}
 
 
-def build(place: Surroundings) -> gr.Blocks:
+def build(deployment: Deployment) -> gr.Blocks:
     """The page and the endpoints for programs."""
     runs, follow = RunsUnderWay(), follow_here()
     app = gr.Blocks(title="lead-hub", delete_cache=(600, 3600), analytics_enabled=False)
@@ -44,7 +44,7 @@ def build(place: Surroundings) -> gr.Blocks:
                 " without fine-tuning any.</p>",
                 elem_id="title",
             )
-            if place.has_sign_in:
+            if deployment.has_sign_in:
                 gr.LoginButton(size="md", elem_id="login", min_width=250, scale=0)
         with gr.Row(elem_id="demos"):
             gr.HTML("<p>No dataset at hand? <b>Try it:</b></p>", elem_id="try")
@@ -52,7 +52,7 @@ def build(place: Surroundings) -> gr.Blocks:
         with gr.Row(equal_height=False):
             with gr.Column(elem_classes="lead-card"):
                 gr.HTML("<h2>1. Your dataset</h2>")
-                parts = dataset_inputs(place)
+                parts = dataset_inputs(deployment)
             with gr.Column(elem_classes="lead-card"):
                 gr.HTML("<h2>2. Checkpoints to rank</h2>")
                 parts |= checkpoint_inputs()
@@ -62,25 +62,25 @@ def build(place: Surroundings) -> gr.Blocks:
             start = gr.Button("Rank checkpoints", variant="primary", elem_id="rank")
             stop = gr.Button("Cancel", variant="stop", visible=False, elem_id="cancel")
         status = gr.HTML(empty_html(), elem_id="status")
-        results = made_results(place)
+        results = made_results(deployment)
         shown, ticket = gr.State(None, time_to_live=3600), gr.State("")
         controls = Controls(inputs, results, status, start, stop, shown, ticket)
-        run = _Run(controls, place=place, runs=runs, follow=follow)
+        run = _Run(controls, deployment=deployment, runs=runs, follow=follow)
         heard = [start.click(run.announce, None, run.outputs(), queue=False, **QUIETLY)]
         filled = [
             button.click(_filled(RunRequest(DEMO + target, source="demo"), inputs), None, [*inputs.all()], **QUIETLY)
             for target, button in demos.items()
         ]
         heard += [event.then(run.announce, None, run.outputs(), queue=False, **QUIETLY) for event in filled]
-        beside = Beside(parts["filters"], parts["found"], estimate)  # type: ignore[arg-type]  # named as they were made
-        wire_inputs(app, inputs, beside=beside, demos=filled, place=place)
+        beside = InputNotes(parts["filters"], parts["found"], estimate)  # type: ignore[arg-type]  # named as they were made
+        wire_inputs(app, inputs, beside=beside, demos=filled, deployment=deployment)
         for event in heard:
             ranked = event.then(run.rank, {*inputs.all(), ticket}, run.outputs(), **IN_TURN, **QUIETLY)
             ranked.failure(run.broken, None, run.outputs(), **QUIETLY)
         stop.click(run.cancel, None, [status, start, stop], queue=False, **QUIETLY)
         app.unload(run.leave)
-        wire_results(app, results, shown, place=place)
-        add_endpoints(place, runs, follow=follow)
+        wire_results(app, results, shown, deployment=deployment)
+        add_endpoints(deployment, runs, follow=follow)
     return app
 
 
@@ -100,8 +100,8 @@ class Controls:
 class _Run:
     """The button that ranks, and all that it changes on the page."""
 
-    def __init__(self, controls: Controls, *, place: Surroundings, runs: RunsUnderWay, follow: Follow) -> None:
-        self._page, self._place, self._runs, self._follow = controls, place, runs, follow
+    def __init__(self, controls: Controls, *, deployment: Deployment, runs: RunsUnderWay, follow: Follow) -> None:
+        self._page, self._deployment, self._runs, self._follow = controls, deployment, runs, follow
 
     def outputs(self) -> list[Block]:
         page = self._page
@@ -113,23 +113,27 @@ class _Run:
         token: gr.OAuthToken | None,
         profile: gr.OAuthProfile | None,
     ) -> Iterator[Updates]:
-        who = visitor(self._place, token=token.token if token else None, name=profile.username if profile else None)
+        who = visitor(
+            self._deployment, token=token.token if token else None, name=profile.username if profile else None
+        )
         with self._runs.started(str(values.get(self._page.ticket))) as cancelled, ExitStack() as stack:
             state, board, end = RunState("running"), None, None
             try:
                 question = read_request(values, self._page.inputs)
                 images = _brought(values.get(self._page.inputs.upload), question, stack)
                 brought = images.name if images else ""
-                for state in self._follow(question, who, place=self._place, cancelled=cancelled, images=images):
+                for state in self._follow(
+                    question, who, deployment=self._deployment, cancelled=cancelled, images=images
+                ):
                     has_grown = state.board is not board
                     if has_grown:  # the table is sent again only with another row
                         board, end = state.board, Shown.of(question, state, brought=brought)
                     rows = growing(self._page.results, end) if has_grown else {}
-                    yield {self._page.status: state_html(state, self._place), **rows}
+                    yield {self._page.status: state_html(state, self._deployment), **rows}
             except LeadHubError as error:
                 state = RunState("failed", error=error)
             yield {
-                self._page.status: state_html(state, self._place),
+                self._page.status: state_html(state, self._deployment),
                 self._page.shown: end,
                 **finished(self._page.results, end),
                 self._page.start: gr.update(interactive=True),
@@ -165,7 +169,7 @@ class _Run:
         if self._runs.cancel(str(request.session_hash)):
             return {page.status: paragraph("Stopping …")}
         return {
-            page.status: state_html(RunState("cancelled"), self._place),
+            page.status: state_html(RunState("cancelled"), self._deployment),
             page.start: gr.update(interactive=True),
             page.stop: gr.update(visible=False),
         }
@@ -189,11 +193,11 @@ def _filled(question: RunRequest, inputs: Inputs) -> Callable[[], Updates]:
 
 def main(*, port: int | None = None, open_browser: bool = False, quiet: bool = False) -> None:
     """Serve the page until interrupted; on one's own machine to that machine alone."""
-    place = surroundings()
-    app = build(place)
+    deployment = this_deployment()
+    app = build(deployment)
     app.queue(max_size=200, default_concurrency_limit=8)
     try:
-        _launch(app, place, port=port, open_browser=open_browser, quiet=quiet)
+        _launch(app, deployment, port=port, open_browser=open_browser, quiet=quiet)
     except OSError as error:
         if "port" not in str(error):
             raise
@@ -201,9 +205,9 @@ def main(*, port: int | None = None, open_browser: bool = False, quiet: bool = F
         raise LeadHubError(f"the page needs {where}, found it taken ({error}): name another with --port") from error
 
 
-def _launch(app: gr.Blocks, place: Surroundings, *, port: int | None, open_browser: bool, quiet: bool) -> None:
+def _launch(app: gr.Blocks, deployment: Deployment, *, port: int | None, open_browser: bool, quiet: bool) -> None:
     app.launch(
-        server_name="0.0.0.0" if place.is_shared else "127.0.0.1",  # noqa: S104 - in a Space the proxy is outside
+        server_name="0.0.0.0" if deployment.is_shared else "127.0.0.1",  # noqa: S104 - in a Space the proxy is outside
         server_port=port,
         inbrowser=open_browser,
         quiet=quiet,

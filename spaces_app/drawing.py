@@ -32,7 +32,7 @@ class Scale:
     high: float
     is_logarithmic: bool = False
 
-    def place(self, value: float) -> float:
+    def position(self, value: float) -> float:
         """Where a value lies; in the middle where there is but one."""
         low, high, here = (math.log10(each) if self.is_logarithmic else each for each in (self.low, self.high, value))
         return 100 * (here - low) / (high - low) if high > low else 50.0

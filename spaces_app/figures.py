@@ -52,8 +52,8 @@ def rank_intervals(board: Leaderboard) -> str:
     rows = board.rows[:MOST_ROWS]
     worst = max(_rank_range(row)[1] for row in rows)
     scale, marks = Scale(1, worst), rank_ticks(worst)
-    grid = "".join(line((scale.place(mark), 0), (scale.place(mark), 100), name="lh-grid") for mark in marks)
-    axis = "".join(f'<text x="{scale.place(mark):.2f}%" y="13" text-anchor="middle">{mark}</text>' for mark in marks)
+    grid = "".join(line((scale.position(mark), 0), (scale.position(mark), 100), name="lh-grid") for mark in marks)
+    axis = "".join(f'<text x="{scale.position(mark):.2f}%" y="13" text-anchor="middle">{mark}</text>' for mark in marks)
     drawn = "".join(_interval_row(row, scale, grid) for row in rows)
     words = _interval_words(rows, n_rows=len(board.rows))
     head = f'<div><div class="lh-track"><svg aria-hidden="true">{axis}</svg></div></div>'
@@ -74,8 +74,8 @@ def _interval_row(row: RankedCheckpoint, scale: Scale, grid: str) -> str:
     interval = whole_interval(row.confidence)
     kind = "lh-best" if is_bold(row) else "lh-other"
     sure = f"could be {low} to {high}" if low < high else "as sure as can be" if interval else "unknown how sure"
-    bar = line((scale.place(low), 50), (scale.place(high), 50), name="lh-bar")
-    dot = circle((scale.place(row.rank), 50), radius=5)
+    bar = line((scale.position(low), 50), (scale.position(high), 50), name="lh-bar")
+    dot = circle((scale.position(row.rank), 50), radius=5)
     track = svg(f"rank {row.rank}, {sure}", escaped(row_name(row)), grid + bar + dot)
     name = f'<span class="lh-number">{row.rank}</span>{bdi(row_name(row))}'
     cells = f'<span class="lh-name">{name}</span><div class="lh-track">{track}</div>'
@@ -129,12 +129,12 @@ def score_against_parameters(board: Leaderboard) -> str:
     sizes, scores = log_scale_of([row.parameters for row in rows]), scale_of([row.score for row in rows])
     front = pareto_front(rows)
 
-    def place(row: RankedCheckpoint) -> Point:
-        return sizes.place(row.parameters), 100 - scores.place(row.score)
+    def position(row: RankedCheckpoint) -> Point:
+        return sizes.position(row.parameters), 100 - scores.position(row.score)
 
-    crowd = "".join(circle(place(row), radius=4, title=_point_words(row)) for row in rows if row not in front)
-    drawn = _axes(sizes, scores, method=escaped(board.method)) + _steps([place(row) for row in front]) + crowd
-    drawn += "".join(map(_front_point, front, map(place, front)))
+    crowd = "".join(circle(position(row), radius=4, title=_point_words(row)) for row in rows if row not in front)
+    drawn = _axes(sizes, scores, method=escaped(board.method)) + _steps([position(row) for row in front]) + crowd
+    drawn += "".join(map(_front_point, front, map(position, front)))
     described = f"{len(rows)} checkpoints; the best of their size: {'; '.join(map(_point_words, front))}"
     words = (
         "A disc with its rank is the best checkpoint of its size: whoever has fewer parameters scores lower. The others"
@@ -148,16 +148,16 @@ def score_against_parameters(board: Leaderboard) -> str:
 
 def _axes(sizes: Scale, scores: Scale, *, method: str) -> str:
     def mark(at: Point, text: str, *, anchor: str, shift: Point) -> str:
-        place = f'x="{at[0]:.2f}%" y="{at[1]:.2f}%" dx="{shift[0]}" dy="{shift[1]}"'
-        return f'<text {place} text-anchor="{anchor}">{text}</text>'
+        attributes = f'x="{at[0]:.2f}%" y="{at[1]:.2f}%" dx="{shift[0]}" dy="{shift[1]}"'
+        return f'<text {attributes} text-anchor="{anchor}">{text}</text>'
 
     parts = []
     for size in ticks(sizes, at_most=5):
-        parts.append(line((sizes.place(size), 0), (sizes.place(size), 100), name="lh-grid"))
-        parts.append(mark((sizes.place(size), 100), whole(size), anchor="middle", shift=(0, 18)))
+        parts.append(line((sizes.position(size), 0), (sizes.position(size), 100), name="lh-grid"))
+        parts.append(mark((sizes.position(size), 100), whole(size), anchor="middle", shift=(0, 18)))
     marks = ticks(scores)
     for score, label in zip(marks, labels(marks), strict=True):
-        height = 100 - scores.place(score)
+        height = 100 - scores.position(score)
         parts.append(line((0, height), (100, height), name="lh-grid"))
         parts.append(mark((0, height), label, anchor="end", shift=(-8, 4)))
     parts.append(mark((50, 100), "parameters", anchor="middle", shift=(0, 38)))
@@ -272,7 +272,7 @@ def _table(confusion: Confusion, *, name: str) -> str:
 
 def _line(name: str, counts: tuple[int, ...], number: int) -> str:
     total = sum(counts)
-    cells = "".join(_cell(count, total, is_right=place == number) for place, count in enumerate(counts))
+    cells = "".join(_cell(count, total, is_right=column == number) for column, count in enumerate(counts))
     right = f"{counts[number] / total:.0%}" if total else ""
     head = bdi(name, at_most=LONGEST_CLASS)
     return f'<tr><th scope="row">{head}</th>{cells}<td class="lh-total">{right}</td></tr>'

@@ -4,8 +4,8 @@ from pathlib import PurePath
 from string import Template
 
 from lead_hub.demo import TARGETS, pool
+from lead_hub.hub import is_commit
 from lead_hub.leaderboard import RankedCheckpoint, RankedDataset
-from lead_hub.score_cards import is_commit
 from spaces_app.request import DEMO
 from spaces_app.snippets import literal
 

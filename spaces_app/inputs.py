@@ -18,7 +18,7 @@ from spaces_app.events import QUIETLY, Block, Updates
 from spaces_app.request import RunRequest, from_link
 from spaces_app.runs import look_at
 from spaces_app.status import dataset_html, estimate_html, paragraph, problem, told
-from spaces_app.visitors import Surroundings, visitor
+from spaces_app.visitors import Deployment, visitor
 
 SOURCES = (
     ("Curated index", "index"),
@@ -67,7 +67,7 @@ class Inputs:
 
 
 @dataclass(frozen=True)
-class Beside:
+class InputNotes:
     """What stands beside the inputs: the row of filters, and what is said of the dataset and of the run to come."""
 
     filters: gr.Row
@@ -75,9 +75,11 @@ class Beside:
     estimate: gr.HTML
 
 
-def dataset_inputs(place: Surroundings) -> dict[str, Block]:
+def dataset_inputs(deployment: Deployment) -> dict[str, Block]:
     """What to rank on."""
-    hint = "Hub id, as in my-org/my-dataset" if place.is_shared else "Hub id, or a folder with one subfolder a class"
+    hint = (
+        "Hub id, as in my-org/my-dataset" if deployment.is_shared else "Hub id, or a folder with one subfolder a class"
+    )
     dataset = gr.Textbox(label="Dataset", info=hint, placeholder="my-org/my-dataset", elem_id="dataset", max_lines=1)
     found = gr.HTML(elem_id="dataset-status")
     with gr.Row():
@@ -216,9 +218,9 @@ def wire_inputs(
     app: gr.Blocks,
     inputs: Inputs,
     *,
-    beside: Beside,
+    beside: InputNotes,
     demos: Sequence[Dependency],
-    place: Surroundings,
+    deployment: Deployment,
 ) -> None:
     """Connect them.
 
@@ -227,7 +229,7 @@ def wire_inputs(
         inputs: to be filled and read.
         beside: changes with them.
         demos: events that have filled in a demo's question.
-        place: where the app runs.
+        deployment: where the app runs.
     """
     n_rows, found, estimate, filters = gr.State({}), beside.found, beside.estimate, beside.filters
 
@@ -236,10 +238,12 @@ def wire_inputs(
         if not question.dataset:
             return {found: "", n_rows: {}}
         try:
-            description = look_at(question, visitor(place, token=token.token if token else None), place=place)
+            description = look_at(
+                question, visitor(deployment, token=token.token if token else None), deployment=deployment
+            )
         except LeadHubError as error:
             unknown = gr.update(choices=[], value=None, visible=False)  # another dataset's would be asked for
-            return {found: problem(told(error, place)), n_rows: {}, inputs.config: unknown}
+            return {found: problem(told(error, deployment)), n_rows: {}, inputs.config: unknown}
         rows = {split.name: split.n_rows for split in description.splits if split.n_rows is not None}
         return {
             found: dataset_html(description, is_demo=question.is_demo),
@@ -254,13 +258,13 @@ def wire_inputs(
                 estimate: paragraph("The Hub is searched when the run begins; what is found decides how long it takes.")
             }
         try:
-            candidates = read_candidates(question.candidates(paths_allowed=not place.is_shared))
+            candidates = read_candidates(question.candidates(paths_allowed=not deployment.is_shared))
             known = values.get(n_rows)
             in_split = known.get(question.split) if isinstance(known, dict) else None
             n_images = min(question.max_images, in_split or question.max_images)
             return {estimate: estimate_html(estimate_run(candidates, n_images=n_images))}
         except LeadHubError as error:
-            return {estimate: problem(told(error, place))}
+            return {estimate: problem(told(error, deployment))}
 
     def sourced(source: str) -> Updates:
         is_listed = source in ("index", "hub")

@@ -14,11 +14,11 @@ from spaces_app.events import IN_TURN
 from spaces_app.request import RunRequest
 from spaces_app.runs import RunState, RunsUnderWay
 from spaces_app.status import running_text
-from spaces_app.visitors import Surroundings, Visitor, token_of_headers, visitor
+from spaces_app.visitors import Deployment, Visitor, token_of_headers, visitor
 from spaces_app.zero_gpu import Follow
 
 
-def add_endpoints(place: Surroundings, runs: RunsUnderWay, *, follow: Follow) -> None:
+def add_endpoints(deployment: Deployment, runs: RunsUnderWay, *, follow: Follow) -> None:
     """Define them within a Blocks context; they are private to nobody but act as whoever calls."""
 
     def recommend_checkpoints(
@@ -67,7 +67,7 @@ def add_endpoints(place: Surroundings, runs: RunsUnderWay, *, follow: Follow) ->
         """
         own = tuple(candidates or ())
         source = "demo" if own == ("demo",) else "own" if own else "index"
-        who = calling(place, request, token)
+        who = calling(deployment, request, token)
         session = f"program {uuid.uuid4()}"  # one caller may have several runs
         try:
             question = RunRequest(
@@ -92,7 +92,7 @@ def add_endpoints(place: Surroundings, runs: RunsUnderWay, *, follow: Follow) ->
         with runs.started(ticket) as cancelled:
             state = RunState("running")
             n_seen, progress = -1, gr.Progress()  # as a parameter gr.api would take it for an input
-            for state in follow(question, who, place=place, cancelled=cancelled):
+            for state in follow(question, who, deployment=deployment, cancelled=cancelled):
                 progress(steps_done(state), desc=running_text(state), unit="checkpoints")
                 n_tried = len(state.board.rows) + len(state.board.skipped) if state.board else 0
                 if state.board and n_tried > n_seen:
@@ -123,7 +123,7 @@ def add_endpoints(place: Surroundings, runs: RunsUnderWay, *, follow: Follow) ->
         Returns:
             The repository, and the address of the commit.
         """
-        who = calling(place, request, token)
+        who = calling(deployment, request, token)
         if not who.is_signed_in:
             raise gr.Error("pushing needs a Hub token of yours, found none: pass oauth_token=", print_exception=False)
         try:
@@ -144,12 +144,12 @@ def steps_done(state: RunState) -> tuple[int, int | None]:
     return (max(0, now.number - 1), now.n_candidates) if now else (0, None)
 
 
-def calling(place: Surroundings, request: gr.Request, token: gr.OAuthToken | None) -> Visitor:
+def calling(deployment: Deployment, request: gr.Request, token: gr.OAuthToken | None) -> Visitor:
     """Whoever calls: by session, by `oauth_token`, or by a header."""
     given = token.token if token else None
-    if given is None and place.is_shared:
+    if given is None and deployment.is_shared:
         given = token_of_headers(request.headers)
-    return visitor(place, token=given)
+    return visitor(deployment, token=given)
 
 
 def told(error: LeadHubError) -> gr.Error:

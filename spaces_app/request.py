@@ -72,7 +72,7 @@ class RunRequest:
         """Whether the images come with lead-hub."""
         return self.dataset.startswith(DEMO)
 
-    def place(self, *, paths_allowed: bool) -> str | Path:
+    def dataset_source(self, *, paths_allowed: bool) -> str | Path:
         """What `recommend` takes for the dataset.
 
         Args:

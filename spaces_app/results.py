@@ -22,7 +22,7 @@ from spaces_app.runs import RunState
 from spaces_app.shown_text import one_line
 from spaces_app.snippets import repeat_line, shell_line
 from spaces_app.status import paragraph, problem, pushed_html, sign_in_html, told
-from spaces_app.visitors import Surroundings, visitor
+from spaces_app.visitors import Deployment, visitor
 
 LONGEST_CHOICE = 100
 # Of the table's columns, in pixels; the last one takes what is left.
@@ -66,11 +66,11 @@ class Shown:
         return Shown(question, shown_board(state.board, question, brought=brought))
 
     def row(self, number: int | None) -> RankedCheckpoint | None:
-        """The row at that place, from 0."""
+        """The row of that number, from 0."""
         return self.board.rows[number] if number is not None and 0 <= number < len(self.board.rows) else None
 
     def choices(self) -> list[tuple[str, int]]:
-        """Every row by rank and name, and its place."""
+        """Every row by rank and name, and its number."""
         return [
             (f"{row.rank}. {one_line(view.row_name(row), at_most=LONGEST_CHOICE)}", number)
             for number, row in enumerate(self.board.rows)
@@ -128,7 +128,7 @@ class Results:
         }
 
 
-def made_results(place: Surroundings) -> Results:
+def made_results(deployment: Deployment) -> Results:
     """The components, hidden until there is something to show."""
     verdict = gr.HTML(elem_id="verdict")
     table = gr.Dataframe(
@@ -177,7 +177,7 @@ def made_results(place: Surroundings) -> Results:
             # Collections are more than a Space asks its visitors' leave for.
             collection = gr.Checkbox(
                 label="Also keep a collection of the best checkpoints",
-                visible=not place.is_shared,
+                visible=not deployment.is_shared,
                 elem_id="collection",
             )
             push = gr.Button("Push score cards", variant="primary", elem_id="push")
@@ -205,14 +205,14 @@ def growing(results: Results, shown: Shown | None) -> Updates:
 def table_update(board: Leaderboard) -> dict[str, object]:
     """The rows, without the columns that nothing is known for."""
     rows = view.board_rows(board, endpoint=ENDPOINT)
-    columns = [place for place in range(len(view.COLUMNS)) if any(row[place] not in (None, "") for row in rows)]
-    widths = [WIDTHS[view.COLUMNS[place].header] for place in columns]
+    columns = [number for number in range(len(view.COLUMNS)) if any(row[number] not in (None, "") for row in rows)]
+    widths = [WIDTHS[view.COLUMNS[number].header] for number in columns]
     if widths:
         widths[-1] = max(widths[-1], PAGE_WIDTH - sum(widths[:-1]))
     return gr.update(
-        value=[[row[place] for place in columns] for row in rows],
-        headers=[view.COLUMNS[place].header for place in columns],
-        datatype=[view.COLUMNS[place].datatype for place in columns],
+        value=[[row[number] for number in columns] for row in rows],
+        headers=[view.COLUMNS[number].header for number in columns],
+        datatype=[view.COLUMNS[number].datatype for number in columns],
         column_widths=widths,
         visible=bool(rows),
     )
@@ -273,7 +273,7 @@ SAVE = """(text) => {
 LINK = "(query) => query ? window.location.origin + window.location.pathname + '?' + query : ''"
 
 
-def wire_results(app: gr.Blocks, results: Results, shown: gr.State, *, place: Surroundings) -> None:
+def wire_results(app: gr.Blocks, results: Results, shown: gr.State, *, deployment: Deployment) -> None:
     """Connect them."""
 
     def chosen(found: Shown | None, number: int | None) -> Updates:
@@ -290,9 +290,9 @@ def wire_results(app: gr.Blocks, results: Results, shown: gr.State, *, place: Su
         collection: bool,  # noqa: FBT001 - as the checkbox gives it
         token: gr.OAuthToken | None,
     ) -> str:
-        who = visitor(place, token=token.token if token else None)
+        who = visitor(deployment, token=token.token if token else None)
         if not who.is_signed_in or (who.token is None and get_token() is None):
-            return sign_in_html(place, name=None, has_login=False)
+            return sign_in_html(deployment, name=None, has_login=False)
         if found is None or not repository.strip():
             return problem("Name the dataset repository to push to, such as your-name/lead-scores.")
         private = None if visibility == "as" else visibility == "private"
@@ -301,12 +301,12 @@ def wire_results(app: gr.Blocks, results: Results, shown: gr.State, *, place: Su
                 repository.strip(), private=private, collection=collection, token=who.token
             )
         except LeadHubError as error:
-            return problem(told(error, place))
+            return problem(told(error, deployment))
         return pushed_html(pushed)
 
     def greeted(profile: gr.OAuthProfile | None) -> Updates:
         name = profile.username if profile else None
-        updates: Updates = {results.signed: sign_in_html(place, name=name, has_login=get_token() is not None)}
+        updates: Updates = {results.signed: sign_in_html(deployment, name=name, has_login=get_token() is not None)}
         return {**updates, results.repository: f"{name}/lead-scores" if name else gr.skip()}
 
     results.choice.change(chosen, [shown, results.choice], [results.confusion, results.snippet], **QUIETLY)

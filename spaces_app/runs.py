@@ -12,14 +12,13 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Literal
 
-from lead_hub import recommend
-from lead_hub.checkpoint_files import default_hub_cache
+from lead_hub.access import Access
 from lead_hub.errors import LeadHubError, RunCancelledError
 from lead_hub.labelled_images import DatasetDescription, describe_dataset
 from lead_hub.leaderboard import Leaderboard
-from lead_hub.recommendation import RunProgress
+from lead_hub.recommendation import Recommendation, RunProgress
 from spaces_app.request import RunRequest
-from spaces_app.visitors import Surroundings, Visitor
+from spaces_app.visitors import Deployment, Visitor
 
 SHARED_DISK = "20GB"  # the most weights that one run keeps on a machine of many
 TICK_S = 0.4  # a page need not be drawn more often
@@ -118,7 +117,7 @@ class Images:
     """Images that a visitor brought along.
 
     Attributes:
-        folder: where they are unpacked, a place of the server's choice.
+        folder: where they are unpacked, where the server chose.
         name: what the visitor called them.
     """
 
@@ -130,7 +129,7 @@ def followed_run(
     request: RunRequest,
     visitor: Visitor,
     *,
-    place: Surroundings,
+    deployment: Deployment,
     cancelled: threading.Event,
     images: Images | None = None,
 ) -> Iterator[RunState]:
@@ -141,7 +140,7 @@ def followed_run(
     Args:
         request: the question.
         visitor: whose token reads the dataset, where it needs one.
-        place: where the app runs.
+        deployment: where the app runs.
         cancelled: set by whoever wants the run to stop.
         images: instead of the request's dataset.
     """
@@ -149,7 +148,9 @@ def followed_run(
     moments: SimpleQueue[Leaderboard | RunProgress] = SimpleQueue()
     yield state
     with ThreadPoolExecutor(1, "lead-hub-run") as thread:
-        work = thread.submit(_work, request, visitor, place=place, cancelled=cancelled, moments=moments, images=images)
+        work = thread.submit(
+            _work, request, visitor, deployment=deployment, cancelled=cancelled, moments=moments, images=images
+        )
         started: float | None = None
         try:
             while not (work.done() and moments.empty()):
@@ -196,20 +197,19 @@ def _work(
     request: RunRequest,
     visitor: Visitor,
     *,
-    place: Surroundings,
+    deployment: Deployment,
     cancelled: threading.Event,
     moments: "SimpleQueue[Leaderboard | RunProgress]",
     images: Images | None,
 ) -> None:
-    paths_allowed = not place.is_shared
-    dataset = images.folder if images else request.place(paths_allowed=paths_allowed)
+    paths_allowed = not deployment.is_shared
+    dataset = images.folder if images else request.dataset_source(paths_allowed=paths_allowed)
     candidates = request.candidates(paths_allowed=paths_allowed)
-    with _access(request, visitor, place=place, has_images=images is not None) as access:
-        boards = recommend(
+    with _access(request, visitor, deployment=deployment, has_images=images is not None) as access:
+        boards = Recommendation(
             dataset,
             candidates,
             request.score,
-            stream=True,
             config=request.config,
             split=request.split,
             image_column=request.image_column,
@@ -219,7 +219,7 @@ def _work(
             cache_dir=access.cache_dir,
             token=access.token,
             progress=False,
-            max_disk=SHARED_DISK if place.is_shared else None,
+            max_disk=SHARED_DISK if deployment.is_shared else None,
             cancelled=cancelled.is_set,
             on_progress=moments.put,
         )
@@ -227,44 +227,38 @@ def _work(
             moments.put(board)
 
 
-@dataclass(frozen=True)
-class _Access:
-    token: str | bool | None
-    cache_dir: Path | None
-
-
 @contextmanager
-def _access(request: RunRequest, visitor: Visitor, *, place: Surroundings, has_images: bool) -> Iterator[_Access]:
+def _access(request: RunRequest, visitor: Visitor, *, deployment: Deployment, has_images: bool) -> Iterator[Access]:
     """Whose token a run uses and where it keeps things: nobody's and for all, or the visitor's and for this run alone.
 
     On a shared machine what the visitor's token reads must not be found by the next visitor, so it is used only where
     nobody's would not do, with a cache that disappears.
     """
     lists_own = request.source == "own" and visitor.is_signed_in
-    if not has_images and (not place.is_shared or request.is_demo):
-        yield _Access(visitor.token, None)
+    if not has_images and (not deployment.is_shared or request.is_demo):
+        yield Access(None, visitor.token)
         return
     reads_own = not has_images and visitor.is_signed_in and not _is_public(request)
     if not has_images and not reads_own and not lists_own:
-        yield _Access(token=False, cache_dir=None)
+        yield Access(token=False)
         return
     with tempfile.TemporaryDirectory(prefix="lead-hub-visitor-") as folder:
         own = Path(folder)
         if not lists_own:  # candidates that everybody may read are downloaded once for all
-            shared = default_hub_cache()
+            shared = Access().hub_folder
             shared.mkdir(parents=True, exist_ok=True)
             (own / "hub").symlink_to(shared, target_is_directory=True)
-        yield _Access(visitor.token if reads_own or lists_own or not place.is_shared else False, own)
+        yield Access(own, visitor.token if reads_own or lists_own or not deployment.is_shared else False)
 
 
-def look_at(request: RunRequest, visitor: Visitor, *, place: Surroundings) -> DatasetDescription:
+def look_at(request: RunRequest, visitor: Visitor, *, deployment: Deployment) -> DatasetDescription:
     """What the request's dataset holds, as the visitor may see it; nothing of it is kept for the next visitor.
 
     Raises:
         DatasetError, HubError: there is none, or not for this visitor.
     """
-    dataset = str(request.place(paths_allowed=not place.is_shared))
-    reads_own = place.is_shared and visitor.is_signed_in
+    dataset = str(request.dataset_source(paths_allowed=not deployment.is_shared))
+    reads_own = deployment.is_shared and visitor.is_signed_in
     with tempfile.TemporaryDirectory(prefix="lead-hub-visitor-") if reads_own else nullcontext() as folder:
         return describe_dataset(
             dataset,

@@ -4,7 +4,8 @@ from html import escape
 from pathlib import PurePath
 from urllib.parse import quote, urlsplit
 
-from lead_hub.score_cards import HUB_ID, is_commit
+from lead_hub.hub import is_commit
+from lead_hub.score_cards import HUB_ID
 
 HUB = "https://huggingface.co"
 LONGEST_NAME = 60
@@ -42,17 +43,17 @@ def folder_name(path: str) -> str:
     return "/".join(PurePath(path).parts[-2:])
 
 
-def hub_link(name: str, sha: str, *, place: str) -> str | None:
+def hub_link(name: str, sha: str, *, pages: str) -> str | None:
     """Address of a Hub page, or None for what is no repository of the Hub.
 
     Args:
         name: Hub id, or anything else.
         sha: the commit that was read; what came from a folder has another kind of sha, and no page.
-        place: the Hub's address, with "/datasets" for those.
+        pages: the Hub's address, with "/datasets" for those.
     """
     is_id = HUB_ID.fullmatch(name) is not None and len(name) <= LONGEST_ID and ".." not in name
-    is_web = urlsplit(place).scheme in ("http", "https")
-    return f"{place.rstrip('/')}/{quote(name)}" if is_id and is_web and is_commit(sha) else None
+    is_web = urlsplit(pages).scheme in ("http", "https")
+    return f"{pages.rstrip('/')}/{quote(name)}" if is_id and is_web and is_commit(sha) else None
 
 
 def linked(name: str, address: str | None, *, at_most: int = LONGEST_NAME) -> str:

@@ -9,13 +9,9 @@ from lead_hub.labelled_images import DatasetDescription
 from lead_hub.recommendation import RunEstimate
 from lead_hub.score_cards import Push
 from spaces_app.runs import RunState, share_done
-from spaces_app.visitors import Surroundings
+from spaces_app.visitors import Deployment
 
-NO_PATH = re.compile(
-    r"a local path or a Hub dataset is needed, found neither: there is no path (.*?) here,"
-    r" and (\S+) has no such dataset",
-    re.DOTALL,
-)
+NO_PATH = re.compile(r"there is no path .*? here, and ", re.DOTALL)
 STEPS = {
     "dataset": "reading the dataset",
     "download": "downloading",
@@ -60,12 +56,12 @@ def estimate_html(estimate: RunEstimate) -> str:
     return paragraph(f"{counted(estimate.n_checkpoints)} on up to {estimate.n_images:,} images: {size}{time}.")
 
 
-def told(error: LeadHubError, place: Surroundings) -> str:
+def told(error: LeadHubError, deployment: Deployment) -> str:
     """An error in the words of the page: on a shared machine nobody has a terminal, a token at hand or a folder."""
     text = str(error)
-    if not place.is_shared:
+    if not deployment.is_shared:
         return text
-    return NO_PATH.sub(r"\2 has no dataset \1", text.replace(LOGIN_ADVICE, "sign in at the top of the page"))
+    return NO_PATH.sub("", text.replace(LOGIN_ADVICE, "sign in at the top of the page"))
 
 
 def waiting_html(others: int, *, at_once: int) -> str:
@@ -76,7 +72,7 @@ def waiting_html(others: int, *, at_once: int) -> str:
     return bar(0.0, f"{runs} under way or before yours; {at_once} run at once, so this one begins when its turn comes.")
 
 
-def state_html(state: RunState, place: Surroundings) -> str:
+def state_html(state: RunState, deployment: Deployment) -> str:
     """Where the run is, or how it ended and what to do next."""
     n_rows = len(state.board.rows) if state.board else 0
     n_skipped = len(state.board.skipped) if state.board else 0
@@ -84,7 +80,7 @@ def state_html(state: RunState, place: Surroundings) -> str:
     if state.error is not None:
         kept = f" What was ranked so far, {counted(n_rows)}, stays below." if n_rows else ""
         return problem(
-            f"The run stopped: {told(state.error, place)}.",
+            f"The run stopped: {told(state.error, deployment)}.",
             after=f"{kept} Change the inputs and press Rank checkpoints again.",
         )
     if state.outcome == "cancelled":
@@ -138,15 +134,15 @@ def duration(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h"
 
 
-def sign_in_html(place: Surroundings, *, name: str | None, has_login: bool) -> str:
+def sign_in_html(deployment: Deployment, *, name: str | None, has_login: bool) -> str:
     """Whether pushing and private datasets would work, and if not, what to do."""
     if name:
         return paragraph(f"Signed in as <b>{escape(name)}</b>: cards are pushed, and private datasets read, as you.")
-    if place.has_sign_in:
+    if deployment.has_sign_in:
         return paragraph(
             "Signed out. Sign in with Hugging Face (button at the top) to push, or to read private datasets."
         )
-    if place.is_shared:
+    if deployment.is_shared:
         return paragraph("This Space has no sign-in: duplicate it, or run lead-hub on your own machine, to push.")
     if has_login:
         return paragraph("Pushes go to the Hub with the login of this machine.")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from lead_hub.confidence import Confidence
+from lead_hub.hub import is_content_sha
 from lead_hub.leaderboard import (
     Leaderboard,
     RankedCheckpoint,
@@ -18,7 +19,6 @@ from lead_hub.leaderboard import (
     summary,
     whole_interval,
 )
-from lead_hub.score_cards import is_content_sha
 from spaces_app.shown_text import HUB, bdi, escaped, folder_name, hub_link, linked, one_line
 
 Cell: TypeAlias = str | float | None
@@ -36,7 +36,7 @@ class Known:
 
 
 @dataclass(frozen=True)
-class Column:
+class PageColumn:
     """One column: its header, a row's cell, and how `gr.Dataframe` takes it."""
 
     header: str
@@ -52,7 +52,7 @@ def row_name(row: RankedCheckpoint) -> str:
 
 def checkpoint_cell(row: RankedCheckpoint, known: Known) -> str:
     """The name, linked to its page on the Hub; bold where it could be the best."""
-    name = linked(row_name(row), hub_link(row.checkpoint, row.sha, place=known.endpoint))
+    name = linked(row_name(row), hub_link(row.checkpoint, row.sha, pages=known.endpoint))
     return f"<strong>{name}</strong>" if is_bold(row) else name
 
 
@@ -89,18 +89,18 @@ def of_confidence(share: Callable[[Confidence], float | None]) -> Callable[[Rank
 
 
 COLUMNS = (
-    Column("rank", lambda row, _: row.rank, "number"),
-    Column("checkpoint", checkpoint_cell, "html"),
-    Column("ranks", lambda row, _: whole_interval(row.confidence), "str"),
-    Column("best, %", of_confidence(lambda sure: sure.p_best), "number"),
-    Column("predicted accuracy, %", of_confidence(lambda sure: sure.predicted_accuracy), "number"),
-    Column("90% interval", lambda row, _: expected_interval(row), "str"),
-    Column("score", lambda row, _: digits(row.score, significant=5), "number"),
-    Column("parameters, M", lambda row, _: digits(row.parameters / 10**6 or None, significant=3), "number"),
-    Column("licence", lambda row, _: one_line(row.licence or "not named", at_most=LONGEST_NOTE), "str"),
-    Column("downloads", lambda row, _: row.downloads, "number"),
-    Column("images/s", lambda row, _: digits(row.images_per_s, significant=3), "number"),
-    Column("status", lambda row, _: status(row), "str"),
+    PageColumn("rank", lambda row, _: row.rank, "number"),
+    PageColumn("checkpoint", checkpoint_cell, "html"),
+    PageColumn("ranks", lambda row, _: whole_interval(row.confidence), "str"),
+    PageColumn("best, %", of_confidence(lambda sure: sure.p_best), "number"),
+    PageColumn("predicted accuracy, %", of_confidence(lambda sure: sure.predicted_accuracy), "number"),
+    PageColumn("90% interval", lambda row, _: expected_interval(row), "str"),
+    PageColumn("score", lambda row, _: digits(row.score, significant=5), "number"),
+    PageColumn("parameters, M", lambda row, _: digits(row.parameters / 10**6 or None, significant=3), "number"),
+    PageColumn("licence", lambda row, _: one_line(row.licence or "not named", at_most=LONGEST_NOTE), "str"),
+    PageColumn("downloads", lambda row, _: row.downloads, "number"),
+    PageColumn("images/s", lambda row, _: digits(row.images_per_s, significant=3), "number"),
+    PageColumn("status", lambda row, _: status(row), "str"),
 )
 
 
@@ -192,7 +192,7 @@ def summary_html(board: Leaderboard, *, endpoint: str = HUB) -> str:
 def _dataset_name(images: RankedDataset, endpoint: str) -> str:
     if images.is_local:
         return bdi(folder_name(images.dataset))
-    return linked(images.dataset, hub_link(images.dataset, images.sha, place=f"{endpoint.rstrip('/')}/datasets"))
+    return linked(images.dataset, hub_link(images.dataset, images.sha, pages=f"{endpoint.rstrip('/')}/datasets"))
 
 
 def _part(images: RankedDataset) -> str:

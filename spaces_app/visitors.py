@@ -8,7 +8,7 @@ BEARER = "bearer "
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class Deployment:
     """Where the app runs.
 
     Attributes:
@@ -21,10 +21,10 @@ class Surroundings:
     has_sign_in: bool = False
 
 
-def surroundings(environment: Mapping[str, str] = os.environ) -> Surroundings:
+def this_deployment(environment: Mapping[str, str] = os.environ) -> Deployment:
     """As the variables say that the Hub sets in a Space."""
     is_shared = environment.get("SYSTEM") == "spaces"
-    return Surroundings(is_shared, is_shared and "OAUTH_CLIENT_ID" in environment)
+    return Deployment(is_shared, is_shared and "OAUTH_CLIENT_ID" in environment)
 
 
 @dataclass(frozen=True)
@@ -50,11 +50,11 @@ class Visitor:
         return self.token is not False
 
 
-def visitor(place: Surroundings, *, token: str | None, name: str | None = None) -> Visitor:
+def visitor(deployment: Deployment, *, token: str | None, name: str | None = None) -> Visitor:
     """The visitor with the token that came with the request, if one did."""
     if token:
         return Visitor(token, name)
-    return Visitor(False if place.is_shared else None)
+    return Visitor(False if deployment.is_shared else None)
 
 
 def token_of_headers(headers: Mapping[str, str]) -> str | None:

@@ -16,13 +16,13 @@ from lead_hub.errors import LeadHubError
 from lead_hub.recommendation import estimate_run
 from spaces_app.request import RunRequest
 from spaces_app.runs import Images, RunState, followed_run
-from spaces_app.visitors import Surroundings, Visitor
+from spaces_app.visitors import Deployment, Visitor
 
 SHORTEST_S, LONGEST_S = 60, 300
 SPARE = 2.0  # an estimate may be off by that factor, and a run that outlives its time is lost
 
 
-def gpu_seconds(request: RunRequest, visitor: Visitor, place: Surroundings, images: Images | None) -> int:  # noqa: ARG001
+def gpu_seconds(request: RunRequest, visitor: Visitor, deployment: Deployment, images: Images | None) -> int:  # noqa: ARG001
     """How long to borrow the GPU; takes what `_on_borrowed_gpu` takes."""
     try:
         candidates = read_candidates(request.candidates(paths_allowed=False)) if request.source != "hub" else []
@@ -33,9 +33,9 @@ def gpu_seconds(request: RunRequest, visitor: Visitor, place: Surroundings, imag
 
 
 def _on_borrowed_gpu(
-    request: RunRequest, visitor: Visitor, place: Surroundings, images: Images | None
+    request: RunRequest, visitor: Visitor, deployment: Deployment, images: Images | None
 ) -> Iterator[RunState]:
-    yield from followed_run(request, visitor, place=place, cancelled=threading.Event(), images=images)
+    yield from followed_run(request, visitor, deployment=deployment, cancelled=threading.Event(), images=images)
 
 
 def has_zero_gpu() -> bool:
@@ -51,7 +51,7 @@ class Follow(Protocol):
         request: RunRequest,
         visitor: Visitor,
         *,
-        place: Surroundings,
+        deployment: Deployment,
         cancelled: threading.Event,
         images: Images | None = None,
     ) -> Iterator[RunState]: ...
@@ -69,22 +69,22 @@ def on_lent_gpu(
     request: RunRequest,
     visitor: Visitor,
     *,
-    place: Surroundings,
+    deployment: Deployment,
     cancelled: threading.Event,
     images: Images | None = None,
 ) -> Iterator[RunState]:
     """`followed_run` in the process that ZeroGPU lends."""
     state = RunState("running")
-    for state in lent()(request, visitor, place, images):
+    for state in lent()(request, visitor, deployment, images):
         if cancelled.is_set():
             yield replace(state, outcome="cancelled")
             return
         yield state
 
 
-def lent() -> Callable[[RunRequest, Visitor, Surroundings, Images | None], Iterator[RunState]]:
+def lent() -> Callable[[RunRequest, Visitor, Deployment, Images | None], Iterator[RunState]]:
     """The decorated function; ZeroGPU's decorator gives the same one every time."""
     decorate = import_module("spaces").GPU
-    decorated: Callable[[RunRequest, Visitor, Surroundings, Images | None], Iterator[RunState]]
+    decorated: Callable[[RunRequest, Visitor, Deployment, Images | None], Iterator[RunState]]
     decorated = decorate(duration=gpu_seconds)(_on_borrowed_gpu)
     return decorated

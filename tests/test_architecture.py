@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "lead_hub"
 
-HUB = ("hub",)
+HUB = ("hub", "access")
 STAGES = (
     *("labelled_images", "candidates", "checkpoint_files", "checkpoint_outputs"),
     *("transferability", "confidence", "score_cards", "leaderboard"),
@@ -20,13 +20,14 @@ STAGES = (
 ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
     "errors": ("everything that can go wrong, as one tree", ()),
     "hub": ("one request, patiently; refusals in words; files whole and hashed", ()),
+    "access": ("as whom the Hub is asked, where files are kept, who still waits", ("hub",)),
     "processes": ("how the processes of a run stay in step", ()),
     "labelled_images": ("1 dataset id or folder -> LabelledImages", HUB),
     "candidates": ("2 ids, files, index, a question to the Hub -> Candidate...", HUB),
     "checkpoint_files": ("3 Candidate -> its files at one commit, fetched ahead", ("candidates", *HUB)),
     "checkpoint_outputs": (
         "4 files x images -> CheckpointOutputs, kept on disk",
-        ("labelled_images", "checkpoint_files", "processes"),
+        ("labelled_images", "checkpoint_files", "processes", *HUB),
     ),
     "transferability": ("5 features, labels -> score (pure)", ()),
     "confidence": ("6 terms per image -> how sure (pure)", ()),
@@ -46,7 +47,7 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "bench": (
         "every score against what fine-tuning really gave",
-        ("labelled_images", "transferability", "confidence", "leaderboard", "recommendation", "rank_agreement"),
+        ("labelled_images", "transferability", "confidence", "leaderboard", "recommendation", "rank_agreement", *HUB),
     ),
     "cli": (
         "the command line",

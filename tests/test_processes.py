@@ -43,7 +43,7 @@ heard = {}
 for n_rows in (1, 2, 5, 6):
     held = range(state.process_index, n_rows, state.num_processes) or range(1)
     part = torch.tensor([[float(row), float(-row)] for row in held])
-    heard[f"rows {n_rows}"] = gather_rows(part, n_rows=n_rows, state=state).tolist()
+    heard[f"rows {n_rows}"] = gather_rows(part, n_rows=n_rows, processes=state).tolist()
 
 def only_on(process, error):
     def step():

@@ -25,7 +25,7 @@ N_POOLS = 200
 
 
 @dataclass(frozen=True, eq=False)
-class FinetunedTarget:
+class FineTunedTarget:
     """One dataset, what a score says of some checkpoints on it, and what fine-tuning them gave.
 
     Attributes:
@@ -71,7 +71,7 @@ class ConfidenceFigures:
 
 
 def confidence_figures(
-    targets: Sequence[FinetunedTarget], calibration: Calibration, *, n_pools: int = N_POOLS, seed: int = 0
+    targets: Sequence[FineTunedTarget], calibration: Calibration, *, n_pools: int = N_POOLS, seed: int = 0
 ) -> ConfidenceFigures:
     """Compare predictions with outcomes on datasets that the calibration was not fitted on.
 
@@ -110,14 +110,14 @@ def confidence_figures(
     )
 
 
-def target_prediction(target: FinetunedTarget, calibration: Calibration) -> PredictedAccuracy:
+def target_prediction(target: FineTunedTarget, calibration: Calibration) -> PredictedAccuracy:
     """Predicted accuracies of all checkpoints of one dataset."""
     left_out = target.correct.mean(axis=1)
     return predicted_accuracy(left_out, calibration, n_images=target.correct.shape[1], n_classes=target.n_classes)
 
 
 def set_figures(
-    target: FinetunedTarget, calibration: Calibration, *, n_pools: int, seed: int
+    target: FineTunedTarget, calibration: Calibration, *, n_pools: int, seed: int
 ) -> tuple[tuple[bool, int], Float[np.ndarray, "pool 3"]]:
     """`best_in_pool` of all checkpoints of a dataset, and `pool_figures` of random pools of them."""
     n_checkpoints = len(target.accuracy)
@@ -164,7 +164,7 @@ def best_in_pool(
     return bool((possible & best).any()), int(possible.sum())
 
 
-def finetuned_targets(matrix: GroundTruthMatrix, half: str, *, method: str = "lead") -> list[FinetunedTarget]:
+def finetuned_targets(matrix: GroundTruthMatrix, half: str, *, method: str = "lead") -> list[FineTunedTarget]:
     """Every target of one half, with the checkpoints that were fine-tuned on it.
 
     Args:
@@ -179,7 +179,7 @@ def finetuned_targets(matrix: GroundTruthMatrix, half: str, *, method: str = "le
     return [finetuned_target(matrix, column, method=method) for column in matrix.positions(half)]
 
 
-def finetuned_target(matrix: GroundTruthMatrix, column: int, *, method: str) -> FinetunedTarget:
+def finetuned_target(matrix: GroundTruthMatrix, column: int, *, method: str) -> FineTunedTarget:
     """One target of a matrix."""
     target = matrix.targets[column].name
     rows = np.flatnonzero(~np.isnan(matrix.accuracy[:, column]))
@@ -194,4 +194,4 @@ def finetuned_target(matrix: GroundTruthMatrix, column: int, *, method: str) -> 
         terms.append(score.per_image.numpy())
         correct.append(score.predicted.numpy() == labels)
     accuracy = matrix.accuracy[rows, column] / 100
-    return FinetunedTarget(target, np.stack(terms), np.stack(correct), accuracy, n_classes=n_classes)
+    return FineTunedTarget(target, np.stack(terms), np.stack(correct), accuracy, n_classes=n_classes)

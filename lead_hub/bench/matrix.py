@@ -13,7 +13,7 @@ from jaxtyping import Float
 from lead_hub.bench.matrix_files import (
     HALVES,
     CheckpointFacts,
-    FinetuningRun,
+    FineTuningRun,
     MatrixError,
     TargetFacts,
     read_checkpoints,
@@ -27,7 +27,7 @@ MATRIX_FOLDER = Path(str(resources.files("lead_hub.bench") / "matrix"))
 FEWEST_CHECKPOINTS = 4
 
 # By learning rate, then seed: what each run gave.
-PairRuns = Mapping[float, Mapping[int, FinetuningRun]]
+PairRuns = Mapping[float, Mapping[int, FineTuningRun]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,11 +105,11 @@ def read_matrix(folder: Path = MATRIX_FOLDER) -> GroundTruthMatrix:
 
 
 def runs_by_pair(
-    runs: Sequence[FinetuningRun], *, checkpoints: Sequence[CheckpointFacts], targets: Sequence[TargetFacts]
+    runs: Sequence[FineTuningRun], *, checkpoints: Sequence[CheckpointFacts], targets: Sequence[TargetFacts]
 ) -> dict[tuple[str, str], PairRuns]:
     """Runs by (target, checkpoint), then learning rate, then seed."""
     known_checkpoints, known_targets = {each.name for each in checkpoints}, {each.name for each in targets}
-    pairs: defaultdict[tuple[str, str], defaultdict[float, dict[int, FinetuningRun]]]
+    pairs: defaultdict[tuple[str, str], defaultdict[float, dict[int, FineTuningRun]]]
     pairs = defaultdict(lambda: defaultdict(dict))
     for run in runs:
         if run.checkpoint not in known_checkpoints or run.target not in known_targets:
@@ -127,7 +127,7 @@ def rates_by_validation(pair: PairRuns) -> list[float]:
     return sorted(means, key=lambda rate: (-means[rate], rate))
 
 
-def mean_test_percent(by_seed: Mapping[int, FinetuningRun]) -> float:
+def mean_test_percent(by_seed: Mapping[int, FineTuningRun]) -> float:
     return 100 * fmean(run.test_accuracy for run in by_seed.values())
 
 

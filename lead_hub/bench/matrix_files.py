@@ -52,7 +52,7 @@ class TargetFacts:
 
 
 @dataclass(frozen=True)
-class FinetuningRun:
+class FineTuningRun:
     """One full fine-tuning; accuracies in [0, 1], on the validation part of the train images and on the test images."""
 
     target: str
@@ -99,11 +99,11 @@ def read_targets(folder: Path) -> list[TargetFacts]:
     ]
 
 
-def read_runs(folder: Path) -> list[FinetuningRun]:
+def read_runs(folder: Path) -> list[FineTuningRun]:
     """`finetuned_accuracy.csv`, every run once."""
     columns = ("target", "checkpoint", "learning_rate", "seed", "validation_accuracy", "test_accuracy")
     return [
-        FinetuningRun(
+        FineTuningRun(
             target=row.text("target"),
             checkpoint=row.text("checkpoint"),
             learning_rate=row.number("learning_rate"),

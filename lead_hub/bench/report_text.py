@@ -18,7 +18,7 @@ CONFIRMATION_COMMAND = "lead-hub bench --matrix tests/benchmarks/ground_truth/co
 
 
 @dataclass(frozen=True)
-class Column:
+class ReportColumn:
     """One column of the table: its header, a row's cell, and how it stands."""
 
     header: str
@@ -26,22 +26,22 @@ class Column:
     align_right: bool = True
 
 
-def columns(comparison: Comparison, settings: BenchSettings) -> tuple[Column, ...]:
+def columns(comparison: Comparison, settings: BenchSettings) -> tuple[ReportColumn, ...]:
     """The columns for one set of targets."""
-    few = Column(f"{settings.n_few_images} images", lambda row: figure(row.tau_few_images))
+    few = ReportColumn(f"{settings.n_few_images} images", lambda row: figure(row.tau_few_images))
     return (
-        Column("", lambda row: row.name, align_right=False),
-        Column("tau_w", lambda row: figure(row.tau)),
-        Column("90% interval", lambda row: span(row.tau_low, row.tau_high)),
-        Column(f"{REFERENCE} minus it", lambda row: figure(row.difference, sign="+")),
-        Column("90% interval", lambda row: span(row.difference_low, row.difference_high, sign="+")),
-        Column("regret@1", lambda row: f"{row.regret_at_1:.1f}"),
-        Column("regret@3", lambda row: f"{row.regret_at_3:.1f}"),
-        Column("best in 3", lambda row: f"{row.best_in_top_3:.0%}"),
-        Column(f"no {comparison.largest_family}", lambda row: figure(row.tau_without_family)),
+        ReportColumn("", lambda row: row.name, align_right=False),
+        ReportColumn("tau_w", lambda row: figure(row.tau)),
+        ReportColumn("90% interval", lambda row: span(row.tau_low, row.tau_high)),
+        ReportColumn(f"{REFERENCE} minus it", lambda row: figure(row.difference, sign="+")),
+        ReportColumn("90% interval", lambda row: span(row.difference_low, row.difference_high, sign="+")),
+        ReportColumn("regret@1", lambda row: f"{row.regret_at_1:.1f}"),
+        ReportColumn("regret@3", lambda row: f"{row.regret_at_3:.1f}"),
+        ReportColumn("best in 3", lambda row: f"{row.best_in_top_3:.0%}"),
+        ReportColumn(f"no {comparison.largest_family}", lambda row: figure(row.tau_without_family)),
         *((few,) if settings.n_few_samples else ()),
-        Column("ms", lambda row: "" if row.seconds is None else f"{1000 * row.seconds:.0f}"),
-        Column("pairs", lambda row: f"{row.n_defined}/{row.n_pairs}"),
+        ReportColumn("ms", lambda row: "" if row.seconds is None else f"{1000 * row.seconds:.0f}"),
+        ReportColumn("pairs", lambda row: f"{row.n_defined}/{row.n_pairs}"),
     )
 
 

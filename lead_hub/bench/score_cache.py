@@ -39,7 +39,9 @@ def read_cells(file: Path | None, methods: Iterable[str]) -> dict[str, Cell]:
         return {}
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
-        return {method: Cell(**document[score_version(method)]) for method in methods if score_version(method) in document}
+        return {
+            method: Cell(**document[score_version(method)]) for method in methods if score_version(method) in document
+        }
     except (OSError, ValueError, TypeError):
         return {}
 

@@ -52,7 +52,7 @@ class ScoreTable:
 
 
 @dataclass(frozen=True)
-class Job:
+class ScoreJob:
     """The scores of one pair on one image sample."""
 
     folder: Path
@@ -88,13 +88,13 @@ def score_tables(
     shape = len(samples), len(methods), len(matrix.checkpoints), len(matrix.targets)
     values, seconds = np.full(shape, np.nan), np.full(shape, np.nan)
     errors: list[dict[str, dict[str, int]]] = [{method: {} for method in methods} for _ in samples]
-    jobs: dict[Job, tuple[int, int, int]] = {}
+    jobs: dict[ScoreJob, tuple[int, int, int]] = {}
     for number, sample in enumerate(samples):
         for row, column in pairs.tolist():
             target, checkpoint = matrix.targets[column].name, matrix.checkpoints[row].name
             name = f"{hashes[target]}-{checkpoint}-{sample.n_images}-{sample.seed}.json"
             file = cache_folder / name if cache_folder else None
-            jobs[Job(matrix.folder, target, checkpoint, sample, methods, file)] = number, row, column
+            jobs[ScoreJob(matrix.folder, target, checkpoint, sample, methods, file)] = number, row, column
     for done, (job, cells) in enumerate(computed(list(jobs), n_workers=n_workers), start=1):
         number, row, column = jobs[job]
         for position, method in enumerate(methods):
@@ -114,7 +114,7 @@ def image_scores() -> tuple[str, ...]:
     return tuple(name for name, method in SCORES.items() if method.function is not None)
 
 
-def computed(jobs: list[Job], *, n_workers: int | None) -> Iterator[tuple[Job, dict[str, Cell]]]:
+def computed(jobs: list[ScoreJob], *, n_workers: int | None) -> Iterator[tuple[ScoreJob, dict[str, Cell]]]:
     """Every job's cells: those in the cache first, then the others as they are finished."""
     waiting = []
     for job in jobs:
@@ -153,7 +153,7 @@ def on_one_thread() -> Iterator[None]:
         torch.set_num_threads(n_threads)
 
 
-def run_job(job: Job) -> dict[str, Cell]:
+def run_job(job: ScoreJob) -> dict[str, Cell]:
     """Compute what the cache does not hold, and add it to the cache."""
     cells = read_cells(job.cache_file, job.methods)
     outputs = read_outputs(job.folder, job.target, job.checkpoint)

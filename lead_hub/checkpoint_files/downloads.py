@@ -10,9 +10,9 @@ from pathlib import Path
 
 from huggingface_hub import HFCacheInfo, scan_cache_dir
 
+from lead_hub.access import Access
 from lead_hub.candidates import Candidate
 from lead_hub.checkpoint_files.local_files import CheckpointFiles, fetch_weights, find_checkpoint
-from lead_hub.access import Access
 from lead_hub.errors import CandidateError
 from lead_hub.hub import LONGEST_NAP_S, HubDownError
 
@@ -21,7 +21,7 @@ AHEAD_BYTES = 4 << 30
 
 
 @dataclass
-class Held:
+class DownloadedWeights:
     """What a run downloaded for one candidate and has not deleted."""
 
     paths: tuple[Path, ...]
@@ -45,9 +45,9 @@ class Downloads:
     access: Access
     needs_weights: Callable[[Candidate, CheckpointFiles], bool]
     max_disk_bytes: int | None = None
-    _futures: dict[int, Future[CheckpointFiles]] = field(default_factory=dict)
-    _held: dict[int, Held] = field(default_factory=dict)
-    _taken: int = -1
+    _futures: dict[Candidate, Future[CheckpointFiles]] = field(default_factory=dict)
+    _held: dict[Candidate, DownloadedWeights] = field(default_factory=dict)
+    _turn: int = -1  # place of the candidate that was taken last
     _over: threading.Event = field(default_factory=threading.Event)
     _changed: threading.Condition = field(default_factory=threading.Condition)
     _is_down: HubDownError | None = None
@@ -64,34 +64,37 @@ class Downloads:
                 self._changed.notify_all()
             self._thread.shutdown(wait=True, cancel_futures=True)
 
-    def take(self, number: int) -> CheckpointFiles:
-        """The files of candidate `number`, waiting for them; the next ones are fetched from now on.
+    def take(self, candidate: Candidate) -> CheckpointFiles:
+        """The files of the candidate, waiting for them; the next ones are fetched from now on.
 
         Raises:
             CandidateError: this candidate has no usable files.
             HubDownError: the Hub does not answer, and the cache has no copy of this one.
             RunCancelledError: cancelled while they were on the way.
         """
+        turn = self._place(candidate)
         with self._changed:
-            self._taken = number
+            self._turn = turn
             self._changed.notify_all()
-        for next_one in range(number, min(number + AHEAD + 1, len(self.candidates))):
+        for next_one in self.candidates[turn : turn + AHEAD + 1]:
             if next_one not in self._futures:
                 self._futures[next_one] = self._thread.submit(self._fetch, next_one)
-        while wait_for([self._futures[number]], timeout=LONGEST_NAP_S).not_done:
+        while wait_for([self._futures[candidate]], timeout=LONGEST_NAP_S).not_done:
             self.access.check_wanted()
-        return self._futures[number].result()
+        return self._futures[candidate].result()
 
-    def scored(self, number: int, score: float | None) -> None:
-        """Candidate `number` is done with; what it takes on the disk may be needed for others."""
+    def scored(self, candidate: Candidate, score: float | None) -> None:
+        """The candidate is done with; what it takes on the disk may be needed for others."""
         with self._changed:
-            if number in self._held:
-                self._held[number].score = score
-                self._held[number].is_scored = True
+            if candidate in self._held:
+                self._held[candidate].score = score
+                self._held[candidate].is_scored = True
             self._changed.notify_all()
 
-    def _fetch(self, number: int) -> CheckpointFiles:
-        candidate = self.candidates[number]
+    def _place(self, candidate: Candidate) -> int:
+        return self.candidates.index(candidate)
+
+    def _fetch(self, candidate: Candidate) -> CheckpointFiles:
         hub_is_down = self._is_down is not None and candidate.folder is None
         access = replace(self.access, cancelled=self._over.is_set, hub_is_down=hub_is_down)
         try:
@@ -99,18 +102,16 @@ class Downloads:
             if not self.needs_weights(candidate, files):
                 return files
             sizes: list[int] = []
-            paths = fetch_weights(
-                files, access, make_room=lambda size: sizes.append(self._make_room(number, size))
-            )
+            paths = fetch_weights(files, access, make_room=lambda size: sizes.append(self._make_room(candidate, size)))
         except HubDownError as error:
             self._is_down = self._is_down or error
             raise
         if paths:
             with self._changed:
-                self._held[number] = Held(paths, sum(sizes))
+                self._held[candidate] = DownloadedWeights(paths, sum(sizes))
         return files
 
-    def _make_room(self, number: int, size_bytes: int) -> int:
+    def _make_room(self, candidate: Candidate, size_bytes: int) -> int:
         """Wait until the bytes may come, deleting scored checkpoints, the worst first, where the disk is limited."""
         limit = self.max_disk_bytes
         if limit is not None and size_bytes > limit:
@@ -119,10 +120,11 @@ class Downloads:
                 " this checkpoint",
                 stage="download",
             )
+        place = self._place(candidate)
         with self._changed:
             while not self._over.is_set():
-                ahead = sum(held.size_bytes for key, held in self._held.items() if key > self._taken)
-                if number <= self._taken or ahead + size_bytes <= AHEAD_BYTES:
+                ahead = sum(held.size_bytes for other, held in self._held.items() if self._place(other) > self._turn)
+                if place <= self._turn or ahead + size_bytes <= AHEAD_BYTES:
                     if limit is None:
                         break
                     self._evict(limit - size_bytes)
@@ -134,10 +136,10 @@ class Downloads:
     def _evict(self, allowed_bytes: int) -> None:
         """Delete what was downloaded for scored candidates until no more than the allowed bytes are held."""
         while sum(held.size_bytes for held in self._held.values()) > allowed_bytes:
-            done = [key for key, held in self._held.items() if held.is_scored]
+            done = [candidate for candidate, held in self._held.items() if held.is_scored]
             if not done:
                 return
-            worst = min(done, key=lambda key: (self._held[key].score is not None, self._held[key].score or 0.0))
+            worst = min(done, key=lambda one: (self._held[one].score is not None, self._held[one].score or 0.0))
             delete_files(self._held.pop(worst).paths, self.access.hub_folder)
 
 

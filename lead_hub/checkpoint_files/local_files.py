@@ -11,10 +11,10 @@ from pathlib import Path
 from huggingface_hub import ModelCard, ModelCardData
 from yaml import YAMLError
 
+from lead_hub.access import Access
 from lead_hub.candidates import Candidate
 from lead_hub.checkpoint_files.pinned_commit import PROCESSORS, HubCheckpoint, RemoteFile, listed, pin, snapshot
 from lead_hub.checkpoint_files.verified_download import check_disk, fetch, missing
-from lead_hub.access import Access
 from lead_hub.errors import CandidateError
 from lead_hub.hub import files_sha256
 

@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from huggingface_hub import HfApi, constants
+from huggingface_hub import constants
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OfflineModeIsEnabled
 from huggingface_hub.hf_api import ModelInfo
 from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]  # public, exported lazily
 
+from lead_hub.access import Access
 from lead_hub.candidates import Candidate
 from lead_hub.errors import CandidateError
-from lead_hub.access import Access
 from lead_hub.hub import TIMEOUT_S, AnnouncedHash, HubDownError, is_commit, why_refused, write_text_whole
 
 PROCESSORS = ("preprocessor_config.json", "processor_config.json")
@@ -162,4 +162,6 @@ def refused(candidate: Candidate, error: BaseException) -> CandidateError:
     refusal = why_refused(error, name=named(candidate), noun="model")
     words = refusal.words if refusal else f"{named(candidate)} could not be downloaded: {error}"
     is_maybe_a_path = refusal is not None and refusal.kind == "missing"
-    return CandidateError(f"there is no local folder of that name, and {words}" if is_maybe_a_path else words, stage="download")
+    return CandidateError(
+        f"there is no local folder of that name, and {words}" if is_maybe_a_path else words, stage="download"
+    )

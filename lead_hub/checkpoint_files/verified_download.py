@@ -7,10 +7,10 @@ from pathlib import Path
 from huggingface_hub import constants
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
+from lead_hub.access import Access
 from lead_hub.candidates import Candidate
 from lead_hub.checkpoint_files.pinned_commit import HubCheckpoint, RemoteFile, refused, snapshot
 from lead_hub.errors import CandidateError
-from lead_hub.access import Access
 from lead_hub.hub import TRANSPORT_ERROR, HubDownError, cancellable_bar
 
 SPARE_DISK_BYTES = 512 << 20  # never fill a disk to its last byte

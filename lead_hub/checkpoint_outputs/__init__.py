@@ -14,7 +14,7 @@ from lead_hub.checkpoint_outputs.extraction import (
 )
 from lead_hub.checkpoint_outputs.frozen_outputs import CheckpointOutputs
 from lead_hub.checkpoint_outputs.loaded_checkpoint import LoadedCheckpoint, load_checkpoint
-from lead_hub.checkpoint_outputs.outputs_cache import OutputsCache, default_cache_folder, outputs_key
+from lead_hub.checkpoint_outputs.outputs_cache import OutputsCache, outputs_key
 
 __all__ = [
     "CheckpointOutputs",
@@ -24,7 +24,6 @@ __all__ = [
     "LoadedCheckpoint",
     "OutputsCache",
     "cache_key",
-    "default_cache_folder",
     "extract",
     "load_checkpoint",
     "out_of_memory",

@@ -15,7 +15,7 @@ from rich.text import Text
 from lead_hub.cli.options import INTERRUPTED, NOTHING_SCORED, write_json
 
 if TYPE_CHECKING:
-    from lead_hub.demo import Comparison
+    from lead_hub.demo import DemoComparison
     from lead_hub.leaderboard import Leaderboard
 
 
@@ -97,7 +97,7 @@ def show(board: "Leaderboard", *, as_json: bool, quiet: bool) -> None:
         Console(stderr=True, soft_wrap=True).print(Text(summary(board)))
 
 
-def show_comparison(comparison: "Comparison", *, as_json: bool, quiet: bool) -> None:
+def show_comparison(comparison: "DemoComparison", *, as_json: bool, quiet: bool) -> None:
     """The demo's board beside the measured accuracies."""
     from lead_hub.leaderboard import summary
 
@@ -109,12 +109,12 @@ def show_comparison(comparison: "Comparison", *, as_json: bool, quiet: bool) -> 
         Console(stderr=True, soft_wrap=True).print(Text(summary(comparison.board)))
 
 
-def print_comparison(comparison: "Comparison", console: Console) -> None:
+def print_comparison(comparison: "DemoComparison", console: Console) -> None:
     """The demo's board with the measured accuracies, and how well the two agree."""
-    from lead_hub.leaderboard import Column, print_board
+    from lead_hub.leaderboard import TerminalColumn, print_board
 
     accuracy = comparison.accuracy
-    column = Column("fine-tuned", lambda row: f"{accuracy[row.checkpoint]:.1f}%")
+    column = TerminalColumn("fine-tuned", lambda row: f"{accuracy[row.checkpoint]:.1f}%")
     print_board(comparison.board, console, extra=(column,))
     console.print(
         Text(

@@ -62,10 +62,10 @@ def crawl(
 ) -> None:
     """Find candidate checkpoints on the Hub and keep them, pinned, in a model index."""
     with exit_codes():
+        from lead_hub.access import Access
         from lead_hub.candidates import CandidateQuery, parse_count
-        from lead_hub.hub import hub_api
 
-        api = hub_api(token)
+        api = Access(token=token).api
         if refresh:
             refresh_file(output, api=api, dry_run=dry_run, as_json=json, quiet=quiet)
             return

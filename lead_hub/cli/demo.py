@@ -16,18 +16,16 @@ def demo(
 ) -> None:
     """Rank the embedded checkpoints, offline, next to what fine-tuning them really gave."""
     with exit_codes():
-        from lead_hub import recommend as recommend_checkpoints
         from lead_hub.demo import TARGETS, compare, pool, target_folder
+        from lead_hub.recommendation import Recommendation
 
         if target == "list":
             typer.echo("\n".join(TARGETS))
             return
         target = target or TARGETS[0]
         interrupts = Interrupts()
-        boards = recommend_checkpoints(
-            target_folder(target), pool(), method, stream=True, progress=not quiet, cancelled=interrupts
-        )
-        board = last_board(boards, interrupts)
+        boards = Recommendation(target_folder(target), pool(), method, progress=not quiet, cancelled=interrupts)
+        board = last_board(iter(boards), interrupts)
         if not is_main_process():
             return
         if interrupts() or not board.rows:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -11,6 +10,7 @@ from lead_hub.cli.options import write_json
 from lead_hub.errors import DatasetError
 
 if TYPE_CHECKING:
+    from lead_hub.access import Access
     from lead_hub.candidates import CandidateSource
     from lead_hub.labelled_images import DatasetQuery
     from lead_hub.recommendation import RunEstimate
@@ -20,9 +20,8 @@ def show_estimate(
     query: "DatasetQuery",
     source: "list[str] | CandidateSource | None",
     *,
+    access: "Access",
     device: str,
-    cache_dir: Path | None,
-    token: str | None,
     as_json: bool,
 ) -> None:
     """Estimate a run without downloading weights or images: sentences for people, JSON for programs.
@@ -33,11 +32,10 @@ def show_estimate(
         HubError: the Hub refused or could not be reached.
     """
     from lead_hub.candidates import read_candidates
-    from lead_hub.hub import hub_api
     from lead_hub.recommendation import estimate_run
 
-    n_images = images_of_split(query, cache_dir=cache_dir, token=token)
-    candidates = read_candidates(source, api=hub_api(token))
+    n_images = images_of_split(query, access)
+    candidates = read_candidates(source, api=access.api)
     estimate = estimate_run(candidates, n_images=n_images, device=device)
     if as_json or not sys.stdout.isatty():
         write_json(dataclasses.asdict(estimate))
@@ -45,7 +43,7 @@ def show_estimate(
         typer.echo(in_words(estimate))
 
 
-def images_of_split(query: "DatasetQuery", *, cache_dir: Path | None, token: str | None) -> int:
+def images_of_split(query: "DatasetQuery", access: "Access") -> int:
     """How many images a run would use, at most: all of the split if there are fewer than it samples."""
     from lead_hub.labelled_images import describe_dataset
 
@@ -53,8 +51,8 @@ def images_of_split(query: "DatasetQuery", *, cache_dir: Path | None, token: str
         query.dataset,
         config=query.config,
         revision=query.revision,
-        token=token,
-        cache_dir=cache_dir / "datasets" if cache_dir else None,
+        token=access.token,
+        cache_dir=access.cache_dir,
     )
     n_rows = {split.name: split.n_rows for split in found.splits}
     if query.split not in n_rows and (found.configs or len(n_rows) > 1):  # any name will do for a file or saved rows

@@ -74,20 +74,22 @@ def recommend(
 ) -> None:
     """Rank checkpoints on a labelled image dataset."""
     with exit_codes():
-        import lead_hub
+        from lead_hub.access import access_of
         from lead_hub.labelled_images import DatasetQuery
+        from lead_hub.recommendation import Recommendation
 
         source = candidate_source(candidates, max_params=max_params, licence=licence, family=family, limit=limit)
         if dry_run:
             query = DatasetQuery(dataset, config=config, split=split, revision=revision, max_images=max_images)
-            show_estimate(query, source, device=device, cache_dir=cache_dir, token=token, as_json=json)
+            show_estimate(
+                query, source, access=access_of(cache_dir=cache_dir, token=token), device=device, as_json=json
+            )
             return
         interrupts = Interrupts()
-        boards = lead_hub.recommend(
+        boards = Recommendation(
             dataset,
             source,
             score or "lead",
-            stream=True,
             config=config,
             split=split,
             image_column=image_column,
@@ -106,7 +108,7 @@ def recommend(
             reuse_cards=reuse_cards,
             cancelled=interrupts,
         )
-        board = last_board(boards, interrupts)
+        board = last_board(iter(boards), interrupts)
         if not is_main_process():
             return
         for path in output or []:

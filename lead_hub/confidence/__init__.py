@@ -13,7 +13,7 @@ from lead_hub.confidence.calibration import Calibration, Confirmation, Part, fin
 from lead_hub.confidence.chance_of_best import chances_of_best, could_be_best
 from lead_hub.confidence.class_errors import Confusion
 from lead_hub.confidence.image_bootstrap import resampled_scores, widened
-from lead_hub.confidence.ranking_confidence import RankedImages, ScoredImages, ranking_confidence
+from lead_hub.confidence.ranking_confidence import ImageLabels, ScoredImages, ranking_confidence
 from lead_hub.confidence.record import RANK_DEPENDENT, Confidence, figures, parse_confidence, without_ranks
 
 __all__ = [
@@ -22,9 +22,9 @@ __all__ = [
     "Confidence",
     "Confirmation",
     "Confusion",
+    "ImageLabels",
     "Part",
     "PredictedAccuracy",
-    "RankedImages",
     "ScoredImages",
     "chances_of_best",
     "could_be_best",

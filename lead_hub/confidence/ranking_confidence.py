@@ -30,7 +30,7 @@ class ScoredImages:
 
 
 @dataclass(frozen=True, eq=False)
-class RankedImages:
+class ImageLabels:
     """The labelled images of a ranking, and the seed of the resamples.
 
     Attributes:
@@ -45,7 +45,7 @@ class RankedImages:
 
 
 def ranking_confidence(
-    scored: Sequence[ScoredImages], images: RankedImages, calibration: Calibration | None
+    scored: Sequence[ScoredImages], images: ImageLabels, calibration: Calibration | None
 ) -> tuple[Confidence, ...]:
     """One record a checkpoint, in their order, which decides nothing.
 
@@ -81,7 +81,7 @@ def ranking_confidence(
     )
 
 
-def alone(one: ScoredImages, intervals: RankIntervals, number: int, images: RankedImages) -> Confidence:
+def alone(one: ScoredImages, intervals: RankIntervals, number: int, images: ImageLabels) -> Confidence:
     """What needs no calibration."""
     record = Confidence(
         score_low=float(intervals.score_low[number]),
@@ -104,7 +104,7 @@ def alone(one: ScoredImages, intervals: RankIntervals, number: int, images: Rank
     )
 
 
-def with_prediction(record: Confidence, images: RankedImages, calibration: Calibration) -> Confidence:
+def with_prediction(record: Confidence, images: ImageLabels, calibration: Calibration) -> Confidence:
     """The record with the accuracy to expect after fine-tuning, where the score also predicts classes."""
     if record.probe_accuracy is None:
         return record

@@ -57,7 +57,7 @@ def finetuned_accuracy(target: str, *, table: Path = FOLDER / "finetuned_accurac
 
 
 @dataclass(frozen=True)
-class Comparison:
+class DemoComparison:
     """A leaderboard of the demo pool beside the truth.
 
     Attributes:
@@ -82,14 +82,14 @@ class Comparison:
         }
 
 
-def compare(board: Leaderboard, target: str) -> Comparison:
+def compare(board: Leaderboard, target: str) -> DemoComparison:
     """Put a board of the demo pool beside the measured accuracies."""
     named = tuple(replace(row, checkpoint=Path(row.checkpoint).name) for row in board.rows)
     measured = finetuned_accuracy(target)
     accuracy = {row.checkpoint: measured[row.checkpoint] for row in named}
     scores = [row.score for row in named]
     truth = [accuracy[row.checkpoint] for row in named]
-    return Comparison(
+    return DemoComparison(
         board=replace(board, rows=named, dataset=replace(board.dataset, dataset=f"demo target {target}")),
         accuracy=accuracy,
         weighted_kendall_tau=weighted_kendall_tau(scores, truth),

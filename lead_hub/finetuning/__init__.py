@@ -14,40 +14,37 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from accelerate import PartialState
 from huggingface_hub.utils import tqdm  # type: ignore[attr-defined]  # public, exported lazily
 
+from lead_hub.access import Access, access_of
 from lead_hub.candidates import Candidate, read_candidates
 from lead_hub.checkpoint_files import CheckpointFiles, fetch_weights, find_checkpoint
 from lead_hub.errors import CandidateError
-from lead_hub.finetuning.caches import Caches, caches_in
 from lead_hub.finetuning.image_parts import FineTuningImages, load_finetuning_images
-from lead_hub.finetuning.network import Place, place_here
+from lead_hub.finetuning.network import Hardware, this_hardware
 from lead_hub.finetuning.outcomes import DroppedTraining, FineTuned, FinishedTraining
 from lead_hub.finetuning.settings import Budget, FineTuningSettings, parse_budget, settings_of
-from lead_hub.finetuning.trainings import Job, run_trainings
+from lead_hub.finetuning.trainings import FineTuningJob, run_trainings
 from lead_hub.hub import Token
 from lead_hub.labelled_images import LabelledImages
-from lead_hub.processes import first_on_each_node, on_main_process
+from lead_hub.processes import Processes, first_on_each_node, on_main_process
 
 __all__ = [
     "Budget",
-    "Caches",
     "DroppedTraining",
     "FineTuned",
     "FineTuningImages",
+    "FineTuningJob",
     "FineTuningSettings",
     "FinishedTraining",
-    "Job",
-    "Place",
-    "caches_in",
-    "find_files",
+    "Hardware",
+    "files_with_weights",
     "finetune",
     "finetune_job",
     "load_finetuning_images",
     "parse_budget",
-    "place_here",
     "settings_of",
+    "this_hardware",
 ]
 
 
@@ -100,13 +97,12 @@ def finetune(  # noqa: PLR0913 - the one call that users see carries every choic
     """
     settings = settings_of(mode, learning_rates=learning_rates, epochs=epochs, seeds=seeds, flip=flip)
     clock = Budget(parse_budget(budget))
-    folder = Path(cache_dir).expanduser() if cache_dir is not None else None
-    caches = caches_in(folder, token=token, allow_pickle=allow_pickle)
+    access = access_of(cache_dir=cache_dir, token=token, allow_pickle=allow_pickle, progress=progress)
     wanted = one_candidate(candidate)
-    place = place_here()
+    hardware = this_hardware()
     both = images if isinstance(images, FineTuningImages) else FineTuningImages(images, None)
-    files = find_files(wanted, caches=caches, state=place.state)
-    return finetune_job(Job(wanted, files, both, settings, caches, place), budget=clock, progress=progress)
+    files = files_with_weights(wanted, access=access, processes=hardware.processes)
+    return finetune_job(FineTuningJob(wanted, files, both, settings, access, hardware), budget=clock)
 
 
 def one_candidate(source: Candidate | str | Path) -> Candidate:
@@ -124,32 +120,34 @@ def one_candidate(source: Candidate | str | Path) -> Candidate:
     return candidates[0]
 
 
-def find_files(candidate: Candidate, *, caches: Caches, state: PartialState) -> CheckpointFiles:
+def files_with_weights(candidate: Candidate, *, access: Access, processes: Processes) -> CheckpointFiles:
     """The candidate's files, weights included, of the same commit on every process.
 
     Raises:
         CandidateError: there is no such checkpoint, or it cannot be downloaded.
         HubDownError: the Hub does not answer, and the cache has no copy.
     """
-    sha = on_main_process(lambda: find_checkpoint(candidate, cache=caches.hub).sha, state)
+    sha = on_main_process(lambda: find_checkpoint(candidate, access).sha, processes)
     pinned = candidate if candidate.folder else replace(candidate, revision=sha)
 
     def with_weights() -> CheckpointFiles:
-        files = find_checkpoint(pinned, cache=caches.hub)
-        fetch_weights(files, cache=caches.hub)
+        files = find_checkpoint(pinned, access)
+        fetch_weights(files, access)
         return files
 
-    return first_on_each_node(with_weights, state)
+    return first_on_each_node(with_weights, processes)
 
 
-def finetune_job(job: Job, *, budget: Budget, progress: bool) -> FineTuned:
+def finetune_job(job: FineTuningJob, *, budget: Budget) -> FineTuned:
     """Do the trainings of a job, with a bar.
 
     Raises:
         CandidateError: the checkpoint cannot be trained.
     """
     n_epochs = len(job.settings.trainings) * job.settings.epochs
-    silent = None if progress and job.place.state.is_main_process else True  # None: silent unless on a terminal
+    silent = (
+        None if job.access.progress and job.hardware.processes.is_main_process else True
+    )  # None: silent unless on a terminal
     with tqdm(total=n_epochs, unit="epoch", disable=silent) as bar:  # type: ignore[no-untyped-call]
         bar.set_description(f"{job.settings.mode} fine-tuning of {job.candidate.checkpoint}")
         return run_trainings(job, budget=budget, advance=bar.update)

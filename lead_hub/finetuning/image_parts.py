@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int64
 
+from lead_hub.access import Access
 from lead_hub.errors import DatasetError
-from lead_hub.hub import Token
 from lead_hub.labelled_images import DatasetQuery, LabelledImages, SplitNotFoundError, load_labelled_images
 
 VALIDATION_SHARE = 0.2  # of the images that are not for the test
@@ -114,29 +114,25 @@ def known_classes(
 
 def load_finetuning_images(
     query: DatasetQuery,
+    access: Access | None = None,
     *,
     test_split: str | None = None,
     decoded_folder: Path | None = None,
-    cache_dir: Path | None = None,
-    token: Token = None,
-    progress: bool = True,
 ) -> FineTuningImages:
     """Load the images to train on, and those of the test split where there is one.
 
     Args:
         query: the split to train on.
+        access: as of `load_labelled_images`.
         test_split: the split that measures; None means "test" where the dataset has one, else a held-out part of
             the split to train on.
         decoded_folder: as of `load_labelled_images`, for both splits in subfolders.
-        cache_dir: as of `load_labelled_images`.
-        token: Hub token; None means the Hub's own login, False nobody's, even where one is logged in.
-        progress: show bars on stderr.
 
     Raises:
         DatasetError: a split cannot be used, or `test_split` is the one that is trained on.
         HubError: the Hub refused or could not be reached.
     """
-    load = partial(load_labelled_images, cache_dir=cache_dir, token=token, progress=progress)
+    load = partial(load_labelled_images, access=access)
     train = load(query, decoded_folder=decoded_folder / "train" if decoded_folder else None)
     if (test_split or TEST_SPLIT) == train.split or (test_split is None and Path(query.dataset).expanduser().is_file()):
         _refuse_same(train, asked_for=test_split)

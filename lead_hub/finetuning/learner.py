@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from lead_hub.checkpoint_outputs import out_of_memory
 from lead_hub.errors import CandidateError
-from lead_hub.finetuning.network import Network, Place
+from lead_hub.finetuning.network import Hardware, Network
 from lead_hub.processes import on_every_process
 
 WEIGHT_DECAY = 0.05  # of matrices and kernels; biases, norms and single tokens decay to nothing useful
@@ -28,11 +28,11 @@ class Learner:
             ran out, whose gradients are then summed.
     """
 
-    def __init__(self, network: Network, *, peak_rate: float, n_steps: int, place: Place) -> None:
+    def __init__(self, network: Network, *, peak_rate: float, n_steps: int, hardware: Hardware) -> None:
         self.network = network
         self.peak_rate = peak_rate
         self.n_steps = n_steps
-        self.place = place
+        self.hardware = hardware
         self.images_at_once: int | None = None
         self._done = 0
         weights = list(network.learning().values())
@@ -42,7 +42,7 @@ class Learner:
         ]
         self._weights = weights
         self._optimizer = torch.optim.AdamW(groups, lr=peak_rate, fused=True)
-        self._scaler = torch.amp.GradScaler(place.device.type, enabled=place.dtype == torch.float16)
+        self._scaler = torch.amp.GradScaler(hardware.device.type, enabled=hardware.dtype == torch.float16)
 
     def step(self, load: Callable[[], Float[Tensor, "image ..."]], labels: Int64[Tensor, " image"]) -> float:
         """One update.
@@ -57,9 +57,9 @@ class Learner:
         Raises:
             CandidateError: the model failed, or does not fit into memory with one image; on every process.
         """
-        state = self.place.state
-        loss = on_every_process(lambda: self._backward(load(), labels), state)
-        if state.num_processes > 1:
+        processes = self.hardware.processes
+        loss = on_every_process(lambda: self._backward(load(), labels), processes)
+        if processes.num_processes > 1:
             loss = self._average_gradients(loss)
         self._scaler.unscale_(self._optimizer)
         nn.utils.clip_grad_norm_(self._weights, LARGEST_GRADIENT_NORM)
@@ -73,7 +73,7 @@ class Learner:
     @torch.no_grad()
     def end_epoch(self) -> None:
         """Running statistics that each process took of its own images become their mean."""
-        if self.place.state.num_processes > 1:
+        if self.hardware.processes.num_processes > 1:
             for buffer in self.network.buffers():
                 if buffer.is_floating_point():
                     buffer.copy_(reduce(buffer, "mean"))
@@ -96,15 +96,15 @@ class Learner:
                 if self.images_at_once == 1:
                     raise CandidateError(
                         f"training with one image of shape {tuple(inputs.shape[1:])} must fit into the memory of"
-                        f" {self.place.device}, it does not ({error}): use a device with more memory, or mode 'lora' or"
-                        " 'probe'",
+                        f" {self.hardware.device}, it does not ({error}): use a device with more memory, or mode 'lora'"
+                        " or 'probe'",
                         stage="finetune",
                     ) from error
                 self.images_at_once //= 2
             clear_device_cache(garbage_collection=True)
 
     def _backward_of(self, inputs: Tensor, labels: Tensor, *, share: float) -> float:
-        device, dtype = self.place.device, self.place.dtype
+        device, dtype = self.hardware.device, self.hardware.dtype
         with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
             logits = self.network(inputs.to(device, non_blocking=True))
         loss = share * functional.cross_entropy(logits, labels.to(device, non_blocking=True))
@@ -114,7 +114,7 @@ class Learner:
     def _average_gradients(self, loss: float) -> float:
         """Replace each gradient by its mean over the processes, in one exchange."""
         gradients = [weight.grad for weight in self._weights if weight.grad is not None]
-        mine = torch.tensor([loss], device=self.place.device)
+        mine = torch.tensor([loss], device=self.hardware.device)
         means = reduce(torch.cat([*(gradient.flatten() for gradient in gradients), mine]), "mean")
         start = 0
         for gradient in gradients:

@@ -29,7 +29,7 @@ class ModelInputs(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class HeldInputs:
+class InputsInMemory:
     """Inputs in memory: prepared pixels, or features."""
 
     tensor: Float[Tensor, "image ..."]
@@ -92,7 +92,7 @@ def pixel_inputs(checkpoint: LoadedCheckpoint, images: ImageSequence) -> ModelIn
     for batch in streamed.batches(range(len(images)), PREPARED_AT_ONCE):
         held[done : done + len(batch)] = batch
         done += len(batch)
-    return HeldInputs(held)
+    return InputsInMemory(held)
 
 
 LARGEST_SHIFT = 12  # the side of a picture by this

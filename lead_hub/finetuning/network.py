@@ -8,29 +8,28 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
 import torch
-from accelerate import PartialState
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from lead_hub.checkpoint_outputs import ExtractionSettings, LoadedCheckpoint
 from lead_hub.errors import CandidateError, LeadHubError
-from lead_hub.processes import running_processes
+from lead_hub.processes import Processes, running_processes
 
 HEAD_WEIGHT_SD = 0.01  # small, so that the first steps change the backbone little whatever the features' scale
 SMALLEST_DEVIATION = 1e-6
 
 
 @dataclass(frozen=True)
-class Place:
+class Hardware:
     """Where a training runs.
 
     Attributes:
-        state: the processes that share each step.
+        processes: those that share each step.
         device: of this process.
         dtype: of the forward pass; weights and their updates are float32.
     """
 
-    state: PartialState
+    processes: Processes
     device: torch.device
     dtype: torch.dtype
 
@@ -41,11 +40,11 @@ class Place:
         return f"cuda: {torch.cuda.get_device_name(self.device)}" if is_cuda else self.device.type
 
 
-def place_here() -> Place:
+def this_hardware() -> Hardware:
     """The processes that were started, their accelerator where there is one, in half precision there."""
-    state, settings = running_processes(), ExtractionSettings()
-    device = settings.torch_device(state)
-    return Place(state, device, settings.torch_dtype(device))
+    processes, settings = running_processes(), ExtractionSettings()
+    device = settings.torch_device(processes)
+    return Hardware(processes, device, settings.torch_dtype(device))
 
 
 class Backbone(nn.Module):

@@ -5,14 +5,13 @@ A finished training is a small file, keyed by all that can change it: a killed r
 
 import dataclasses
 import json
-import uuid
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING
 
-from huggingface_hub import cached_assets_path
+from lead_hub.hub import write_text_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -130,11 +129,6 @@ class FineTuned:
         return pd.DataFrame.from_records([dataclasses.asdict(training) for training in self.trainings])
 
 
-def default_trainings_folder() -> Path:
-    """Where finished trainings live unless the caller says otherwise: under HF_ASSETS_CACHE."""
-    return cached_assets_path(library_name="lead_hub", namespace="finetuned")
-
-
 @dataclass(frozen=True)
 class FinishedTrainings:
     """A folder of finished trainings. Files appear whole, by an atomic rename, or not at all."""
@@ -154,14 +148,9 @@ class FinishedTrainings:
 
     def write(self, key: str, training: FinishedTraining) -> None:
         """Keep a training. A folder that cannot be written is a warning: the run has its result in memory."""
-        part = self.folder / f".{key}.{uuid.uuid4().hex}.part"
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            part.write_text(json.dumps(dataclasses.asdict(training), allow_nan=False), encoding="utf-8")
-            part.replace(self.folder / f"{key}.json")
+            write_text_whole(self.folder / f"{key}.json", json.dumps(dataclasses.asdict(training), allow_nan=False))
         except OSError as error:
             warnings.warn(
                 f"a finished training could not be kept in {self.folder}, it will be done again: {error}", stacklevel=2
             )
-        finally:
-            part.unlink(missing_ok=True)

@@ -15,7 +15,7 @@ from lead_hub.checkpoint_outputs import out_of_memory
 from lead_hub.errors import CandidateError
 from lead_hub.finetuning.learner import Learner
 from lead_hub.finetuning.model_inputs import Part, Parts, changed, drawn_changes
-from lead_hub.finetuning.network import Network, Place
+from lead_hub.finetuning.network import Hardware, Network
 from lead_hub.processes import gather_rows, on_every_process
 
 
@@ -54,33 +54,38 @@ def f1_of(answered: np.ndarray, true: np.ndarray) -> float:
     return float(2 * (answered & true).sum() / (answered.sum() + true.sum()))
 
 
-def predict(network: Network, part: Part, *, place: Place, images_at_once: int) -> Predictions:
+def predict(network: Network, part: Part, *, hardware: Hardware, images_at_once: int) -> Predictions:
     """The network's answers on all images of a part, shared among the processes; each gets all of them.
 
     Raises:
         CandidateError: the model failed on an image, or does not fit into memory with one (stages "extract" and
             "finetune").
     """
-    state = place.state
+    processes = hardware.processes
     # With fewer images than processes some have none; they answer for the first, which nobody reads.
-    mine = range(state.process_index, len(part), state.num_processes) or range(1)
+    mine = range(processes.process_index, len(part), processes.num_processes) or range(1)
     network.eval()
-    logits = on_every_process(lambda: _logits(network, part, mine, place=place, images_at_once=images_at_once), state)
-    return Predictions(gather_rows(logits, n_rows=len(part), state=state), part.labels)
+    logits = on_every_process(
+        lambda: _logits(network, part, mine, hardware=hardware, images_at_once=images_at_once), processes
+    )
+    return Predictions(gather_rows(logits, n_rows=len(part), processes=processes), part.labels)
 
 
-def _logits(network: Network, part: Part, mine: range, *, place: Place, images_at_once: int) -> Tensor:
+def _logits(network: Network, part: Part, mine: range, *, hardware: Hardware, images_at_once: int) -> Tensor:
     try:
-        with torch.no_grad(), torch.autocast(place.device.type, place.dtype, enabled=place.dtype != torch.float32):
+        with (
+            torch.no_grad(),
+            torch.autocast(hardware.device.type, hardware.dtype, enabled=hardware.dtype != torch.float32),
+        ):
             batches = part.inputs.batches(part.positions[list(mine)].tolist(), images_at_once)
-            return torch.cat([network(batch.to(place.device)).cpu() for batch in batches])
+            return torch.cat([network(batch.to(hardware.device)).cpu() for batch in batches])
     except (RuntimeError, MemoryError) as error:
         if not out_of_memory(error) or images_at_once == 1:
             raise CandidateError(
                 f"the fine-tuned model must run on every image, it failed: {error}", stage="finetune"
             ) from error
     clear_device_cache(garbage_collection=True)
-    return _logits(network, part, mine, place=place, images_at_once=images_at_once // 2)
+    return _logits(network, part, mine, hardware=hardware, images_at_once=images_at_once // 2)
 
 
 LARGEST_BATCH = 32
@@ -111,7 +116,7 @@ class Schedule:
 
 
 @dataclass(frozen=True, eq=False)
-class Course:
+class TrainedNetwork:
     """How a training went.
 
     Attributes:
@@ -139,8 +144,8 @@ class _Best:
 
 
 def train(
-    network: Network, parts: Parts, *, schedule: Schedule, place: Place, advance: Callable[[int], object]
-) -> Course:
+    network: Network, parts: Parts, *, schedule: Schedule, hardware: Hardware, advance: Callable[[int], object]
+) -> TrainedNetwork:
     """Train the network's learning weights and measure; afterwards it holds those of the best epoch.
 
     The best epoch has the highest accuracy on the validation images, of equals the one with the lowest log-loss.
@@ -150,21 +155,21 @@ def train(
         network: on the device, with the same weights on every process.
         parts: images to learn from, to choose by and to measure on.
         schedule: rate, seed and length.
-        place: processes, device and number format.
+        hardware: processes, device and number format.
         advance: called with 1 after every epoch.
 
     Raises:
         DivergedError: the rate is too high for a single epoch.
         CandidateError: the model failed on its images, or does not fit into memory with one of them.
     """
-    n_steps = len(parts.fit) // batch_size(len(parts.fit), place.state.num_processes)
-    learner = Learner(network, peak_rate=schedule.learning_rate, n_steps=n_steps * schedule.epochs, place=place)
+    n_steps = len(parts.fit) // batch_size(len(parts.fit), hardware.processes.num_processes)
+    learner = Learner(network, peak_rate=schedule.learning_rate, n_steps=n_steps * schedule.epochs, hardware=hardware)
     best: _Best | None = None
     epochs_run = last_gain = 0
     lowest_loss = math.inf
     for epoch, loss in enumerate(_epochs(learner, parts.fit, schedule), start=1):
         at_once = learner.images_at_once or 1
-        validation = predict(network, parts.validation, place=place, images_at_once=at_once)
+        validation = predict(network, parts.validation, hardware=hardware, images_at_once=at_once)
         if not (math.isfinite(loss) and validation.is_finite):
             break
         epochs_run = epoch
@@ -183,25 +188,25 @@ def train(
             stage="finetune",
         )
     network.restore(best.weights)
-    test = predict(network, parts.test, place=place, images_at_once=learner.images_at_once or 1)
-    return Course(epochs_run, best.epoch, best.validation, test)
+    test = predict(network, parts.test, hardware=hardware, images_at_once=learner.images_at_once or 1)
+    return TrainedNetwork(epochs_run, best.epoch, best.validation, test)
 
 
 def _epochs(learner: Learner, fit: Part, schedule: Schedule) -> Iterator[float]:
     """Train epoch by epoch; gives the mean loss of each."""
-    state, network = learner.place.state, learner.network
+    processes, network = learner.hardware.processes, learner.network
     generator = torch.Generator().manual_seed(schedule.seed)
-    size = batch_size(len(fit), state.num_processes)
+    size = batch_size(len(fit), processes.num_processes)
     n_steps = len(fit) // size
     for _ in range(schedule.epochs):
         order = torch.randperm(len(fit), generator=generator)[: n_steps * size].view(n_steps, size)
-        mine = order[:, state.process_index :: state.num_processes]
+        mine = order[:, processes.process_index :: processes.num_processes]
         batches = fit.inputs.batches(fit.positions[mine.flatten().numpy()].tolist(), mine.shape[1])
 
         def load() -> Tensor:
             pixels = next(batches)  # noqa: B023 - used before the next epoch begins
             changes = drawn_changes(size, pixels=pixels, flip=schedule.flip, generator=generator)
-            return changed(pixels, changes[state.process_index :: state.num_processes])
+            return changed(pixels, changes[processes.process_index :: processes.num_processes])
 
         network.train()
         loss = sum(learner.step(load, fit.labels[rows]) for rows in mine) / n_steps

@@ -1,5 +1,13 @@
-"""One request to the Hub, patiently; its refusals in words; files written whole, and hashed."""
+"""The one voice to the Hub: a request made patiently, its refusals in words; and files written whole, and hashed.
 
+requests.py     one request, with finite timeouts, retries and one clear error
+refusals.py     what each answer of the Hub means, and what to do about it
+whole_files.py  files that appear whole or not at all
+file_hashes.py  the form of a commit, one hash over files, the hash that the Hub announces
+"""
+
+from lead_hub.hub.file_hashes import AnnouncedHash, files_sha256, is_commit, is_content_sha
+from lead_hub.hub.refusals import Refusal, why_refused
 from lead_hub.hub.requests import (
     LOGIN_ADVICE,
     LONGEST_NAP_S,
@@ -12,16 +20,25 @@ from lead_hub.hub.requests import (
     limited,
     patiently,
 )
+from lead_hub.hub.whole_files import write_text_whole, written_whole
 
 __all__ = [
     "LOGIN_ADVICE",
     "LONGEST_NAP_S",
     "TIMEOUT_S",
     "TRANSPORT_ERROR",
+    "AnnouncedHash",
     "HubDownError",
+    "Refusal",
     "Token",
     "cancellable_bar",
+    "files_sha256",
     "hub_api",
+    "is_commit",
+    "is_content_sha",
     "limited",
     "patiently",
+    "why_refused",
+    "write_text_whole",
+    "written_whole",
 ]

@@ -1,4 +1,4 @@
-"""What identifies files: the form of a commit, one hash over several files, and the hash that the Hub announces of one."""
+"""What identifies files: the form of a commit, one hash over several files, and what the Hub announces of one."""
 
 import hashlib
 import re

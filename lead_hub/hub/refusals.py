@@ -72,7 +72,7 @@ TABLE = (
     _Line(
         "not allowed",
         _has(FORBIDDEN),
-        "the Hub does not allow this login {name} (status 403): use a token with the right to it, or a repository in"
+        "the Hub answers 403 for {name}, this login may not do that: use a token with write access, or a repository in"
         " your own namespace",
     ),
     _Line("offline", _is(OfflineModeIsEnabled), "the Hub is not asked for {name}, because HF_HUB_OFFLINE is set"),

@@ -90,22 +90,16 @@ def default_config(
 
 def cannot_be_opened(query: DatasetQuery, error: BaseException) -> Exception:
     """The error to raise for what the datasets library says of a whole dataset."""
-    return hub_error(query.dataset, error) or DatasetError(
-        f"{query.dataset} cannot be opened as a dataset: {error}"
-    )
+    return hub_error(query.dataset, error) or DatasetError(f"{query.dataset} cannot be opened as a dataset: {error}")
 
 
 def _refuse_config(query: DatasetQuery, path: str, *, access: Access, revision: str | None) -> None:
     """Raise if the configuration is what is wrong; the datasets library says so only in a plain ValueError."""
     names = config_names(query, path, access=access, revision=revision)
     if query.config is None and len(names) > 1:
-        raise DatasetError(
-            f"{query.dataset} has {len(names)} configurations; name one with config: {', '.join(names)}"
-        )
+        raise DatasetError(f"{query.dataset} has {len(names)} configurations; name one with config: {', '.join(names)}")
     if query.config is not None and query.config not in names:
-        raise DatasetError(
-            f"config must be one of {query.dataset}'s ({', '.join(names)}), found {query.config!r}"
-        )
+        raise DatasetError(f"config must be one of {query.dataset}'s ({', '.join(names)}), found {query.config!r}")
 
 
 def files_by_split(builder: DatasetBuilder) -> dict[str, list[str]]:
@@ -145,9 +139,7 @@ def refuse_other_than_parquet(query: DatasetQuery, path: Path) -> None:
 def refuse_saved_config(query: DatasetQuery) -> None:
     """Raise where a configuration is asked for of a folder written by save_to_disk."""
     if query.config is not None:
-        raise DatasetError(
-            f"a folder written by save_to_disk has no configurations, found config={query.config!r}"
-        )
+        raise DatasetError(f"a folder written by save_to_disk has no configurations, found config={query.config!r}")
 
 
 @contextmanager

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from huggingface_hub import constants
 from huggingface_hub.errors import HFValidationError, OfflineModeIsEnabled
 
-from lead_hub.errors import DatasetError, HubError, LeadHubError
 from lead_hub.access import Access
+from lead_hub.errors import DatasetError, HubError, LeadHubError
 from lead_hub.hub import TIMEOUT_S, TRANSPORT_ERROR, is_commit, why_refused
+
 
 @dataclass(frozen=True)
 class DatasetCommit:
@@ -51,9 +52,7 @@ def pin_dataset(dataset: str, revision: str | None, *, access: Access) -> Datase
     """
     api, asked_for = access.api, f"the dataset {dataset}"
     try:
-        info = access.ask(
-            lambda: api.dataset_info(dataset, revision=revision, timeout=TIMEOUT_S), asked_for=asked_for
-        )
+        info = access.ask(lambda: api.dataset_info(dataset, revision=revision, timeout=TIMEOUT_S), asked_for=asked_for)
         if info.gated:  # anybody may read that it exists; that its files are refused, the datasets library would hide
             access.ask(lambda: api.auth_check(dataset, repo_type="dataset"), asked_for=asked_for)
     except OfflineModeIsEnabled:

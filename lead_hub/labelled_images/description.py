@@ -261,7 +261,9 @@ def _of_local(query: DatasetQuery, path: Path, *, access: Access) -> DatasetDesc
     names = config_names(query, str(path), access=access, revision=None)
     chosen = default_config(query, str(path), names=names, access=access, revision=None)
     builder = open_builder(chosen, str(path), access=access)
-    return _described(query, _contents(chosen, builder, access=access), configs=tuple(names), config=builder.config.name)
+    return _described(
+        query, _contents(chosen, builder, access=access), configs=tuple(names), config=builder.config.name
+    )
 
 
 def _contents(query: DatasetQuery, builder: DatasetBuilder, *, access: Access) -> SplitContents:

@@ -75,7 +75,9 @@ def _fetch(names: Sequence[str], dataset: str, *, sha: str, access: Access) -> d
 
     bar = cancellable_bar(cancelled, shown=access.progress and len(names) < MANY_FILES)
     cache_dir = None if access.datasets_folder is None else access.datasets_folder / "hub"
-    download = partial(access.api.hf_hub_download, repo_type="dataset", revision=sha, cache_dir=cache_dir, tqdm_class=bar)
+    download = partial(
+        access.api.hf_hub_download, repo_type="dataset", revision=sha, cache_dir=cache_dir, tqdm_class=bar
+    )
 
     def fetch(name: str) -> Path:
         if cancelled():

@@ -26,7 +26,7 @@ from lead_hub.labelled_images.image_folder_layout import (
 )
 from lead_hub.labelled_images.opened_split import OpenedSplit, open_split
 from lead_hub.labelled_images.query import DatasetQuery
-from lead_hub.labelled_images.sample_notes import LeftOut, listed, refuse_many_unreadable
+from lead_hub.labelled_images.sample_notes import SampleNotes, listed, refuse_many_unreadable
 from lead_hub.labelled_images.stratified_sample import MINIMUM_PER_CLASS, stratified_sample
 
 _NOT_FACTS = ("labels", "rows", "pixels")
@@ -189,7 +189,7 @@ def _assembled(
     rows = sample[decoding.readable]
     remaining = _usable_classes(query, columns, ClassLabels(classes.kept.names, classes.kept.labels[rows]))
     kept = remaining.kept.labels != UNLABELLED
-    left_out = LeftOut(
+    left_out = SampleNotes(
         query,
         classes=classes.too_small + remaining.too_small + remaining.absent,
         absent_classes=classes.absent,

@@ -29,8 +29,8 @@ from lead_hub.labelled_images.builder import (
 )
 from lead_hub.labelled_images.commit import DatasetCommit, hub_error, pin_dataset
 from lead_hub.labelled_images.download import FetchedFiles, fetch_files, private_card_removed
-from lead_hub.labelled_images.query import DatasetQuery
 from lead_hub.labelled_images.image_folder_layout import WAY_OUT, refuse_merged_splits
+from lead_hub.labelled_images.query import DatasetQuery
 
 
 class SplitNotFoundError(DatasetError):
@@ -175,9 +175,7 @@ def _prepared(
         splits = builder.info.splits or {}
         _require_split(query, list(splits))
         if not splits[query.split].num_examples:
-            raise DatasetError(
-                f"split {query.split!r} of {query.dataset} must have images, found no rows"
-            )
+            raise DatasetError(f"split {query.split!r} of {query.dataset} must have images, found no rows")
         return builder.as_dataset(split=query.split)
 
 

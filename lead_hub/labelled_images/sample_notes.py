@@ -12,7 +12,7 @@ _REASONS_SHOWN = 3
 
 
 @dataclass(frozen=True)
-class LeftOut:
+class SampleNotes:
     """What was left out of the images of a query.
 
     Attributes:

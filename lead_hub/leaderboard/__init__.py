@@ -2,17 +2,17 @@
 
 from lead_hub.leaderboard.board import Leaderboard, rank
 from lead_hub.leaderboard.rows import FineTunedAccuracy, RankedCheckpoint, RankedDataset, Skipped, read_row
-from lead_hub.leaderboard.terminal import Column, print_board
+from lead_hub.leaderboard.terminal import TerminalColumn, print_board
 from lead_hub.leaderboard.verdict import rows_verdict
 from lead_hub.leaderboard.words import count_in_words, is_bold, summary, whole_interval
 
 __all__ = [
-    "Column",
     "FineTunedAccuracy",
     "Leaderboard",
     "RankedCheckpoint",
     "RankedDataset",
     "Skipped",
+    "TerminalColumn",
     "count_in_words",
     "is_bold",
     "print_board",

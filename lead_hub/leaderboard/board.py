@@ -161,13 +161,13 @@ class Leaderboard:
             LeadHubError: no rows, or one that does not name its files by a sha.
             HubError: the Hub refused or cannot be reached, or a private dataset's scores would become public.
         """
-        from lead_hub.hub import hub_api  # noqa: PLC0415 - reading a saved board needs no Hub
+        from lead_hub.access import Access  # noqa: PLC0415 - reading a saved board needs no Hub
         from lead_hub.score_cards import push_scores  # noqa: PLC0415
 
         return push_scores(
             self.to_document(),
             repo_id,
-            api=hub_api(token),
+            api=Access(token=token).api,
             private=private,
             create_pr=create_pr,
             commit_message=commit_message,
@@ -198,10 +198,10 @@ class Leaderboard:
             HubError: the Hub refused or cannot be reached, or holds no such ranking.
             LeadHubError: the scores were written by another version of lead-hub.
         """
-        from lead_hub.hub import hub_api  # noqa: PLC0415 - reading a saved board needs no Hub
+        from lead_hub.access import Access  # noqa: PLC0415 - reading a saved board needs no Hub
         from lead_hub.score_cards import read_scores  # noqa: PLC0415
 
-        document = read_scores(repo_id, api=hub_api(token), dataset=dataset, method=method, revision=revision)
+        document = read_scores(repo_id, api=Access(token=token).api, dataset=dataset, method=method, revision=revision)
         return Leaderboard.from_document(document)
 
     def to_document(self) -> dict[str, Any]:

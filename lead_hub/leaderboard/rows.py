@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from lead_hub.errors import CandidateError, LeadHubError
 from lead_hub.confidence import Confidence, figures, parse_confidence
+from lead_hub.errors import CandidateError, LeadHubError
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from lead_hub.leaderboard.words import (
 
 
 @dataclass(frozen=True)
-class Column:
+class TerminalColumn:
     """One column of the table: its header, a row's cell, and how it stands."""
 
     header: str
@@ -36,19 +36,19 @@ def notes(row: RankedCheckpoint) -> str:
 
 
 COLUMNS = (
-    Column("rank", lambda row: str(row.rank)),
-    Column("checkpoint", lambda row: display_name(row.checkpoint, row.revision), align_right=False),
-    Column("score", lambda row: f"{row.score:.4f}"),
-    Column("parameters", lambda row: count_in_words(row.parameters)),
-    Column("licence", lambda row: row.licence or "not named", align_right=False),
-    Column("images/s", lambda row: "" if row.images_per_s is None else f"{row.images_per_s:.0f}"),
-    Column("note", notes, align_right=False),
+    TerminalColumn("rank", lambda row: str(row.rank)),
+    TerminalColumn("checkpoint", lambda row: display_name(row.checkpoint, row.revision), align_right=False),
+    TerminalColumn("score", lambda row: f"{row.score:.4f}"),
+    TerminalColumn("parameters", lambda row: count_in_words(row.parameters)),
+    TerminalColumn("licence", lambda row: row.licence or "not named", align_right=False),
+    TerminalColumn("images/s", lambda row: "" if row.images_per_s is None else f"{row.images_per_s:.0f}"),
+    TerminalColumn("note", notes, align_right=False),
 )
 SCORE = 3  # columns up to and with the score
 NOTE = len(COLUMNS) - 1
 
 
-def other_scores(board: Leaderboard) -> tuple[Column, ...]:
+def other_scores(board: Leaderboard) -> tuple[TerminalColumn, ...]:
     """A column for each score that was asked for beside the one that ranks."""
 
     def cell(row: RankedCheckpoint, name: str) -> str:
@@ -56,20 +56,20 @@ def other_scores(board: Leaderboard) -> tuple[Column, ...]:
         return "undefined" if value is None else f"{value:.4g}"
 
     names = dict.fromkeys(name for row in board.rows for name in row.other_scores)
-    return tuple(Column(name, partial(cell, name=name)) for name in names)
+    return tuple(TerminalColumn(name, partial(cell, name=name)) for name in names)
 
 
-def expectations(board: Leaderboard) -> tuple[Column, ...]:
+def expectations(board: Leaderboard) -> tuple[TerminalColumn, ...]:
     """Columns with how sure each row is, those that any row has something for."""
     columns = (
-        Column("ranks", lambda row: whole_interval(row.confidence)),
-        Column("best", lambda row: percent(row.confidence.p_best if row.confidence else None)),
-        Column("expected when fine-tuned", lambda row: expected_accuracy(row.confidence)),
+        TerminalColumn("ranks", lambda row: whole_interval(row.confidence)),
+        TerminalColumn("best", lambda row: percent(row.confidence.p_best if row.confidence else None)),
+        TerminalColumn("expected when fine-tuned", lambda row: expected_accuracy(row.confidence)),
     )
     return tuple(column for column in columns if any(map(column.cell, board.rows)))
 
 
-def outcomes(board: Leaderboard) -> tuple[Column, ...]:
+def outcomes(board: Leaderboard) -> tuple[TerminalColumn, ...]:
     """Columns with what fine-tuning gave, where any checkpoint was fine-tuned."""
 
     def accuracy(row: RankedCheckpoint) -> str:
@@ -84,10 +84,10 @@ def outcomes(board: Leaderboard) -> tuple[Column, ...]:
     modes = sorted({row.finetuned.mode for row in board.rows if row.finetuned})
     if not modes:
         return ()
-    return (Column(f"fine-tuned ({', '.join(modes)})", accuracy), Column("macro-F1", macro_f1))
+    return (TerminalColumn(f"fine-tuned ({', '.join(modes)})", accuracy), TerminalColumn("macro-F1", macro_f1))
 
 
-def print_board(board: Leaderboard, console: Console, *, extra: tuple[Column, ...] = ()) -> None:
+def print_board(board: Leaderboard, console: Console, *, extra: tuple[TerminalColumn, ...] = ()) -> None:
     """Print a board as a table, with whatever is worth knowing above and below it."""
     dataset = board.dataset
     columns = (

@@ -1,13 +1,13 @@
 """recommend(): the whole path, from a dataset to a leaderboard. Read this first; every step is a room of its own.
 
-    dataset id -> LabelledImages -> Candidate... -> files -> CheckpointOutputs -> score -> Leaderboard -> score cards
+dataset id -> LabelledImages -> Candidate... -> files -> CheckpointOutputs -> score -> Leaderboard -> score cards
 
-    recommendation.py  the choices of a run, and the loop over its candidates
-    steps.py           images, files and outputs, the same on every process of the run
-    scoring.py         outputs -> scores and a row
-    judging.py         scored candidates -> the board, every row of which says how sure it is
-    board_rows.py      images, outputs and scores -> what a leaderboard keeps of them
-    progress.py        where the run is; estimate.py what it will take
+recommendation.py  the choices of a run, and the loop over its candidates
+steps.py           images, files and outputs, the same on every process of the run
+scoring.py         outputs -> scores and a row
+judging.py         scored candidates -> the board, every row of which says how sure it is
+board_rows.py      images, outputs and scores -> what a leaderboard keeps of them
+progress.py        where the run is; estimate.py what it will take
 """
 
 from lead_hub.recommendation.estimate import RunEstimate, estimate_run

@@ -3,9 +3,9 @@
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 
+from lead_hub.access import Access
 from lead_hub.candidates import Candidate, same_dataset
 from lead_hub.checkpoint_files import CheckpointFiles
-from lead_hub.access import Access
 from lead_hub.checkpoint_outputs import CheckpointOutputs, versions
 from lead_hub.labelled_images import LabelledImages, rows_sha256
 from lead_hub.leaderboard import Leaderboard, RankedCheckpoint, RankedDataset

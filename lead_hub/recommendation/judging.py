@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from lead_hub.confidence import RankedImages, ScoredImages, find_calibration, ranking_confidence, without_ranks
+from lead_hub.confidence import ImageLabels, ScoredImages, find_calibration, ranking_confidence, without_ranks
 from lead_hub.labelled_images import LabelledImages
 from lead_hub.leaderboard import Leaderboard, RankedCheckpoint
 from lead_hub.leaderboard import rank as ranked
@@ -44,7 +44,7 @@ def judged_board(
     """
     at_hand = [one.images for one in scored if one.images]
     calibration = find_calibration(board.method, board.method_version)
-    resampled = RankedImages(images.labels, images.class_names, seed=seed)
+    resampled = ImageLabels(images.labels, images.class_names, seed=seed)
     records = iter(ranking_confidence(at_hand, resampled, calibration))
     rows = [replace(one.row, confidence=next(records)) if one.images else one.row for one in scored]
     if len(at_hand) < len(scored):

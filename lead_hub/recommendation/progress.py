@@ -4,14 +4,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 from huggingface_hub.utils import tqdm  # type: ignore[attr-defined]  # public, exported lazily
 
 from lead_hub.access import Access
 from lead_hub.candidates import Candidate
-
-RunStage: TypeAlias = Literal["dataset", "download", "load", "extract", "score"]
+from lead_hub.errors import Stage
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,7 @@ class RunProgress:
         device: where it runs, e.g. "cpu" or "cuda:0"; empty while the dataset is read.
     """
 
-    stage: RunStage
+    stage: Stage
     checkpoint: str = ""
     number: int = 0
     n_candidates: int = 0
@@ -54,7 +53,7 @@ class RunFollower:
         self._number = 0
         self._checkpoint = self._device = ""
         self._n_images = self._total_images = 0
-        self._stage: RunStage = "dataset"
+        self._stage: Stage = "dataset"
         self._since_s = 0.0
 
     def reads_dataset(self) -> None:
@@ -81,7 +80,7 @@ class RunFollower:
             self._bar.set_description(f"{self._number}/{self._n_candidates} {candidate.checkpoint}")
         self._access.check_wanted()
 
-    def reached(self, stage: RunStage) -> None:
+    def reached(self, stage: Stage) -> None:
         """The candidate has come to a stage."""
         self._stage, self._since_s = stage, time.perf_counter()
         self._tell()

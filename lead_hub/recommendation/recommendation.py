@@ -1,6 +1,6 @@
 """The whole path, from a dataset to a leaderboard: one record with every choice, and the loop that carries it out.
 
-    images -> empty board -> for each candidate: files -> outputs -> scores -> judged board, or skipped with its reason
+images -> empty board -> for each candidate: files -> outputs -> scores -> judged board, or skipped with its reason
 """
 
 import functools
@@ -42,8 +42,8 @@ class Recommendation:
     are kept on disk, so that a second run, or one after a kill, goes on where the first stopped. Started by
     `accelerate launch` or `torchrun`, the images are split over all processes and each gets the same boards.
 
-    `for board in Recommendation("my-org/my-dataset")` gives a board after every checkpoint, and ending the loop ends the
-    run; `recommend(...)` takes the same arguments and gives the last board, or with `stream=True` all of them.
+    `for board in Recommendation("my-org/my-dataset")` gives a board after every checkpoint, and ending the loop
+    ends the run; `recommend(...)` takes the same arguments and gives the last board, or with `stream=True` all of them.
 
     Attributes:
         dataset: Hub id, or path of an image folder, a parquet file or folder, or a `save_to_disk` folder.
@@ -233,9 +233,7 @@ class Recommendation:
                         outputs = outputs_of.checkpoint(files, follower)
                         follower.reached("score")
                         to_score = partial(scored_candidate, candidate, files, outputs, methods=self.methods)
-                        one = on_main_process(
-                            partial(to_score, images=images, seed=self.seed, device=outputs_of.device), processes
-                        )
+                        one = on_main_process(partial(to_score, images=images, seed=self.seed), processes)
                     scored.append(one)
                     score = one.row.score
                     board = on_main_process(partial(judged_board, board, scored, images, seed=self.seed), processes)

@@ -48,7 +48,6 @@ def scored_candidate(
     methods: Sequence[str],
     images: LabelledImages,
     seed: int,
-    device: torch.device,
 ) -> ScoredCandidate:
     """The candidate's row, without a rank, and what its score says of every image.
 
@@ -59,35 +58,39 @@ def scored_candidate(
         methods: names of the scores; the first one ranks.
         images: that the outputs are of.
         seed: of what a score draws.
-        device: where scores are computed, if it is a GPU.
 
     Raises:
         CandidateError: the score that ranks is undefined for the outputs (stage "score").
     """
-    assert found.outputs is not None  # the main process, which runs this, has read or extracted them
-    scores = score_outputs(found.outputs, images, candidate=candidate, methods=methods, seed=seed, device=device)
+    scores = score_outputs(found, images, candidate=candidate, methods=methods, seed=seed)
     row = ranked_checkpoint(
-        candidate, files, found.outputs, score=scores.ranking, images_per_s=found.images_per_s, images=images
+        candidate,
+        files,
+        main_process_outputs(found),
+        score=scores.ranking,
+        images_per_s=found.images_per_s,
+        images=images,
     )
     note = "; ".join(filter(None, (row.note, scores.undefined)))
     return ScoredCandidate(replace(row, other_scores=scores.others, note=note), images=scored_images(scores.ranking))
 
 
+def main_process_outputs(found: FoundOutputs) -> CheckpointOutputs:
+    """The outputs where they are sure to be: the main process has read or extracted them."""
+    assert found.outputs is not None
+    return found.outputs
+
+
 def score_outputs(
-    outputs: CheckpointOutputs,
-    images: LabelledImages,
-    *,
-    candidate: Candidate,
-    methods: Sequence[str],
-    seed: int,
-    device: torch.device,
+    found: FoundOutputs, images: LabelledImages, *, candidate: Candidate, methods: Sequence[str], seed: int
 ) -> OutputsScores:
     """All scores of one checkpoint's outputs, on the GPU where there is one (float64, so not on others).
 
     Raises:
         CandidateError: the score that ranks is undefined for them (stage "score").
     """
-    computing = device if device.type == "cuda" else torch.device("cpu")
+    outputs = main_process_outputs(found)
+    computing = found.device if found.device.type == "cuda" else torch.device("cpu")
     features, labels = outputs.features.to(computing), torch.from_numpy(images.labels)
     logits = None if outputs.logits is None else outputs.logits.to(computing)
     facts = known_facts(candidate, outputs)

@@ -1,4 +1,4 @@
-"""The steps before scoring, each the same on every process of a run: shared images, a candidate's files, its outputs."""
+"""The steps before scoring, each the same on every process of a run: images, a candidate's files, its outputs."""
 
 import time
 from collections.abc import Iterator
@@ -43,9 +43,7 @@ def shared_images(query: DatasetQuery, access: Access, processes: Processes) -> 
             yield images
 
 
-def find_files(
-    candidate: Candidate, downloads: Downloads, *, access: Access, processes: Processes
-) -> CheckpointFiles:
+def find_files(candidate: Candidate, downloads: Downloads, *, access: Access, processes: Processes) -> CheckpointFiles:
     """The candidate's files: downloaded by one process of each machine, found in the cache by its others.
 
     Raises:
@@ -67,10 +65,12 @@ class FoundOutputs:
     Attributes:
         outputs: None on all processes but the main one, where they came from the cache.
         images_per_s: images a second, preparation included; None when they came from the cache.
+        device: where this process computes.
     """
 
     outputs: CheckpointOutputs | None
     images_per_s: float | None
+    device: torch.device
 
 
 class OutputsOfImages:
@@ -100,7 +100,7 @@ class OutputsOfImages:
         key = on_every_process(lambda: self._key(files), processes)
         outputs = self._cache.read(key, n_images=len(images)) if processes.is_main_process else None
         if not on_main_process(lambda: outputs is None, processes):
-            return FoundOutputs(outputs, None)
+            return FoundOutputs(outputs, None, self.device)
         # The weights are there already, unless another run's limit on the disk, or a damaged file, came in between.
         on_every_process(lambda: fetch_weights(files, self._access), processes)
         follower.reached("load")
@@ -115,7 +115,7 @@ class OutputsOfImages:
         images_per_s = len(images) / (time.perf_counter() - start_s)
         if processes.is_main_process:
             self._cache.write(key, outputs)
-        return FoundOutputs(outputs, images_per_s)
+        return FoundOutputs(outputs, images_per_s, self.device)
 
     def _key(self, files: CheckpointFiles) -> str:
         return cache_key(files, self._images, dtype=self._dtype)

@@ -8,7 +8,7 @@ data/scores.parquet                       one line a result, in the order of the
 README.md                                 front matter, rankings, how to read them
 """
 
-from lead_hub.score_cards.public_names import HUB_ID, is_commit, is_content_sha
+from lead_hub.score_cards.public_names import HUB_ID
 from lead_hub.score_cards.push import Push, push_scores
 from lead_hub.score_cards.reading import ScoreCards, load_cards, read_scores
 
@@ -16,8 +16,6 @@ __all__ = [
     "HUB_ID",
     "Push",
     "ScoreCards",
-    "is_commit",
-    "is_content_sha",
     "load_cards",
     "push_scores",
     "read_scores",

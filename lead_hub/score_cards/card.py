@@ -10,7 +10,8 @@ from typing import Any
 
 from lead_hub.confidence import RANK_DEPENDENT
 from lead_hub.errors import LeadHubError
-from lead_hub.score_cards.public_names import is_commit, is_content_sha, public_name, slug, without_paths
+from lead_hub.hub import is_commit, is_content_sha
+from lead_hub.score_cards.public_names import public_name, slug, without_paths
 
 CARD_SCHEMA_VERSION = 1
 NOT_IN_CARDS = frozenset({"rank", "downloads"})  # the one depends on the other rows, the other on the day

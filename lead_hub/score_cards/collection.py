@@ -7,9 +7,8 @@ from functools import partial
 from huggingface_hub import Collection, HfApi
 
 from lead_hub.errors import HubError
-from lead_hub.hub import patiently
+from lead_hub.hub import is_commit, patiently
 from lead_hub.score_cards.card import ScoreResult
-from lead_hub.score_cards.public_names import is_commit
 
 N_ITEMS = 10
 LONGEST_TITLE = 59

@@ -5,9 +5,9 @@ from functools import partial
 
 from huggingface_hub import HfApi
 
-from lead_hub.hub import patiently
+from lead_hub.hub import is_commit, patiently
 from lead_hub.score_cards.card import ScoreResult, card_bytes, sha256_of
-from lead_hub.score_cards.public_names import is_commit, slug
+from lead_hub.score_cards.public_names import slug
 from lead_hub.score_cards.pull_requests import open_once, user_name
 from lead_hub.score_cards.repository import plain_errors
 

@@ -7,8 +7,9 @@ from typing import Any
 from huggingface_hub import HfApi
 
 from lead_hub.errors import HubError
+from lead_hub.hub import is_commit
 from lead_hub.score_cards.card import Json, ScoreResult, ranking_id
-from lead_hub.score_cards.public_names import is_commit, public_name
+from lead_hub.score_cards.public_names import public_name
 from lead_hub.score_cards.repository import Repository, open_repository, plain_errors
 from lead_hub.score_cards.table import ScoreRow, score_row, with_ranks
 

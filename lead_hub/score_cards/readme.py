@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 
 import yaml
 
-from lead_hub.score_cards.public_names import HUB_ID, LOCAL, is_commit
+from lead_hub.hub import is_commit
+from lead_hub.score_cards.public_names import HUB_ID, LOCAL
 from lead_hub.score_cards.table import TABLE_PATH, ScoreRow, with_ranks
 
 BEGIN = "<!-- lead-hub: from here to the end mark, this file is written anew with every push -->"

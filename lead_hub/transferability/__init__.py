@@ -85,7 +85,7 @@ def transferability(
     chosen = SCORES[method]
     if chosen.needs_logits and logits is None:
         raise ScoreError(f"{method} needs the logits of the checkpoint's own trained head, found none")
-    inputs = checked_inputs(features, labels, logits=logits)
+    inputs = checked_inputs(features, labels, logits=logits, seed=seed)
     if chosen.function is None:
         return static_score(chosen, facts)
-    return chosen.function(inputs.features, inputs.labels, logits=inputs.logits, seed=seed)
+    return chosen.function(inputs)

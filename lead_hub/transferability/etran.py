@@ -25,52 +25,35 @@ from torch import Tensor
 
 from lead_hub.transferability.discriminant import centred_rows, own_class
 from lead_hub.transferability.score import ScoreMethod, TransferabilityScore
+from lead_hub.transferability.score_inputs import ScoreInputs
 from lead_hub.transferability.sfda import fisher_posteriors
 
 
-def etran_energy(
-    features: Float[Tensor, "image feature"],
-    labels: Int[Tensor, " image"],
-    *,
-    logits: Float[Tensor, "image source_class"] | None = None,
-    seed: int = 0,
-) -> TransferabilityScore:
+def etran_energy(inputs: ScoreInputs) -> TransferabilityScore:
     """Mean over images of the log-sum-exp of their features: any real number, higher is better; no label matters."""
-    del labels, logits, seed
+    features = inputs.features
     per_image = features.logsumexp(dim=1)
     return TransferabilityScore(float(per_image.mean()), per_image)
 
 
-def etran_classification(
-    features: Float[Tensor, "image feature"],
-    labels: Int[Tensor, " image"],
-    *,
-    logits: Float[Tensor, "image source_class"] | None = None,
-    seed: int = 0,
-) -> TransferabilityScore:
+def etran_classification(inputs: ScoreInputs) -> TransferabilityScore:
     """Mean in-sample probability of the right class under linear discriminant analysis: in [0, 1], higher is better.
 
     Raises:
         ScoreError: features that are the same for all images, or for all images of every class.
     """
-    del logits, seed
+    features, labels = inputs.features, inputs.labels
     per_image = _right_class_probabilities(features, labels)
     return TransferabilityScore(float(per_image.mean()), per_image)
 
 
-def etran(
-    features: Float[Tensor, "image feature"],
-    labels: Int[Tensor, " image"],
-    *,
-    logits: Float[Tensor, "image source_class"] | None = None,
-    seed: int = 0,
-) -> TransferabilityScore:
+def etran(inputs: ScoreInputs) -> TransferabilityScore:
     """Sum of the energy and classification scores, any real number, higher is better; both terms go with it.
 
     Raises:
         ScoreError: where the classification score is undefined.
     """
-    del logits, seed
+    features, labels = inputs.features, inputs.labels
     energies, probabilities = features.logsumexp(dim=1), _right_class_probabilities(features, labels)
     per_image = energies + probabilities
     companions = {"etran_energy": float(energies.mean()), "etran_classification": float(probabilities.mean())}

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from lead_hub.transferability.principal_axes import principal_coordinates
 from lead_hub.transferability.score import ScoreMethod, TransferabilityScore
+from lead_hub.transferability.score_inputs import ScoreInputs
 
 N_AXES = 64
 # In units of the mean variance of the axes.
@@ -27,14 +28,7 @@ SMALLEST_VARIANCE = 1e-4
 Covariance = Literal["spherical", "diagonal"]
 
 
-def gbc(
-    features: Float[Tensor, "image feature"],
-    labels: Int[Tensor, " image"],
-    *,
-    logits: Float[Tensor, "image source_class"] | None = None,
-    seed: int = 0,
-    covariance: Covariance = "spherical",
-) -> TransferabilityScore:
+def gbc(inputs: ScoreInputs, *, covariance: Covariance = "spherical") -> TransferabilityScore:
     """Minus the sum of the Bhattacharyya coefficients of all ordered pairs of K classes: in [-K (K - 1), 0].
 
     Higher is better: 0 where no two classes overlap. No seed matters.
@@ -42,7 +36,7 @@ def gbc(
     Raises:
         ScoreError: all images have the same features.
     """
-    del logits, seed  # GBC asks nothing of the source head and draws nothing.
+    features, labels = inputs.features, inputs.labels
     rows = principal_coordinates(features, n_axes=N_AXES)
     means, variances = _class_moments(rows, labels)
     if covariance == "spherical":

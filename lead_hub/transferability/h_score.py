@@ -11,24 +11,17 @@ n - 1; that factor is the same for all checkpoints.
 """
 
 import torch
-from jaxtyping import Float, Int
-from torch import Tensor
 
 from lead_hub.transferability.principal_axes import varying_rows
 from lead_hub.transferability.score import ScoreMethod, TransferabilityScore
+from lead_hub.transferability.score_inputs import ScoreInputs
 from lead_hub.transferability.spectrum import GramSpectrum, gram_spectrum
 
 # A covariance this close to a multiple of the identity, relative to its size, differs from it by rounding.
 SPHERICAL_TOLERANCE = 1e-24
 
 
-def h_score(
-    features: Float[Tensor, "image feature"],
-    labels: Int[Tensor, " image"],
-    *,
-    logits: Float[Tensor, "image source_class"] | None = None,
-    seed: int = 0,
-) -> TransferabilityScore:
+def h_score(inputs: ScoreInputs) -> TransferabilityScore:
     """(1 - a) tr(((1 - a) S + a m I)^-1 B): between 0 and the number of classes minus 1, higher is better.
 
     S is the covariance of the features, m its mean eigenvalue, B the covariance of every image's class mean and a
@@ -37,7 +30,7 @@ def h_score(
     Raises:
         ScoreError: all images have the same features.
     """
-    del logits, seed  # The H-score asks nothing of the source head and draws nothing.
+    features, labels = inputs.features, inputs.labels
     rows = varying_rows(features)
     spectrum = gram_spectrum(rows)
     shrinkage = ledoit_wolf_shrinkage(spectrum)

@@ -1,11 +1,12 @@
 """Accuracy of the vote of the nearest other images, by the cosine between frozen features."""
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from lead_hub.transferability.linear_probe import ahead
 from lead_hub.transferability.score import ScoreMethod, TransferabilityScore
+from lead_hub.transferability.score_inputs import ScoreInputs
 
 NEIGHBOURS = 5
 # Two cosines closer than this are equal but for rounding.
@@ -16,20 +17,14 @@ TIE_TOLERANCE = 1e-10
 CHUNK = 1024
 
 
-def knn(
-    features: Float[Tensor, "image feature"],
-    labels: Int[Tensor, " image"],
-    *,
-    logits: Float[Tensor, "image source_class"] | None = None,
-    seed: int = 0,
-) -> TransferabilityScore:
+def knn(inputs: ScoreInputs) -> TransferabilityScore:
     """Share of images whose nearest other images vote for their class: in [0, 1], higher is better; no seed matters.
 
     The 5 nearest vote, and with them all that are as near as the fifth, so neither the order of the images nor the
     numbers of the classes can decide. Of classes with as many votes the one with the larger sum of cosines wins; an
     image counts as wrong where that, too, is equal. An image of zeros has the cosine 0 with all.
     """
-    del logits, seed
+    features, labels = inputs.features, inputs.labels
     directions = _directions(features)
     one_hot = torch.nn.functional.one_hot(labels).to(features.dtype)
     votes = torch.cat([_votes(directions, one_hot, start=start) for start in range(0, len(labels), CHUNK)])

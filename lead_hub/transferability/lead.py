@@ -31,31 +31,26 @@ from torch import Tensor
 from lead_hub.transferability.evolution import evolve
 from lead_hub.transferability.head_kernel import infinite_head_kernel
 from lead_hub.transferability.leave_one_out import (
-    RELATIVE_STRENGTHS,
-    FeatureScaling,
     explained_share,
     leave_one_out_logits,
 )
 from lead_hub.transferability.score import ScoreMethod, TransferabilityScore
+from lead_hub.transferability.score_inputs import ScoreInputs
 
 
 @dataclass(frozen=True)
 class LeadSettings:
-    """The choices of the default LEAD, for studies that vary them.
+    """The choices of the default LEAD.
 
     Attributes:
         time: how long the logits evolve where left-out predictions are perfect, in units of 1 / (largest eigenvalue
             of the class's kernel).
         sharpness: logits per unit of a ridge prediction in the softmax (an inverse temperature); None: what makes the
             left-out predictions most likely, at most 16.
-        feature_scaling: before the ridge regression, see `leave_one_out.py`.
-        relative_strengths: ridge strengths to choose from, see `leave_one_out.py`.
     """
 
     time: float = 0.3
     sharpness: float | None = None
-    feature_scaling: FeatureScaling = "global"
-    relative_strengths: tuple[float, ...] = RELATIVE_STRENGTHS
 
 
 LEAD_SETTINGS = LeadSettings()
@@ -63,14 +58,7 @@ SHARPEST = 16.0  # of separable classes there is no best: the sharper, the likel
 HALVINGS = 50
 
 
-def lead(
-    features: Float[Tensor, "image feature"],
-    labels: Int[Tensor, " image"],
-    *,
-    logits: Float[Tensor, "image source_class"] | None = None,
-    seed: int = 0,
-    settings: LeadSettings = LEAD_SETTINGS,
-) -> TransferabilityScore:
+def lead(inputs: ScoreInputs, *, settings: LeadSettings = LEAD_SETTINGS) -> TransferabilityScore:
     """Mean log-likelihood of the labels after the evolution: at most 0, higher is better; no seed matters.
 
     The plain leave-one-out log-loss (lower is better) and accuracy go with it as "loo_log_loss" and
@@ -78,13 +66,8 @@ def lead(
     -log K, and a leave-one-out accuracy below 1 / K, for constant features even 0: leaving an image out makes its own
     class the rarest of those that are left, so with nothing else to go by any other is predicted.
     """
-    del logits, seed  # LEAD asks nothing of the source head and draws nothing.
-    initial = leave_one_out_logits(
-        features,
-        labels,
-        relative_strengths=settings.relative_strengths,
-        scaling=settings.feature_scaling,
-    ).logits
+    features, labels = inputs.features, inputs.labels
+    initial = leave_one_out_logits(features, labels).logits
     sharpness = fitted_sharpness(initial, labels) if settings.sharpness is None else settings.sharpness
     time = settings.time * explained_share(initial, labels)
     evolved = evolved_logits(features, labels, initial=initial, time=time)
@@ -94,17 +77,9 @@ def lead(
     return TransferabilityScore(float(per_image.mean()), per_image, companions, predicted=initial.argmax(dim=1))
 
 
-def loo_log_loss(
-    features: Float[Tensor, "image feature"],
-    labels: Int[Tensor, " image"],
-    *,
-    logits: Float[Tensor, "image source_class"] | None = None,
-    seed: int = 0,
-    settings: LeadSettings = LEAD_SETTINGS,
-) -> TransferabilityScore:
+def loo_log_loss(inputs: ScoreInputs) -> TransferabilityScore:
     """LEAD before any evolution: minus the leave-one-out log-loss, at most 0, higher is better."""
-    still = LeadSettings(0.0, settings.sharpness, settings.feature_scaling, settings.relative_strengths)
-    return lead(features, labels, logits=logits, seed=seed, settings=still)
+    return lead(inputs, settings=LeadSettings(time=0.0))
 
 
 def evolved_logits(

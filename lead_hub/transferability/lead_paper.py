@@ -25,10 +25,11 @@ from lead_hub.transferability.evolution import evolve_at_rates
 from lead_hub.transferability.head_kernel import HIDDEN_WIDTHS, RandomHead, gradient_gram, mean_eigenvalue, random_head
 from lead_hub.transferability.linear_svm import svm_scores
 from lead_hub.transferability.score import ScoreMethod, TransferabilityScore
+from lead_hub.transferability.score_inputs import ScoreInputs
 
 
 @dataclass(frozen=True)
-class PaperSettings:
+class LeadPaperSettings:
     """The numbers of the paper.
 
     Attributes:
@@ -42,22 +43,15 @@ class PaperSettings:
     time: float = 1.0
 
 
-PAPER_SETTINGS = PaperSettings()
+LEAD_PAPER_SETTINGS = LeadPaperSettings()
 
 
-def lead_paper(
-    features: Float[Tensor, "image feature"],
-    labels: Int[Tensor, " image"],
-    *,
-    logits: Float[Tensor, "image source_class"] | None = None,
-    seed: int = 0,
-    settings: PaperSettings = PAPER_SETTINGS,
-) -> TransferabilityScore:
+def lead_paper(inputs: ScoreInputs, *, settings: LeadPaperSettings = LEAD_PAPER_SETTINGS) -> TransferabilityScore:
     """Minus the cross-entropy of the evolved probabilities, at most 0, higher is better.
 
     The seed draws the head and the images of the kernels. With more features than images even noise scores well.
     """
-    del logits  # LEAD asks nothing of the source head.
+    features, labels, seed = inputs.features, inputs.labels, inputs.seed
     targets = torch.nn.functional.one_hot(labels).to(features.dtype)
     initial = svm_scores(features, labels).softmax(dim=1)
     head = random_head(features.shape[1], targets.shape[1], seed=seed, like=features, widths=settings.widths)

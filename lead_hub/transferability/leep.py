@@ -10,15 +10,10 @@ from torch import Tensor
 
 from lead_hub.errors import ScoreError
 from lead_hub.transferability.score import ScoreMethod, TransferabilityScore
+from lead_hub.transferability.score_inputs import ScoreInputs
 
 
-def leep(
-    features: Float[Tensor, "image feature"],
-    labels: Int[Tensor, " image"],
-    *,
-    logits: Float[Tensor, "image source_class"] | None = None,
-    seed: int = 0,
-) -> TransferabilityScore:
+def leep(inputs: ScoreInputs) -> TransferabilityScore:
     """Mean log-likelihood of the labels under the expected empirical predictor: in [-log K, 0], higher is better.
 
     A head that says the same of all images gets minus the entropy of the labels. No seed matters, and the features
@@ -27,7 +22,7 @@ def leep(
     Raises:
         ScoreError: no logits.
     """
-    del features, seed  # LEEP looks at the head alone and draws nothing.
+    labels, logits = inputs.labels, inputs.logits
     if logits is None:
         raise ScoreError("leep needs the logits of the checkpoint's own trained head, found none")
     per_image = log_expected_predictions(logits.softmax(dim=1), labels)

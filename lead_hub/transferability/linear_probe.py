@@ -6,23 +6,18 @@ from torch import Tensor
 from lead_hub.transferability.discriminant import own_class
 from lead_hub.transferability.leave_one_out import leave_one_out_logits
 from lead_hub.transferability.score import ScoreMethod, TransferabilityScore
+from lead_hub.transferability.score_inputs import ScoreInputs
 
 # Of predictions of about 0 and 1: less than this between two classes is rounding.
 TIE_TOLERANCE = 1e-10
 
 
-def linear_probe(
-    features: Float[Tensor, "image feature"],
-    labels: Int[Tensor, " image"],
-    *,
-    logits: Float[Tensor, "image source_class"] | None = None,
-    seed: int = 0,
-) -> TransferabilityScore:
+def linear_probe(inputs: ScoreInputs) -> TransferabilityScore:
     """Share of images that ridge regression gets right when they are left out: in [0, 1], higher is better; no seed.
 
     An image counts as right if its own class is predicted more strongly than every other one; a tie is wrong.
     """
-    del logits, seed
+    features, labels = inputs.features, inputs.labels
     predictions = leave_one_out_logits(features, labels).logits
     per_image = ahead(predictions, labels, tolerance=TIE_TOLERANCE)
     return TransferabilityScore(float(per_image.mean()), per_image, predicted=predictions.argmax(dim=1))

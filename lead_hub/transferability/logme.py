@@ -8,11 +8,12 @@ import math
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from lead_hub.errors import ScoreError
 from lead_hub.transferability.score import ScoreMethod, TransferabilityScore
+from lead_hub.transferability.score_inputs import ScoreInputs
 from lead_hub.transferability.spectrum import gram_spectrum
 
 MAX_ITERATIONS = 2000
@@ -21,20 +22,14 @@ EVIDENCE_TOLERANCE = 1e-12
 RESIDUAL_TOLERANCE = 1e-12
 
 
-def logme(
-    features: Float[Tensor, "image feature"],
-    labels: Int[Tensor, " image"],
-    *,
-    logits: Float[Tensor, "image source_class"] | None = None,
-    seed: int = 0,
-) -> TransferabilityScore:
+def logme(inputs: ScoreInputs) -> TransferabilityScore:
     """Mean over classes of the maximum log evidence per image: any real number, higher is better; no seed matters.
 
     Raises:
         ScoreError: fewer features than images and some class an exact linear function of them, where the
             evidence has no maximum; or features that are all 0.
     """
-    del logits, seed  # LogME asks nothing of the source head and draws nothing.
+    features, labels = inputs.features, inputs.labels
     targets = torch.nn.functional.one_hot(labels).to(features.dtype)
     projection = _projection(features, targets)
     return TransferabilityScore(float(_maximum_evidence(projection).mean()) / len(features))

@@ -36,19 +36,14 @@ from lead_hub.transferability.discriminant import (
     within_classes,
 )
 from lead_hub.transferability.score import ScoreMethod, TransferabilityScore
+from lead_hub.transferability.score_inputs import ScoreInputs
 from lead_hub.transferability.spectrum import gram_spectrum
 
 PRINCIPAL_COMPONENTS = 64
 COMPONENTS_FOR_SHRINKAGE = 32
 
 
-def ncti(
-    features: Float[Tensor, "image feature"],
-    labels: Int[Tensor, " image"],
-    *,
-    logits: Float[Tensor, "image source_class"] | None = None,
-    seed: int = 0,
-) -> TransferabilityScore:
+def ncti(inputs: ScoreInputs) -> TransferabilityScore:
     """Sum of the three terms, any real number, higher is better; no seed matters.
 
     The terms go with it as "ncti_seli", "ncti_nearest_centre" and "ncti_variability".
@@ -56,7 +51,7 @@ def ncti(
     Raises:
         ScoreError: features that are the same for all images, or for all images of every class.
     """
-    del logits, seed  # NCTI asks nothing of the source head and draws nothing.
+    features, labels = inputs.features, inputs.labels
     components, shrinkage = _principal_components(centred_rows(features))
     within = within_classes(components, labels, n_features=components.shape[1])
     posterior = posteriors(within.whitened(components, shrinkage=shrinkage), labels)

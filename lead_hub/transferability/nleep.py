@@ -12,26 +12,18 @@ Departures from public code, which fits the mixture with scikit-learn:
 3. Some of it leaves out the logarithm; here it is the mean log-likelihood, as in the paper.
 """
 
-from jaxtyping import Float, Int
-from torch import Tensor
-
 from lead_hub.transferability.gaussian_mixture import fitted_posterior, nearest_means
 from lead_hub.transferability.leep import log_expected_predictions
 from lead_hub.transferability.principal_axes import principal_coordinates
 from lead_hub.transferability.score import ScoreMethod, TransferabilityScore
+from lead_hub.transferability.score_inputs import ScoreInputs
 
 VARIANCE_SHARE = 0.8
 COMPONENTS_PER_CLASS = 5
 IMAGES_PER_COMPONENT = 2
 
 
-def nleep(
-    features: Float[Tensor, "image feature"],
-    labels: Int[Tensor, " image"],
-    *,
-    logits: Float[Tensor, "image source_class"] | None = None,
-    seed: int = 0,
-) -> TransferabilityScore:
+def nleep(inputs: ScoreInputs) -> TransferabilityScore:
     """Mean log-likelihood of the labels given an image's component: in [-log K, 0], higher is better.
 
     The seed draws where the fit starts, and the fit ends in a maximum near there: another seed gives another score.
@@ -39,7 +31,7 @@ def nleep(
     Raises:
         ScoreError: all images have the same features.
     """
-    del logits  # NLEEP needs no source head: that is its point.
+    features, labels, seed = inputs.features, inputs.labels, inputs.seed
     rows = principal_coordinates(features, variance_share=VARIANCE_SHARE)
     wanted = min(COMPONENTS_PER_CLASS * (int(labels.max()) + 1), len(rows) // IMAGES_PER_COMPONENT)
     start, n_components = nearest_means(rows, wanted, seed=seed)

@@ -18,6 +18,7 @@ from torch import Tensor
 from lead_hub.errors import ScoreError
 from lead_hub.transferability.principal_axes import principal_coordinates
 from lead_hub.transferability.score import ScoreMethod, TransferabilityScore
+from lead_hub.transferability.score_inputs import ScoreInputs
 
 N_AXES = 32
 MOST_IMAGES = 2000
@@ -27,13 +28,7 @@ SMALLEST_LENGTH = 1e-10
 DECIMALS = 12
 
 
-def parc(
-    features: Float[Tensor, "image feature"],
-    labels: Int[Tensor, " image"],
-    *,
-    logits: Float[Tensor, "image source_class"] | None = None,
-    seed: int = 0,
-) -> TransferabilityScore:
+def parc(inputs: ScoreInputs) -> TransferabilityScore:
     """Spearman correlation, over pairs of images, of their distances by features and by labels: in [-1, 1].
 
     Higher is better. A distance is 1 minus the correlation of two images' reduced features, or of their one-hot labels.
@@ -43,7 +38,7 @@ def parc(
         ScoreError: all pairs have the same distance, by labels or by features, as at most 33 images do that have at
             least as many features; or the features of some image are the mean of all, which has no direction.
     """
-    del logits  # PARC asks nothing of the source head.
+    features, labels, seed = inputs.features, inputs.labels, inputs.seed
     chosen = _chosen_images(len(features), seed=seed).to(features.device)
     labels = labels[chosen]
     rows = principal_coordinates(features[chosen], n_axes=N_AXES)

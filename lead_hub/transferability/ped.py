@@ -16,6 +16,8 @@ Departures from that code:
 3. Two classes with the same mean have no direction to part along and exert no force, where the code divides by 0.
 """
 
+from dataclasses import replace
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -23,6 +25,7 @@ from torch import Tensor
 from lead_hub.transferability.discriminant import class_means
 from lead_hub.transferability.logme import logme
 from lead_hub.transferability.score import ScoreFunction, ScoreMethod, TransferabilityScore
+from lead_hub.transferability.score_inputs import ScoreInputs
 from lead_hub.transferability.sfda import sfda
 
 # A ball's radius, in units of the root of the summed variances of its class. The authors use 0.3 or 0.6.
@@ -35,34 +38,27 @@ LEAST_RELATIVE_MOVE = 0.5
 DISTANCE_TOLERANCE = 1e-12
 
 
-def ped_sfda(
-    features: Float[Tensor, "image feature"],
-    labels: Int[Tensor, " image"],
-    *,
-    logits: Float[Tensor, "image source_class"] | None = None,
-    seed: int = 0,
-) -> TransferabilityScore:
+def parted_inputs(inputs: ScoreInputs) -> ScoreInputs:
+    """The inputs with the features after the motion."""
+    return replace(inputs, features=parted(inputs.features, inputs.labels))
+
+
+def ped_sfda(inputs: ScoreInputs) -> TransferabilityScore:
     """SFDA of the features after the motion: in [0, 1], higher is better; no seed matters.
 
     Raises:
         ScoreError: where SFDA is undefined.
     """
-    return sfda(parted(features, labels), labels, logits=logits, seed=seed)
+    return sfda(parted_inputs(inputs))
 
 
-def ped_logme(
-    features: Float[Tensor, "image feature"],
-    labels: Int[Tensor, " image"],
-    *,
-    logits: Float[Tensor, "image source_class"] | None = None,
-    seed: int = 0,
-) -> TransferabilityScore:
+def ped_logme(inputs: ScoreInputs) -> TransferabilityScore:
     """LogME of the features after the motion: any real number, higher is better; no seed matters.
 
     Raises:
         ScoreError: where LogME is undefined.
     """
-    return logme(parted(features, labels), labels, logits=logits, seed=seed)
+    return logme(parted_inputs(inputs))
 
 
 def parted(features: Float[Tensor, "image feature"], labels: Int[Tensor, " image"]) -> Float[Tensor, "image feature"]:

@@ -1,15 +1,16 @@
 """The record that every transferability score returns, and what the list of scores knows about each of them."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import TypeAlias
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from lead_hub.errors import ScoreError
+from lead_hub.transferability.score_inputs import ScoreInputs
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,18 +39,7 @@ class TransferabilityScore:
             raise ScoreError("every image's term must be finite, found NaN or infinity")
 
 
-@runtime_checkable
-class ScoreFunction(Protocol):
-    """The one signature of every score: float64 features, labels 0..K-1, both checked beforehand."""
-
-    def __call__(
-        self,
-        features: Float[Tensor, "image feature"],
-        labels: Int[Tensor, " image"],
-        *,
-        logits: Float[Tensor, "image source_class"] | None,
-        seed: int,
-    ) -> TransferabilityScore: ...
+ScoreFunction: TypeAlias = Callable[[ScoreInputs], TransferabilityScore]
 
 
 @dataclass(frozen=True)

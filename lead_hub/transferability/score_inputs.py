@@ -13,15 +13,27 @@ from lead_hub.errors import ScoreError
 
 @dataclass(frozen=True, eq=False)
 class ScoreInputs:
-    """What every score function takes. Made by `checked_inputs`, which is where the promises are kept."""
+    """What every score takes. Made by `checked_inputs`, which is where the promises are kept.
+
+    Attributes:
+        features: float64.
+        labels: 0..K-1, each of which occurs.
+        logits: outputs of the checkpoint's own trained head, float64; None without one.
+        seed: for scores that draw random numbers.
+    """
 
     features: Float[Tensor, "image feature"]
     labels: Int[Tensor, " image"]
-    logits: Float[Tensor, "image source_class"] | None
+    logits: Float[Tensor, "image source_class"] | None = None
+    seed: int = 0
 
 
 def checked_inputs(
-    features: Tensor | ArrayLike, labels: Tensor | ArrayLike, *, logits: Tensor | ArrayLike | None = None
+    features: Tensor | ArrayLike,
+    labels: Tensor | ArrayLike,
+    *,
+    logits: Tensor | ArrayLike | None = None,
+    seed: int = 0,
 ) -> ScoreInputs:
     """Copy to float64 on the device of the features, and number the classes 0..K-1 in order of their ids.
 
@@ -37,7 +49,7 @@ def checked_inputs(
     n_classes = int(class_numbers.max()) + 1
     if n_classes < 2:
         raise ScoreError(f"labels must name at least 2 classes, found {n_classes} in {len(rows)} images")
-    return ScoreInputs(rows, class_numbers, source_logits)
+    return ScoreInputs(rows, class_numbers, source_logits, seed)
 
 
 def _length(rows: Tensor | None) -> int | None:

@@ -30,24 +30,19 @@ from lead_hub.transferability.discriminant import (
     within_classes,
 )
 from lead_hub.transferability.score import ScoreMethod, TransferabilityScore
+from lead_hub.transferability.score_inputs import ScoreInputs
 
 # The positive constant a of the shrinkage e^(-a * largest eigenvalue), as released.
 SHRINKAGE_RATE = 5.0
 
 
-def sfda(
-    features: Float[Tensor, "image feature"],
-    labels: Int[Tensor, " image"],
-    *,
-    logits: Float[Tensor, "image source_class"] | None = None,
-    seed: int = 0,
-) -> TransferabilityScore:
+def sfda(inputs: ScoreInputs) -> TransferabilityScore:
     """Mean probability of the right class after the self-challenge: in [0, 1], higher is better; no seed matters.
 
     Raises:
         ScoreError: features that are the same for all images, or for all images of every class.
     """
-    del logits, seed  # SFDA asks nothing of the source head and draws nothing.
+    features, labels = inputs.features, inputs.labels
     centred = centred_rows(features)
     first, shrinkage = fisher_posteriors(centred, labels)
     challenged = self_challenged(centred.rows, labels, posterior=first)

@@ -10,23 +10,18 @@ together, and scores of samples of different sizes do not compare.
 """
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from lead_hub.transferability.principal_axes import varying_rows
 from lead_hub.transferability.score import ScoreMethod, TransferabilityScore
+from lead_hub.transferability.score_inputs import ScoreInputs
 
 # Squared error per image that the coding may leave, in units of the sum of all squared lengths of centred features.
 DISTORTION = 1e-4
 
 
-def transrate(
-    features: Float[Tensor, "image feature"],
-    labels: Int[Tensor, " image"],
-    *,
-    logits: Float[Tensor, "image source_class"] | None = None,
-    seed: int = 0,
-) -> TransferabilityScore:
+def transrate(inputs: ScoreInputs) -> TransferabilityScore:
     """Coding rate of all images minus the mean coding rate of the classes, in nats: higher is better; no seed matters.
 
     At least 0 where all classes have equally many images; otherwise it may be any real number.
@@ -34,7 +29,7 @@ def transrate(
     Raises:
         ScoreError: all images have the same features.
     """
-    del logits, seed  # TransRate asks nothing of the source head and draws nothing.
+    features, labels = inputs.features, inputs.labels
     rows = varying_rows(features)
     rows = rows / rows.square().sum().sqrt()
     n_classes = int(labels.max()) + 1

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from lead_hub.bench.confidence_figures import FinetunedTarget, confidence_figures
+from lead_hub.bench.confidence_figures import FineTunedTarget, confidence_figures
 from lead_hub.errors import ScoreError
 from tests.confidence.made_calibration import made_calibration
 
@@ -15,10 +15,10 @@ SCORES = 3 * 0.2 * math.log(8) * np.arange(-5.0, 1.0)
 N_RIGHT = np.array([20, 30, 40, 50, 60, 70])
 
 
-def target_of(accuracy: np.ndarray) -> FinetunedTarget:
+def target_of(accuracy: np.ndarray) -> FineTunedTarget:
     terms = np.repeat(SCORES[:, None], 100, axis=1)
     correct = np.arange(100) < N_RIGHT[:, None]
-    return FinetunedTarget("made up", terms=terms, correct=correct, accuracy=accuracy, n_classes=8)
+    return FineTunedTarget("made up", terms=terms, correct=correct, accuracy=accuracy, n_classes=8)
 
 
 def expected_accuracy() -> np.ndarray:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lead_hub.bench.matrix import read_matrix
-from lead_hub.bench.score_cache import fingerprint, source_files
+from lead_hub.bench.score_cache import score_version, source_files
 from lead_hub.bench.score_table import ImageSample, image_scores, sampled_rows, score_tables
 from lead_hub.bench.stored_outputs import read_outputs
 from lead_hub.transferability import SCORES, transferability
@@ -76,7 +76,7 @@ def test_another_score_is_added_to_what_is_there_and_damage_is_repaired(folder: 
     (table,) = score_tables(matrix, [ImageSample()], methods=METHODS, cache_folder=tmp_path, n_workers=1)
     assert not np.isnan(table.values[0]).any()
     for path in (damaged, kept):
-        assert set(json.loads(path.read_text())) == {fingerprint(method) for method in METHODS}
+        assert set(json.loads(path.read_text())) == {score_version(method) for method in METHODS}
 
 
 def test_other_outputs_have_other_cells(tmp_path: Path) -> None:
@@ -112,9 +112,9 @@ def test_scores_that_look_at_images_are_all_that_are_computed() -> None:
     assert set(image_scores()) == {name for name, method in SCORES.items() if method.fact is None}
 
 
-def test_the_fingerprint_follows_the_code_that_a_score_uses() -> None:
+def test_the_version_follows_the_code_that_a_score_uses() -> None:
     assert {path.stem for path in source_files("lead_hub.transferability.nowhere")} >= {"lead", "logme", "score"}
     used = {path.stem for path in source_files("lead_hub.transferability.logme")}
-    assert used == {"logme", "score", "spectrum"}
+    assert used == {"logme", "score", "score_inputs", "spectrum"}
     assert {"leave_one_out", "evolution"} <= {path.stem for path in source_files("lead_hub.transferability.lead")}
-    assert len({fingerprint(method) for method in image_scores()}) == len(image_scores())
+    assert len({score_version(method) for method in image_scores()}) == len(image_scores())

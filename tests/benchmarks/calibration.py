@@ -30,7 +30,7 @@ import numpy as np
 import lead_hub.confidence
 from lead_hub.bench import MATRIX_FOLDER
 from lead_hub.bench.confidence_figures import (
-    FinetunedTarget,
+    FineTunedTarget,
     confidence_figures,
     finetuned_targets,
     pool_figures,
@@ -56,22 +56,22 @@ N_TEST_IMAGES = 400
 SPREADS = 0.005 * 1.05 ** np.arange(110)
 
 
-def line_inputs(target: FinetunedTarget) -> np.ndarray:
+def line_inputs(target: FineTunedTarget) -> np.ndarray:
     """[checkpoint, 2]: 1 and the logit of the left-out accuracy."""
     shares = left_out_shares(target)
     return np.stack([np.ones_like(shares), logit(shares)], axis=1)
 
 
-def left_out_shares(target: FinetunedTarget) -> np.ndarray:
+def left_out_shares(target: FineTunedTarget) -> np.ndarray:
     n_images = target.correct.shape[1]
     return above_guessing(target.correct.mean(axis=1), n_images=n_images, n_classes=target.n_classes)
 
 
-def line_outcomes(target: FinetunedTarget) -> np.ndarray:
+def line_outcomes(target: FineTunedTarget) -> np.ndarray:
     return logit((target.accuracy * N_TEST_IMAGES + 0.5) / (N_TEST_IMAGES + 1))
 
 
-def fitted_line(targets: Sequence[FinetunedTarget]) -> np.ndarray:
+def fitted_line(targets: Sequence[FineTunedTarget]) -> np.ndarray:
     """Intercept and slope by least squares, every dataset weighing the same."""
     weights = np.concatenate([np.full(len(target.accuracy), len(target.accuracy) ** -0.5) for target in targets])
     inputs = np.concatenate([line_inputs(target) for target in targets])
@@ -83,7 +83,7 @@ def without(each: Sequence[Item], number: int) -> list[Item]:
     return [one for place, one in enumerate(each) if place != number]
 
 
-def errors_left_out(targets: Sequence[FinetunedTarget]) -> tuple[list[np.ndarray], list[np.ndarray]]:
+def errors_left_out(targets: Sequence[FineTunedTarget]) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """By dataset, from lines through the others: errors in logits, and the images' part of their variance."""
     errors, variances = [], []
     for number, target in enumerate(targets):
@@ -94,7 +94,7 @@ def errors_left_out(targets: Sequence[FinetunedTarget]) -> tuple[list[np.ndarray
     return errors, variances
 
 
-def spread_figures(target: FinetunedTarget, variance_ratio: float) -> tuple[np.ndarray, np.ndarray]:
+def spread_figures(target: FineTunedTarget, variance_ratio: float) -> tuple[np.ndarray, np.ndarray]:
     """[spread] each: mean log-likelihood of the truly best of random pools, share of pools whose set holds it."""
     terms = target.terms / np.log(target.n_classes)
     resampled = widened(resampled_scores(terms), terms.mean(axis=1), variance_ratio=variance_ratio)
@@ -151,7 +151,7 @@ def covered_left_out(errors: Sequence[np.ndarray], variances: Sequence[np.ndarra
     return shares
 
 
-def fit(targets: Sequence[FinetunedTarget], variance_ratio: float) -> Calibration:
+def fit(targets: Sequence[FineTunedTarget], variance_ratio: float) -> Calibration:
     errors, variances = errors_left_out(targets)
     error_sd, quantile = interval_constants(errors, variances)
     covered = covered_left_out(errors, variances)
@@ -168,7 +168,7 @@ def fit(targets: Sequence[FinetunedTarget], variance_ratio: float) -> Calibratio
     return Calibration(METHOD, SCORES[METHOD].version, *rounded, fitted_on=fitted_on)
 
 
-def what_it_was_fitted_on(targets: Sequence[FinetunedTarget], *, coverage: float, hit_rate: float) -> CalibrationData:
+def what_it_was_fitted_on(targets: Sequence[FineTunedTarget], *, coverage: float, hit_rate: float) -> CalibrationData:
     n_images = [target.terms.shape[1] for target in targets]
     n_classes = [target.n_classes for target in targets]
     return CalibrationData(

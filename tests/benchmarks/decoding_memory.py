@@ -82,11 +82,12 @@ def peak_bytes():
 
 def measure(dataset, cache_dir):
     """Load, then read every image once, in this process; prints one line of JSON."""
+    from lead_hub.access import Access
     from lead_hub.labelled_images import DatasetQuery, load_labelled_images
 
     report = {"imported_bytes": peak_bytes()}
     start = time.perf_counter()
-    images = load_labelled_images(DatasetQuery(dataset, max_images=1_000_000), cache_dir=cache_dir, progress=False)
+    images = load_labelled_images(DatasetQuery(dataset, max_images=1_000_000), Access(cache_dir, progress=False))
     report |= {"n_images": len(images), "loaded_bytes": peak_bytes(), "load_s": time.perf_counter() - start}
     start = time.perf_counter()
     decoded_bytes = sum(images.pixels[position].nbytes for position in range(len(images)))

@@ -76,7 +76,7 @@ def main() -> None:
             for _ in range(options.repeats):
                 bare = seconds(lambda: bare_loop(checkpoint, ready, dtype), device)  # noqa: B023 - called at once
                 whole = seconds(
-                    lambda: extract(checkpoint, images, state=state, settings=settings, advance=[].append),  # noqa: B023
+                    lambda: extract(checkpoint, images, processes=state, settings=settings, advance=[].append),  # noqa: B023
                     device,
                 )
                 ratios.append(bare / whole)

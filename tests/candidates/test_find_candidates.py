@@ -247,7 +247,9 @@ def test_a_crawl_that_was_cut_short_goes_on(hub: HubServer, api: HfApi, tmp_path
         steps.append((done, total))
         hub.add_fault(Fault("status", match="/api/models", status=403))  # the second listing is refused
 
-    with pytest.raises(HubError, match="image-feature-extraction models of transformers, found status 403"):
+    with pytest.raises(
+        HubError, match="answers 403 for the listing of image-feature-extraction models of transformers"
+    ):
         find_candidates(query, api=api, progress_file=progress, advance=advance)
     assert (steps, listing_requests(hub)) == ([(1, 2)], 2)
     found = find_candidates(query, api=api, progress_file=progress)

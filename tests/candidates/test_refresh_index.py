@@ -63,7 +63,7 @@ def test_a_refusal_keeps_what_was_done(hub: HubServer, api: HfApi, tmp_path: Pat
     hub.add_fault(Fault("status", match="team/c", status=403, times=None))
     path = tmp_path / "index.json"
     before = ModelIndex(tuple(IndexEntry(f"team/{name}") for name in "abc"))
-    with pytest.raises(HubError, match="must give the facts of team/c, found status 403"):
+    with pytest.raises(HubError, match="answers 403 for the facts of team/c"):
         refresh_index(before, api=api, save=lambda index: write_model_index(path, index))
     assert [entry.sha for entry in read_model_index(path).entries] == [shas[0], shas[1], None]
     steps: list[tuple[int, int]] = []

@@ -4,13 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from lead_hub.access import Access
 from lead_hub.candidates import Candidate
 from lead_hub.checkpoint_files.local_files import find_checkpoint
-from lead_hub.checkpoint_files.pinned_commit import HubCache
 from lead_hub.errors import CandidateError
-from lead_hub.hub import hub_api
 
-CACHE = HubCache(hub_api(), Path("unused"))
+ACCESS = Access(Path("unused"))
 
 
 def write_checkpoint(folder: Path, *, weights: bytes = b"weights", card: str | None = None) -> Path:
@@ -24,16 +23,16 @@ def write_checkpoint(folder: Path, *, weights: bytes = b"weights", card: str | N
 
 def test_a_local_folder_is_used_where_it_is(tmp_path: Path) -> None:
     folder = write_checkpoint(tmp_path / "mine", card="---\nlicense: mit\n---\n# Mine\n")
-    files = find_checkpoint(Candidate(str(folder)), cache=CACHE)
+    files = find_checkpoint(Candidate(str(folder)), ACCESS)
     assert files.folder == folder
     assert files.licence == "mit"
     assert len(files.sha) == 64
 
 
 def test_copies_share_an_identity_and_a_changed_byte_ends_it(tmp_path: Path) -> None:
-    original = find_checkpoint(Candidate(str(write_checkpoint(tmp_path / "a"))), cache=CACHE)
-    copy = find_checkpoint(Candidate(str(write_checkpoint(tmp_path / "b", card="# Another card"))), cache=CACHE)
-    changed = find_checkpoint(Candidate(str(write_checkpoint(tmp_path / "c", weights=b"weighty"))), cache=CACHE)
+    original = find_checkpoint(Candidate(str(write_checkpoint(tmp_path / "a"))), ACCESS)
+    copy = find_checkpoint(Candidate(str(write_checkpoint(tmp_path / "b", card="# Another card"))), ACCESS)
+    changed = find_checkpoint(Candidate(str(write_checkpoint(tmp_path / "c", weights=b"weighty"))), ACCESS)
     assert original.sha == copy.sha
     assert original.sha != changed.sha
 
@@ -41,12 +40,12 @@ def test_copies_share_an_identity_and_a_changed_byte_ends_it(tmp_path: Path) -> 
 @pytest.mark.parametrize("card", [None, "# No front matter", "---\nlicense: [\n---\n", "---\nlicense: [mit]\n---\n"])
 def test_a_card_that_names_no_licence(tmp_path: Path, card: str | None) -> None:
     folder = write_checkpoint(tmp_path / "mine", card=card)
-    assert find_checkpoint(Candidate(str(folder)), cache=CACHE).licence is None
+    assert find_checkpoint(Candidate(str(folder)), ACCESS).licence is None
 
 
 def test_a_known_licence_wins_over_the_card(tmp_path: Path) -> None:
     folder = write_checkpoint(tmp_path / "mine", card="---\nlicense: mit\n---\n")
-    assert find_checkpoint(Candidate(str(folder), licence="apache-2.0"), cache=CACHE).licence == "apache-2.0"
+    assert find_checkpoint(Candidate(str(folder), licence="apache-2.0"), ACCESS).licence == "apache-2.0"
 
 
 @pytest.mark.usefixtures("hub")
@@ -54,17 +53,17 @@ def test_a_known_licence_wins_over_the_card(tmp_path: Path) -> None:
     ("candidate", "stage", "message"),
     [
         (Candidate("a/b/c/no such folder"), "find", "existing checkpoint folder or a Hub id such as 'org/name'"),
-        (Candidate("org/never-downloaded"), "download", "the Hub has no such model, or it is private"),
+        (Candidate("org/never-downloaded"), "download", "has no such model for you: .*if it is private log in"),
     ],
 )
 def test_what_cannot_be_found_says_so(candidate: Candidate, stage: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(CandidateError, match=message) as caught:
-        find_checkpoint(candidate, cache=HubCache(hub_api(), tmp_path))
+        find_checkpoint(candidate, Access(tmp_path))
     assert caught.value.stage == stage
 
 
 def test_a_local_folder_has_no_revisions(tmp_path: Path) -> None:
     folder = write_checkpoint(tmp_path / "mine")
     with pytest.raises(CandidateError, match="only a Hub repository has revisions") as caught:
-        find_checkpoint(Candidate(str(folder), revision="v2"), cache=CACHE)
+        find_checkpoint(Candidate(str(folder), revision="v2"), ACCESS)
     assert caught.value.stage == "find"

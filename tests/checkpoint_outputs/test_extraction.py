@@ -31,7 +31,7 @@ def run(checkpoint: LoadedCheckpoint, **settings: object) -> CheckpointOutputs:
     return extract(
         checkpoint,
         IMAGES,
-        state=running_processes(),
+        processes=running_processes(),
         settings=ExtractionSettings(**settings),  # type: ignore[arg-type]
         advance=[].append,
     )
@@ -64,7 +64,9 @@ def test_bfloat16_is_near_float32_and_says_so(resnet: LoadedCheckpoint) -> None:
 
 def test_progress_adds_up_to_the_number_of_images(resnet: LoadedCheckpoint) -> None:
     steps: list[int] = []
-    extract(resnet, IMAGES, state=running_processes(), settings=ExtractionSettings(batch_size=4), advance=steps.append)
+    extract(
+        resnet, IMAGES, processes=running_processes(), settings=ExtractionSettings(batch_size=4), advance=steps.append
+    )
     assert steps == [4, 4, 3]
 
 

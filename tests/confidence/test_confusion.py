@@ -8,7 +8,7 @@ import pytest
 from sklearn.metrics import confusion_matrix
 
 from lead_hub.confidence.class_errors import Confusion, confusion, parse_confusion
-from lead_hub.confidence.ranking_confidence import RankedImages, ScoredImages, ranking_confidence
+from lead_hub.confidence.ranking_confidence import ImageLabels, ScoredImages, ranking_confidence
 from lead_hub.confidence.record import Confidence, figures, parse_confidence, without_ranks
 from lead_hub.errors import ScoreError
 from lead_hub.score_cards.card import of_the_row_alone
@@ -83,7 +83,7 @@ def test_numbers_that_name_no_class(labels: list[int], predicted: list[int]) -> 
 def test_a_ranking_has_it_where_the_score_predicts_classes() -> None:
     terms = np.random.default_rng(2).normal(size=len(LABELS))
     scored = [ScoredImages(terms, PREDICTED), ScoredImages(terms, None)]
-    with_classes, without = ranking_confidence(scored, RankedImages(LABELS, NAMES), None)
+    with_classes, without = ranking_confidence(scored, ImageLabels(LABELS, NAMES), None)
     assert with_classes.confusion == BY_HAND
     assert without.confusion is None
     assert without_ranks(with_classes).confusion == BY_HAND

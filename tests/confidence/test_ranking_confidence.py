@@ -8,13 +8,13 @@ import pytest
 
 from lead_hub.confidence.calibration import Calibration
 from lead_hub.confidence.class_errors import ClassAccuracy, ConfusedPair
-from lead_hub.confidence.ranking_confidence import RankedImages, ScoredImages, ranking_confidence
+from lead_hub.confidence.ranking_confidence import ImageLabels, ScoredImages, ranking_confidence
 from lead_hub.confidence.record import RANK_DEPENDENT, Confidence, figures, parse_confidence, without_ranks
 from lead_hub.errors import ScoreError
 from tests.confidence.made_calibration import made_calibration
 
 LABELS = np.arange(60) % 3
-IMAGES = RankedImages(LABELS, ("ant", "bee", "cow"))
+IMAGES = ImageLabels(LABELS, ("ant", "bee", "cow"))
 
 
 def scored(quality: float, *, seed: int, n_wrong: int = 6) -> ScoredImages:
@@ -115,7 +115,7 @@ def test_one_checkpoint_and_none() -> None:
 
 def test_one_image() -> None:
     with pytest.raises(ScoreError, match="two images or more"):
-        ranking_confidence([ScoredImages(np.zeros(1), None)], RankedImages(np.zeros(1, dtype=np.int64), ("a",)), None)
+        ranking_confidence([ScoredImages(np.zeros(1), None)], ImageLabels(np.zeros(1, dtype=np.int64), ("a",)), None)
 
 
 def test_what_depends_on_the_other_rows_can_be_left_out() -> None:

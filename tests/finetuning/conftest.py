@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from lead_hub.access import Access
 from lead_hub.finetuning import finetune
 from lead_hub.finetuning.image_parts import FineTuningImages, load_finetuning_images
 from lead_hub.finetuning.outcomes import FineTuned
@@ -25,7 +26,7 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="package")
 def images(split_folder: Path) -> FineTuningImages:
-    return load_finetuning_images(DatasetQuery(str(split_folder)), progress=False)
+    return load_finetuning_images(DatasetQuery(str(split_folder)), Access(progress=False))
 
 
 @pytest.fixture

@@ -10,13 +10,13 @@ import torch
 from safetensors.torch import load_file
 
 from lead_hub import Candidate, CandidateError, LeadHubError, recommend
-from lead_hub.finetuning import find_files
-from lead_hub.finetuning.caches import caches_in
+from lead_hub.access import Access
+from lead_hub.finetuning import files_with_weights
 from lead_hub.finetuning.image_parts import FineTuningImages
-from lead_hub.finetuning.network import place_here
+from lead_hub.finetuning.network import this_hardware
 from lead_hub.finetuning.outcomes import DroppedTraining, FineTuned, FinishedTraining
 from lead_hub.finetuning.settings import Budget, settings_of
-from lead_hub.finetuning.trainings import Job, run_trainings
+from lead_hub.finetuning.trainings import FineTuningJob, run_trainings
 from tests.finetuning.conftest import FineTune
 
 
@@ -131,12 +131,11 @@ def test_a_run_that_stopped_midway_goes_on_where_it_was(tune: FineTune, tiny_poo
 
 
 def test_a_killed_run_loses_one_training_alone(tiny_pool: Path, images: FineTuningImages, tmp_path: Path) -> None:
-    place = place_here()
-    caches = caches_in(tmp_path, token=None, allow_pickle=False)
+    hardware, access = this_hardware(), Access(tmp_path)
     candidate = Candidate(str(tiny_pool / "vit"))
     settings = settings_of("full", learning_rates=[1e-3], epochs=2, seeds=[0, 1, 2], flip=True)
-    files = find_files(candidate, caches=caches, state=place.state)
-    job = Job(candidate, files, images, settings, caches, place)
+    files = files_with_weights(candidate, access=access, processes=hardware.processes)
+    job = FineTuningJob(candidate, files, images, settings, access, hardware)
     epochs: list[int] = []
 
     def killed_in_the_middle_of_the_third(n_epochs: int) -> None:

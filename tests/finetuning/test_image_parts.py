@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lead_hub.access import Access
 from lead_hub.errors import DatasetError
 from lead_hub.finetuning.image_parts import (
     FineTuningImages,
@@ -21,7 +22,7 @@ from tests.conftest import COLOURS, coloured_images
 
 def load(folder: Path, **options: str) -> FineTuningImages:
     test_split = options.pop("test_split", None)
-    return load_finetuning_images(DatasetQuery(str(folder), **options), test_split=test_split, progress=False)
+    return load_finetuning_images(DatasetQuery(str(folder), **options), Access(progress=False), test_split=test_split)
 
 
 @pytest.mark.parametrize("counts", [(2, 2), (1, 2), (1, 1, 7), (5, 5, 5, 5, 5), (300, 20, 3, 2, 1), (2,) * 40])

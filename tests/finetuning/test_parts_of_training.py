@@ -16,12 +16,12 @@ from lead_hub.finetuning.learner import Learner, rate_factor
 from lead_hub.finetuning.model_inputs import changed, drawn_changes
 from lead_hub.finetuning.network import (
     Backbone,
+    Hardware,
     Network,
-    Place,
     Standardisation,
     add_adapters,
     count_features,
-    place_here,
+    this_hardware,
 )
 from lead_hub.finetuning.training import Predictions, batch_size
 from tests.tiny_checkpoints import random_images
@@ -128,7 +128,7 @@ def test_lora_trains_adapters_and_head_alone(tiny_pool: Path, family: str) -> No
     assert adapters == 2 * sum(getattr(module, "groups", 1) == 1 for module in plain)
 
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    learner = Learner(network, peak_rate=1e-2, n_steps=2, place=place_here())
+    learner = Learner(network, peak_rate=1e-2, n_steps=2, hardware=this_hardware())
     pixels = load_checkpoint(tiny_pool / family).prepare(random_images(6))
     network.train()
     for _ in range(2):
@@ -142,7 +142,7 @@ def test_full_fine_tuning_moves_the_backbone_and_no_old_head(tiny_pool: Path) ->
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     network.train()
     pixels = load_checkpoint(tiny_pool / "vit").prepare(random_images(3))
-    Learner(network, peak_rate=1e-2, n_steps=1, place=place_here()).step(lambda: pixels, torch.tensor([0, 1, 2]))
+    Learner(network, peak_rate=1e-2, n_steps=1, hardware=this_hardware()).step(lambda: pixels, torch.tensor([0, 1, 2]))
     moved = {name for name, tensor in network.state_dict().items() if not torch.equal(tensor, before[name])}
     assert any(".encoder." in name or ".layer" in name for name in moved)
     assert "head.weight" in moved
@@ -179,7 +179,7 @@ def test_out_of_memory_halves_what_goes_through_at_once_and_changes_no_gradient(
     network = Network(Greedy(), n_features=3, n_classes=2)
     whole = nn.functional.cross_entropy(network.head(inputs * network.trunk.scale), labels)
     expected = torch.autograd.grad(whole, list(network.parameters()))
-    learner = Learner(network, peak_rate=1e-3, n_steps=1, place=place_here())
+    learner = Learner(network, peak_rate=1e-3, n_steps=1, hardware=this_hardware())
     assert learner._backward(inputs, labels) == pytest.approx(whole.item())
     assert network.trunk.sizes == [7, 3, 1, 1, 1, 1, 1, 1, 1]
     for weight, gradient in zip(network.parameters(), expected, strict=True):
@@ -187,8 +187,8 @@ def test_out_of_memory_halves_what_goes_through_at_once_and_changes_no_gradient(
 
 
 def losses_of(folder: Path, dtype: torch.dtype) -> list[float]:
-    network, here = network_of(folder, "full").train(), place_here()
-    learner = Learner(network, peak_rate=3e-3, n_steps=8, place=Place(here.state, here.device, dtype))
+    network, here = network_of(folder, "full").train(), this_hardware()
+    learner = Learner(network, peak_rate=3e-3, n_steps=8, hardware=Hardware(here.processes, here.device, dtype))
     pixels = load_checkpoint(folder).prepare(random_images(6))
     losses = [learner.step(lambda: pixels, torch.tensor([0, 1, 2, 0, 1, 2])) for _ in range(8)]
     assert all(weight.dtype == torch.float32 for weight in network.parameters())

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from lead_hub.access import Access
 from lead_hub.finetuning import finetune
 from lead_hub.finetuning.image_parts import load_finetuning_images
 from lead_hub.labelled_images import DatasetQuery
@@ -15,13 +16,14 @@ SCRIPT = """
 import json, sys
 from dataclasses import asdict
 from pathlib import Path
+from lead_hub.access import Access
 from lead_hub.errors import CandidateError
 from lead_hub.finetuning import finetune, load_finetuning_images
 from lead_hub.labelled_images import DatasetQuery
 from lead_hub.processes import running_processes
 
 folder, pool, out = map(Path, sys.argv[1:4])
-images = load_finetuning_images(DatasetQuery(str(folder)), progress=False)
+images = load_finetuning_images(DatasetQuery(str(folder)), Access(progress=False))
 heard = {}
 for family, mode in json.loads((out / "wanted.json").read_text()):
     quick = {"learning_rates": [3e-3], "seeds": [0], "epochs": 3, "cache_dir": out / "cache", "progress": False}
@@ -61,7 +63,7 @@ def test_two_processes_learn_what_one_learns(
     mode: str,
 ) -> None:
     # Not the ResNet: its batch norms see the images of their own process alone.
-    images = load_finetuning_images(DatasetQuery(str(split_folder)), progress=False)
+    images = load_finetuning_images(DatasetQuery(str(split_folder)), Access(progress=False))
     alone = finetune(
         tiny_pool / family,
         images,

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from datasets import ClassLabel
 
+from lead_hub.access import Access
 from lead_hub.errors import RunCancelledError
 from lead_hub.labelled_images.loading import LabelledImages, load_labelled_images
 from lead_hub.labelled_images.query import DatasetQuery
@@ -20,7 +21,7 @@ CLASSES = ClassLabel(names=["cat", "dog"])
 
 
 def load(dataset: str, cache: Path, cancelled: Callable[[], bool] = bool) -> LabelledImages:
-    return load_labelled_images(DatasetQuery(dataset), cache_dir=cache, cancelled=cancelled, progress=False)
+    return load_labelled_images(DatasetQuery(dataset), Access(cache, progress=False, cancelled=cancelled))
 
 
 def downloads(hub: HubServer, ending: str) -> list[str]:

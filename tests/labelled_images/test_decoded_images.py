@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from lead_hub.access import Access
 from lead_hub.errors import DatasetError
 from lead_hub.labelled_images import decoded_images
 from lead_hub.labelled_images.decoded_folder import is_complete, publish, read_record, scratch_folder, write_record
@@ -29,7 +30,7 @@ def test_images_of_different_sizes_come_back_in_order(tmp_path):
         file = io.BytesIO()
         Image.fromarray(array).save(file, format="PNG")
         images.append(EncodedImage(file.getvalue(), None))
-    decoding = decode_images(iter(images), tmp_path, total=len(images), progress=False)
+    decoding = decode_images(iter(images), tmp_path, total=len(images), access=Access(progress=False))
     pixels = DecodedImages(tmp_path, decoding.places)
     assert decoding.readable.tolist() == list(range(69))
     assert decoding.reasons == {}
@@ -39,7 +40,7 @@ def test_images_of_different_sizes_come_back_in_order(tmp_path):
 
 
 def test_pixels_are_a_copy_that_the_reader_may_change(tmp_path):
-    decoding = decode_images([EncodedImage(png((1, 2, 3)), None)], tmp_path, total=1, progress=False)
+    decoding = decode_images([EncodedImage(png((1, 2, 3)), None)], tmp_path, total=1, access=Access(progress=False))
     pixels = DecodedImages(tmp_path, decoding.places)
     pixels[0][:] = 0
     assert pixels[0][0, 0].tolist() == [1, 2, 3]
@@ -59,7 +60,7 @@ def test_unreadable_images_are_skipped_and_explained(tmp_path):
         EncodedImage(None, None),
         EncodedImage(None, str(empty)),
     ]
-    decoding = decode_images(images, tmp_path, total=6, progress=False)
+    decoding = decode_images(images, tmp_path, total=6, access=Access(progress=False))
     pixels = DecodedImages(tmp_path, decoding.places)
     assert decoding.readable.tolist() == [1, 3]
     assert [pixels[0][0, 0, 0], pixels[1][0, 0, 0]] == [5, 9]
@@ -73,7 +74,7 @@ def test_warnings_of_pillow_cost_no_image(tmp_path):
     """The test session turns warnings into errors, and Pillow warns about this EXIF block."""
     file = io.BytesIO()
     Image.new("RGB", (8, 8)).save(file, format="JPEG", exif=b"Exif\x00\x00MM\x00*\xff\xff\xff\xffgarbage")
-    decoding = decode_images([EncodedImage(file.getvalue(), None)], tmp_path, total=1, progress=False)
+    decoding = decode_images([EncodedImage(file.getvalue(), None)], tmp_path, total=1, access=Access(progress=False))
     assert decoding.reasons == {}
 
 
@@ -97,9 +98,9 @@ def test_only_a_few_images_are_taken_ahead(tmp_path, monkeypatch):
 
 
 def test_progress_bar_goes_to_stderr_only(tmp_path, capsys):
-    decode_images([EncodedImage(png((1, 1, 1)), None)], tmp_path, total=1, progress=True)
+    decode_images([EncodedImage(png((1, 1, 1)), None)], tmp_path, total=1, access=Access(progress=True))
     assert capsys.readouterr().out == ""
-    decode_images([EncodedImage(png((1, 1, 1)), None)], tmp_path, total=1, progress=False)
+    decode_images([EncodedImage(png((1, 1, 1)), None)], tmp_path, total=1, access=Access(progress=False))
     assert capsys.readouterr().err == ""
 
 
@@ -109,14 +110,14 @@ def test_full_disk_is_foreseen(tmp_path, monkeypatch):
     # 31 images of 30,000 bytes are on disk when 32 are decoded; 969 more need about 29 MB.
     images = [EncodedImage(png((1, 1, 1), size=(100, 100)), None)] * 1000
     with pytest.raises(DatasetError, match=r"about 0\.0 GB more .* 0\.0 GB free; lower max_images"):
-        decode_images(images, tmp_path, total=1000, progress=False)
+        decode_images(images, tmp_path, total=1000, access=Access(progress=False))
 
 
 def test_temporary_folder_goes_with_its_images(tmp_path):
     for end in ("close", "collect"):
         folder = tmp_path / end
         folder.mkdir()
-        decoding = decode_images([EncodedImage(png((1, 1, 1)), None)], folder, total=1, progress=False)
+        decoding = decode_images([EncodedImage(png((1, 1, 1)), None)], folder, total=1, access=Access(progress=False))
         pixels = DecodedImages(folder, decoding.places, temporary=True)
         assert pixels[0].shape == (3, 4, 3)
         if end == "close":
@@ -140,7 +141,7 @@ def test_a_forked_child_leaves_the_folder_alone(tmp_path):
 
 def test_many_threads_read_at_once(tmp_path):
     images = [EncodedImage(png((value, 0, 0), size=(50, 40)), None) for value in range(200)]
-    decoding = decode_images(images, tmp_path, total=200, progress=False)
+    decoding = decode_images(images, tmp_path, total=200, access=Access(progress=False))
     pixels = DecodedImages(tmp_path, decoding.places)
     wrong = []
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from datasets import ClassLabel, DatasetDict, Value
 
+from lead_hub.access import Access
 from lead_hub.errors import DatasetError, HubError
 from lead_hub.labelled_images.description import ColumnDescription, SplitDescription, describe_dataset
 from lead_hub.labelled_images.loading import load_labelled_images
@@ -174,10 +175,10 @@ def test_what_is_named_a_label_is_accepted_as_one(tmp_path: Path) -> None:
     for column in rows.columns:
         query = DatasetQuery(str(folder), label_column=column.name)
         if column.role == "label" and column.name != "name":  # eight names of one image each are no classes
-            load_labelled_images(query, cache_dir=tmp_path / "cache", progress=False).close()
+            load_labelled_images(query, Access(tmp_path / "cache", progress=False)).close()
         else:
             with pytest.raises(DatasetError, match="name" if column.name == "name" else "column"):
-                load_labelled_images(query, cache_dir=tmp_path / "cache", progress=False)
+                load_labelled_images(query, Access(tmp_path / "cache", progress=False))
 
 
 def test_no_image_column(hub: HubServer, tmp_path: Path) -> None:
@@ -207,7 +208,7 @@ def test_private_with_and_without_a_token(hub: HubServer, tmp_path: Path) -> Non
     token, stranger = hub.add_user("alice"), hub.add_user("bob")
     hub.add_repo("alice/secret", kind="dataset", folder=parquet_files(tmp_path / "repo", train=4), private=True)
     for refused in (None, False, stranger):
-        with pytest.raises(DatasetError, match=r"has no such dataset for you; .*if it is private log in"):
+        with pytest.raises(DatasetError, match=r"has no such dataset for you: .*if it is private log in"):
             describe_dataset("alice/secret", token=refused, cache_dir=tmp_path / "cache")
     hub.requests.clear()
     found = describe_dataset("alice/secret", token=token, cache_dir=tmp_path / "cache")
@@ -228,7 +229,7 @@ def test_what_is_not_there(hub: HubServer, tmp_path: Path) -> None:
         ("org/nowhere", None, "there is no path org/nowhere here, and .* has no such dataset"),
         ("org/there", "v9", "has no such revision"),
         ("org/empty", None, "cannot be opened as a dataset"),
-        ("some/where/deep", None, "no valid id"),
+        ("some/where/deep", None, "is named 'user/name'"),
         (str(tmp_path / "repo"), "v1", "only a Hub dataset has revisions"),
         (str(tmp_path / "repo/table.csv"), None, "a dataset in one file must be .parquet"),
     ):
@@ -246,10 +247,11 @@ def test_merged_splits_are_refused_as_when_they_are_read(tmp_path: Path) -> None
 
 DESCRIBE = """
 import sys
+from lead_hub.access import Access
 from lead_hub.errors import LeadHubError
 from lead_hub.labelled_images import DatasetQuery, describe_dataset, load_labelled_images
 if sys.argv[2] == "load":
-    load_labelled_images(DatasetQuery(sys.argv[1]), progress=False)
+    load_labelled_images(DatasetQuery(sys.argv[1]), Access(progress=False))
 try:
     print(describe_dataset(sys.argv[1]))
 except LeadHubError as error:

@@ -19,12 +19,13 @@ from tests.loopback_hub.faults import Fault
 
 LOAD = """
 import json, sys
+from lead_hub.access import Access
 from lead_hub.errors import LeadHubError
 from lead_hub.labelled_images import DatasetQuery, load_labelled_images
 reports = []
 for query in json.loads(sys.argv[1]):
     try:
-        images = load_labelled_images(DatasetQuery(**query), progress=False)
+        images = load_labelled_images(DatasetQuery(**query), Access(progress=False))
     except LeadHubError as error:
         reports.append({"error": type(error).__name__, "message": str(error)})
     else:
@@ -135,7 +136,7 @@ REFUSALS = {
     "org/busy": ("HubError", "asks to wait 999 s"),
     "org/broken": ("HubDownError", "try again later"),
     "org/nothing": ("DatasetError", "there is no path org/nothing here"),
-    "some/where/deep": ("DatasetError", "no valid id"),
+    "some/where/deep": ("DatasetError", "is named 'user/name'"),
 }
 
 

@@ -7,6 +7,7 @@ import pytest
 from datasets import ClassLabel
 from huggingface_hub import constants
 
+from lead_hub.access import Access
 from lead_hub.labelled_images.description import describe_dataset
 from lead_hub.labelled_images.loading import load_labelled_images
 from lead_hub.labelled_images.query import DatasetQuery
@@ -40,7 +41,7 @@ def test_nothing_stays_behind(hub: HubServer, tmp_path: Path, kind: str) -> None
     own = tmp_path / "own"
     for _ in range(2):
         describe_dataset(name, token=token, cache_dir=own)
-        images = load_labelled_images(DatasetQuery(name), token=token, cache_dir=own, progress=False)
+        images = load_labelled_images(DatasetQuery(name), Access(own, token, progress=False))
         images.pixels[0]
         images.close()
     after = shared_files()
@@ -48,7 +49,7 @@ def test_nothing_stays_behind(hub: HubServer, tmp_path: Path, kind: str) -> None
     assert not [path for path, content in after.items() if SECRET in content]
     assert not [path for path in after if "private-" in path]
     # What was fetched is in the folder that was named, once.
-    assert len(list(own.glob("hub/datasets--*/blobs/*"))) == len(list((tmp_path / "repo").rglob("*.p*")))
+    assert len(list(own.glob("datasets/hub/datasets--*/blobs/*"))) == len(list((tmp_path / "repo").rglob("*.p*")))
 
 
 def test_what_was_in_the_shared_cache_stays_there(hub: HubServer, tmp_path: Path) -> None:
@@ -56,7 +57,7 @@ def test_what_was_in_the_shared_cache_stays_there(hub: HubServer, tmp_path: Path
     folder = image_folder(tmp_path / "repo", cat=3, dog=3)
     (folder / "README.md").write_bytes(SECRET)
     hub.add_repo("alice/kept", kind="dataset", folder=folder, private=True)
-    load_labelled_images(DatasetQuery("alice/kept"), token=token, progress=False).close()
+    load_labelled_images(DatasetQuery("alice/kept"), Access(token=token, progress=False)).close()
     before = shared_files()
     assert [path for path in before if "alice--kept" in path]
     describe_dataset("alice/kept", token=token, cache_dir=tmp_path / "own")

@@ -120,7 +120,7 @@ def test_more_than_a_twentieth_unreadable(load, tmp_path, n_broken, refused):
         message = refusal(load, folder)
         assert "found 6 of 100 sampled" in message
         assert "row 0: 000.png" in message
-        assert list((tmp_path / "cache").glob("lead-hub-images-*")) == []
+        assert list((tmp_path / "cache" / "datasets").glob("lead-hub-images-*")) == []
     else:
         assert len(load(folder)) == 95
 
@@ -172,9 +172,9 @@ def test_decoded_folder_is_shared(load, tmp_path):
 
 def test_temporary_images_disappear(load, tmp_path):
     images = load(image_folder(tmp_path / "pets", cat=2, dog=2))
-    assert len(list((tmp_path / "cache").glob("lead-hub-images-*"))) == 1
+    assert len(list((tmp_path / "cache" / "datasets").glob("lead-hub-images-*"))) == 1
     images.close()
-    assert list((tmp_path / "cache").glob("lead-hub-images-*")) == []
+    assert list((tmp_path / "cache" / "datasets").glob("lead-hub-images-*")) == []
 
 
 def test_record_is_checked(load, tmp_path):

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from lead_hub.errors import CandidateError, LeadHubError
-from lead_hub.leaderboard.board import Leaderboard
+from lead_hub.leaderboard.board import Leaderboard, rank
 from lead_hub.leaderboard.rows import RankedCheckpoint, RankedDataset, Skipped
 
 DATASET = RankedDataset(
@@ -37,7 +37,7 @@ def board_of(*rows: RankedCheckpoint, n_candidates: int | None = None) -> Leader
         n_candidates=len(rows) if n_candidates is None else n_candidates,
     )
     for row in rows:
-        board = board.with_row(row)
+        board = replace(board, rows=rank([*board.rows, row]))
     return board
 
 

@@ -79,8 +79,8 @@ def test_every_refusal_says_what_to_do(runs: Runs) -> None:
     reasons = {(skip.checkpoint, skip.revision): skip for skip in runs.online.skipped}
     assert {skip.stage for skip in reasons.values()} == {"download"}
     assert "this revision does not" in reasons["org/vit", "nowhere"].reason
-    assert "ask for access on its Hub page" in reasons["org/gated", None].reason
-    assert "the Hub has no such model, or it is private" in reasons["org/missing", None].reason
+    assert "accept its terms at" in reasons["org/gated", None].reason
+    assert "has no such model for you" in reasons["org/missing", None].reason
 
 
 def test_only_needed_files_are_asked_for_at_the_commit(runs: Runs) -> None:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from lead_hub.leaderboard import Leaderboard, RankedCheckpoint, RankedDataset
+from lead_hub.leaderboard.board import rank
 
 FLOWERS = RankedDataset(
     dataset="org/flowers",
@@ -49,7 +50,7 @@ def board_of(*rows: RankedCheckpoint, dataset: RankedDataset = FLOWERS, method: 
         n_candidates=len(rows),
     )
     for row in rows:
-        board = board.with_row(row)
+        board = replace(board, rows=rank([*board.rows, row]))
     return board
 
 

@@ -201,7 +201,7 @@ def test_others_text_in_the_readme_is_kept(hub: HubServer) -> None:
 @pytest.mark.parametrize("role", ["read", None])
 def test_who_may_not_write_is_told_why(hub: HubServer, role) -> None:
     token = False if role is None else hub.add_user("alice", role=role)
-    words = "does not know who asks: log in" if role is None else "use a token with write access"
+    words = "does not know who asks for alice/scores: log in" if role is None else "use a token with write access"
     with pytest.raises(HubError, match=words) as caught:
         BOARD.push_to_hub(SCORES, token=token)
     assert "hf_" not in str(caught.value)

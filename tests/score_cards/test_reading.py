@@ -27,9 +27,9 @@ def test_who_may_read_a_private_repository(hub: HubServer) -> None:
     hub.repo(SCORES, kind="dataset").granted.add("bob")
     assert Leaderboard.from_hub(SCORES, dataset="alice/secret", token=alice) == board
     assert Leaderboard.from_hub(SCORES, dataset="alice/secret", token=bob) == board
-    with pytest.raises(HubError, match="no such repository, or this login has no access"):
+    with pytest.raises(HubError, match="has no such repository for you"):
         Leaderboard.from_hub(SCORES, dataset="alice/secret", token=eve)
-    with pytest.raises(HubError, match="does not know who asks: log in"):
+    with pytest.raises(HubError, match=r"does not know who asks|no such repository for you"):
         Leaderboard.from_hub(SCORES, dataset="alice/secret", token=False)
 
 
@@ -37,7 +37,7 @@ def test_a_gated_repository_says_how_to_ask(hub: HubServer) -> None:
     BOARD.push_to_hub(SCORES, token=hub.add_user("alice"))
     hub.repo(SCORES, kind="dataset").gated = "manual"
     for token in (hub.add_user("eve"), False):
-        with pytest.raises(HubError, match="it is gated: ask for access"):
+        with pytest.raises(HubError, match="is gated: accept its terms"):
             Leaderboard.from_hub(SCORES, dataset="org/flowers", token=token)
 
 
@@ -67,7 +67,7 @@ def test_an_older_commit_of_the_cards_can_be_read(hub: HubServer) -> None:
     board_of(FAIR).push_to_hub(SCORES, token=token)
     assert Leaderboard.from_hub(SCORES, dataset="org/flowers", revision=old, token=token) == board_of(GOOD)
     assert Leaderboard.from_hub(SCORES, dataset="org/flowers", token=token) == board_of(GOOD, FAIR)
-    with pytest.raises(HubError, match="this revision does not"):
+    with pytest.raises(HubError, match="has no such revision"):
         Leaderboard.from_hub(SCORES, dataset="org/flowers", revision="nope", token=token)
 
 

@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 from lead_hub.confidence import Confidence, Confusion
 from lead_hub.confidence.class_errors import ClassAccuracy, ConfusedPair
 from lead_hub.leaderboard import Leaderboard, RankedCheckpoint, RankedDataset
+from lead_hub.leaderboard.board import rank
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 FINGERPRINT = "f" * 64
@@ -93,7 +94,7 @@ def board_of(*rows: RankedCheckpoint, n_candidates: int | None = None, dataset: 
         n_candidates=len(rows) if n_candidates is None else n_candidates,
     )
     for row in rows:
-        board = board.with_row(row)
+        board = replace(board, rows=rank([*board.rows, row]))
     return board
 
 

@@ -55,8 +55,8 @@ def many(n_rows: int) -> Leaderboard:
 
 
 def test_scales() -> None:
-    assert [Scale(1, 5).place(rank) for rank in (1, 2, 5)] == [0, 25, 100]
-    assert Scale(3, 3).place(3) == 50
+    assert [Scale(1, 5).position(rank) for rank in (1, 2, 5)] == [0, 25, 100]
+    assert Scale(3, 3).position(3) == 50
     decades = Scale(10**5, 10**9, is_logarithmic=True)
     assert [decades.place(10.0**power) for power in (5, 6, 9)] == [0, 25, 100]
     assert decades.place(math.sqrt(10**5 * 10**9)) == pytest.approx(50)

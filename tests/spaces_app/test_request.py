@@ -74,19 +74,19 @@ def test_on_a_shared_machine_a_checkpoint_is_never_a_path(checkpoint: str, monke
 
 def test_ids_pass_on_a_shared_machine() -> None:
     request = RunRequest("org/birds", source="own", own_candidates=("timm/resnet50.a1_in1k", "gpt2", "org/a@refs/pr/1"))
-    assert request.place(paths_allowed=False) == "org/birds"
+    assert request.dataset_source(paths_allowed=False) == "org/birds"
     assert request.candidates(paths_allowed=False) == ["timm/resnet50.a1_in1k", "gpt2", "org/a@refs/pr/1"]
 
 
 def test_on_ones_own_machine_folders_are_welcome(tmp_path: Path) -> None:
     request = RunRequest(str(tmp_path), source="own", own_candidates=(str(tmp_path),))
-    assert request.place(paths_allowed=True) == str(tmp_path)
+    assert request.dataset_source(paths_allowed=True) == str(tmp_path)
     assert request.candidates(paths_allowed=True) == [str(tmp_path)]
 
 
 def test_the_demo_needs_no_path_of_the_visitor() -> None:
     request = RunRequest("demo:scripts", source="demo")
-    assert request.place(paths_allowed=False) == FOLDER / "targets" / "scripts"
+    assert request.dataset_source(paths_allowed=False) == FOLDER / "targets" / "scripts"
     assert len(request.candidates(paths_allowed=False)) == 14
 
 

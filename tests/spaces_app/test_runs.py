@@ -9,10 +9,10 @@ import pytest
 
 from spaces_app.request import MOST_IMAGES, RunRequest
 from spaces_app.runs import Images, RunState, RunsUnderWay, followed_run
-from spaces_app.visitors import Surroundings, Visitor
+from spaces_app.visitors import Deployment, Visitor
 from spaces_app.zero_gpu import LONGEST_S, SHORTEST_S, follow_here, gpu_seconds, lent, on_lent_gpu
 
-SHARED = Surroundings(is_shared=True, has_sign_in=True)
+SHARED = Deployment(is_shared=True, has_sign_in=True)
 NOBODY = Visitor(token=False)
 
 
@@ -36,7 +36,7 @@ def ended(states: Iterator[RunState]) -> RunState:
 
 
 def test_rows_come_one_by_one_and_the_last_moment_has_them_all() -> None:
-    states = list(followed_run(demo(), NOBODY, place=SHARED, cancelled=threading.Event()))
+    states = list(followed_run(demo(), NOBODY, deployment=SHARED, cancelled=threading.Event()))
     n_rows = [len(state.board.rows) for state in states if state.board]
     assert n_rows == sorted(n_rows)
     assert n_rows[-1] == 14
@@ -47,7 +47,7 @@ def test_rows_come_one_by_one_and_the_last_moment_has_them_all() -> None:
 
 def test_a_run_stops_when_it_is_cancelled_and_keeps_its_rows() -> None:
     cancelled = threading.Event()
-    for state in followed_run(demo(), NOBODY, place=SHARED, cancelled=cancelled):
+    for state in followed_run(demo(), NOBODY, deployment=SHARED, cancelled=cancelled):
         if state.board and state.board.rows:
             cancelled.set()
     assert state.outcome == "cancelled"
@@ -57,7 +57,7 @@ def test_a_run_stops_when_it_is_cancelled_and_keeps_its_rows() -> None:
 
 def test_a_cancel_after_the_last_row_takes_nothing_from_it() -> None:
     cancelled = threading.Event()
-    for state in followed_run(demo(), NOBODY, place=SHARED, cancelled=cancelled):
+    for state in followed_run(demo(), NOBODY, deployment=SHARED, cancelled=cancelled):
         if state.board and state.board.is_complete:
             cancelled.set()
     assert state.outcome == "finished"
@@ -65,7 +65,7 @@ def test_a_cancel_after_the_last_row_takes_nothing_from_it() -> None:
 
 def test_closing_the_iterator_stops_the_run() -> None:
     cancelled = threading.Event()
-    states = followed_run(demo(), NOBODY, place=SHARED, cancelled=cancelled)
+    states = followed_run(demo(), NOBODY, deployment=SHARED, cancelled=cancelled)
     next(states)
     next(states)
     states.close()  # type: ignore[attr-defined]
@@ -74,7 +74,7 @@ def test_closing_the_iterator_stops_the_run() -> None:
 
 
 def test_an_error_is_the_last_moment_in_words() -> None:
-    state = ended(followed_run(RunRequest("/etc"), NOBODY, place=SHARED, cancelled=threading.Event()))
+    state = ended(followed_run(RunRequest("/etc"), NOBODY, deployment=SHARED, cancelled=threading.Event()))
     assert state.outcome == "failed"
     assert "by its id on the Hub" in str(state.error)
 
@@ -82,7 +82,7 @@ def test_an_error_is_the_last_moment_in_words() -> None:
 def test_images_that_a_visitor_brought_leave_nothing_behind(own_caches: Path, colour_folder: Path) -> None:
     request = RunRequest("", source="demo", score="logme")
     images = Images(colour_folder, "colours of alice")
-    state = ended(followed_run(request, NOBODY, place=SHARED, cancelled=threading.Event(), images=images))
+    state = ended(followed_run(request, NOBODY, deployment=SHARED, cancelled=threading.Event(), images=images))
     assert state.outcome == "finished"
     assert state.board is not None
     assert state.board.dataset.is_private
@@ -124,7 +124,7 @@ def test_a_cancelled_run_ends_at_once() -> None:
     cancelled = threading.Event()
     cancelled.set()
     start = time.monotonic()
-    assert ended(followed_run(demo(), NOBODY, place=SHARED, cancelled=cancelled)).outcome == "cancelled"
+    assert ended(followed_run(demo(), NOBODY, deployment=SHARED, cancelled=cancelled)).outcome == "cancelled"
     assert time.monotonic() - start < 30
 
 
@@ -135,4 +135,4 @@ def test_a_gpu_is_borrowed_for_as_long_as_a_run_may_take() -> None:
     assert gpu_seconds(large, NOBODY, SHARED, None) == LONGEST_S
     assert follow_here() is followed_run  # there is no ZeroGPU here, so runs are carried out as anywhere
     assert lent() is not None
-    assert ended(on_lent_gpu(demo(), NOBODY, place=SHARED, cancelled=threading.Event())).outcome == "finished"
+    assert ended(on_lent_gpu(demo(), NOBODY, deployment=SHARED, cancelled=threading.Event())).outcome == "finished"

@@ -7,11 +7,11 @@ from lead_hub.labelled_images import describe_dataset
 from lead_hub.recommendation import RunEstimate, RunProgress
 from spaces_app.runs import RunState, share_done
 from spaces_app.status import duration, estimate_html, running_text, state_html, told
-from spaces_app.visitors import Surroundings
+from spaces_app.visitors import Deployment
 from tests.loopback_hub import HubServer
 from tests.spaces_app.made_boards import FAIR, GOOD, board_of
 
-OWN, SHARED = Surroundings(), Surroundings(is_shared=True, has_sign_in=True)
+OWN, SHARED = Deployment(), Deployment(is_shared=True, has_sign_in=True)
 
 
 def extracting(number: int, n_images: int) -> RunProgress:
@@ -72,5 +72,5 @@ def test_strangers_are_not_told_of_terminals_and_paths(hub: HubServer) -> None:
     with pytest.raises(LeadHubError) as caught:
         describe_dataset("nobody/nothing", token=False)
     assert "there is no path nobody/nothing here" in told(caught.value, OWN)
-    words = f"{hub.endpoint} has no dataset nobody/nothing for you; check the spelling, and if it is private"
+    words = f"{hub.endpoint} has no such dataset for you: check the spelling of nobody/nothing, and if it is private"
     assert told(caught.value, SHARED) == f"{words} sign in at the top of the page"

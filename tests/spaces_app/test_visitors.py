@@ -2,9 +2,9 @@
 
 import pytest
 
-from spaces_app.visitors import Surroundings, surroundings, token_of_headers, visitor
+from spaces_app.visitors import Deployment, this_deployment, token_of_headers, visitor
 
-OWN, SHARED = Surroundings(), Surroundings(is_shared=True, has_sign_in=True)
+OWN, SHARED = Deployment(), Deployment(is_shared=True, has_sign_in=True)
 
 
 def test_a_stranger_asks_as_nobody_even_where_the_machine_is_logged_in() -> None:
@@ -26,14 +26,14 @@ def test_a_token_of_ones_own_is_used_and_never_shown() -> None:
 @pytest.mark.parametrize(
     ("environment", "expected"),
     [
-        ({}, Surroundings()),
-        ({"OAUTH_CLIENT_ID": "x"}, Surroundings()),
-        ({"SYSTEM": "spaces"}, Surroundings(is_shared=True)),
-        ({"SYSTEM": "spaces", "OAUTH_CLIENT_ID": "x"}, Surroundings(is_shared=True, has_sign_in=True)),
+        ({}, Deployment()),
+        ({"OAUTH_CLIENT_ID": "x"}, Deployment()),
+        ({"SYSTEM": "spaces"}, Deployment(is_shared=True)),
+        ({"SYSTEM": "spaces", "OAUTH_CLIENT_ID": "x"}, Deployment(is_shared=True, has_sign_in=True)),
     ],
 )
-def test_a_space_is_known_by_the_hubs_variables(environment: dict[str, str], expected: Surroundings) -> None:
-    assert surroundings(environment) == expected
+def test_a_space_is_known_by_the_hubs_variables(environment: dict[str, str], expected: Deployment) -> None:
+    assert this_deployment(environment) == expected
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import torch
 from scipy.stats import spearmanr
 from torch import Tensor
 
+from lead_hub.access import Access
 from lead_hub.checkpoint_outputs import ExtractionSettings, extract, load_checkpoint
 from lead_hub.demo import pool, target_folder
 from lead_hub.labelled_images import DatasetQuery, load_labelled_images
@@ -19,12 +20,12 @@ def demo_outputs(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Tensor]
     """Every checkpoint's features of the same 100 images, and their labels."""
     folder = tmp_path_factory.mktemp("demo")
     query = DatasetQuery(dataset=str(target_folder("clipart")), max_images=100)
-    images = load_labelled_images(query, decoded_folder=folder / "decoded", cache_dir=folder, progress=False)
+    images = load_labelled_images(query, Access(folder, progress=False), decoded_folder=folder / "decoded")
     state, settings = running_processes(), ExtractionSettings(device="cpu")
     features = []
     for candidate in pool():
         checkpoint = load_checkpoint(Path(candidate.checkpoint))
-        outputs = extract(checkpoint, images.pixels, state=state, settings=settings, advance=lambda _: None)
+        outputs = extract(checkpoint, images.pixels, processes=state, settings=settings, advance=lambda _: None)
         features.append(outputs.features)
     return features, torch.from_numpy(images.labels)
 

@@ -7,6 +7,7 @@ from sklearn.decomposition import PCA
 
 from lead_hub.transferability import score
 from lead_hub.transferability.gbc import Covariance, gbc
+from lead_hub.transferability.score_inputs import ScoreInputs
 from tests.transferability.made_features import balanced_labels, clusters
 
 
@@ -36,15 +37,15 @@ def naive_gbc(features: np.ndarray, labels: np.ndarray, covariance: Covariance) 
 def test_equals_the_naive_definition(n_images, n_features, n_classes, covariance) -> None:
     labels = balanced_labels(n_images, n_classes)
     features = 5 * clusters(labels, n_features, distance=1.5) + 0.3
-    found = gbc(features, labels, covariance=covariance).value
+    found = gbc(ScoreInputs(features, labels), covariance=covariance).value
     assert found == pytest.approx(naive_gbc(features.numpy(), labels.numpy(), covariance), abs=1e-10)
 
 
 def test_spherical_is_the_default() -> None:
     labels = balanced_labels(40, 2)
     features = clusters(labels, 5, distance=1.0)
-    assert score(features, labels, "gbc") == gbc(features, labels, covariance="spherical").value
-    assert score(features, labels, "gbc") != gbc(features, labels, covariance="diagonal").value
+    assert score(features, labels, "gbc") == gbc(ScoreInputs(features, labels), covariance="spherical").value
+    assert score(features, labels, "gbc") != gbc(ScoreInputs(features, labels), covariance="diagonal").value
 
 
 def test_two_equally_wide_classes_by_hand() -> None:

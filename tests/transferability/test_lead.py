@@ -10,6 +10,7 @@ from sklearn.linear_model import Ridge
 from lead_hub.transferability import transferability
 from lead_hub.transferability.lead import LeadSettings, fitted_sharpness, lead
 from lead_hub.transferability.leave_one_out import RELATIVE_STRENGTHS
+from lead_hub.transferability.score_inputs import ScoreInputs
 from tests.transferability.made_features import balanced_labels, clusters, noise
 
 
@@ -131,7 +132,7 @@ def test_the_sharpness_by_hand(wrong, expected) -> None:
 def test_a_given_sharpness_is_taken() -> None:
     # The four images above: 8 (1 - 2 error) is the margin at a sharpness of 8.
     features, labels = torch.tensor([[1.0], [1.0], [-1.0], [-1.0]]).double(), torch.tensor([0, 0, 1, 1])
-    found = lead(features, labels, settings=LeadSettings(time=0.0, sharpness=8.0))
+    found = lead(ScoreInputs(features, labels), settings=LeadSettings(time=0.0, sharpness=8.0))
     error = 2 * 1e-6 / (8 + 3 * 1e-6)
     assert found.value == pytest.approx(-math.log1p(math.exp(-8 * (1 - 2 * error))), rel=1e-9)
 
@@ -170,7 +171,7 @@ def test_noise_loses_to_weak_features_however_few_the_classes(n_classes) -> None
 def test_without_time_it_is_the_plain_log_loss() -> None:
     labels = balanced_labels(40, 4)
     features = clusters(labels, 6, distance=1.5)
-    still = lead(features, labels, settings=LeadSettings(time=0.0))
+    still = lead(ScoreInputs(features, labels), settings=LeadSettings(time=0.0))
     plain = transferability(features, labels, "loo-log-loss")
     assert still.value == plain.value == -transferability(features, labels).companions["loo_log_loss"]
 

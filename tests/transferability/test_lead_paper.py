@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from lead_hub.transferability import score, transferability
-from lead_hub.transferability.lead_paper import PaperSettings, class_samples, lead_paper
+from lead_hub.transferability.lead_paper import LeadPaperSettings, class_samples, lead_paper
+from lead_hub.transferability.score_inputs import ScoreInputs
 from tests.transferability.made_features import balanced_labels, clusters, noise
 
 
@@ -75,8 +76,8 @@ def naive_lead_paper(features: Tensor, labels: Tensor, *, seed: int, widths: tup
 def test_equals_the_naive_definition(n_images, n_features, n_classes, widths, sample, seed) -> None:
     labels = balanced_labels(n_images, n_classes)
     features = 2 * clusters(labels, n_features, distance=1.0)
-    settings = PaperSettings(images_per_class=sample, widths=widths)
-    found = lead_paper(features, labels, seed=seed, settings=settings)
+    settings = LeadPaperSettings(images_per_class=sample, widths=widths)
+    found = lead_paper(ScoreInputs(features, labels, seed=seed), settings=settings)
     expected = naive_lead_paper(features, labels, seed=seed, widths=widths, sample=sample)
     assert found.value == pytest.approx(expected, abs=1e-10)
     assert found.value == pytest.approx(float(found.per_image.mean()), abs=1e-14)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from lead_hub.errors import ScoreError
 from lead_hub.transferability import score, transferability
 from lead_hub.transferability.leep import leep, log_expected_predictions
+from lead_hub.transferability.score_inputs import ScoreInputs
 from tests.transferability.made_features import balanced_labels, noise
 
 
@@ -90,7 +91,7 @@ def test_logits_are_needed() -> None:
     with pytest.raises(ScoreError, match="leep needs the logits"):
         score(noise(20, 2), balanced_labels(20, 3), "leep")
     with pytest.raises(ScoreError, match="leep needs the logits"):
-        leep(noise(20, 2), balanced_labels(20, 3))
+        leep(ScoreInputs(noise(20, 2), balanced_labels(20, 3)))
 
 
 @settings(max_examples=30, deadline=None)
