@@ -3,11 +3,13 @@
 Leaderboard -> the same images again -> finetune the top k -> Leaderboard with FineTunedAccuracy -> Agreement
 """
 
+import functools
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from pathlib import Path
+from typing import ParamSpec
 
 from lead_hub.access import Access, access_of
 from lead_hub.candidates import Candidate
@@ -32,29 +34,21 @@ from lead_hub.leaderboard import FineTunedAccuracy, Leaderboard, RankedCheckpoin
 from lead_hub.processes import first_on_each_node, shared_folder
 from lead_hub.rank_agreement import regret_at, weighted_kendall_tau
 
+FAILED = "fine-tuning failed at "
 
-def verify(  # noqa: PLR0913 - the one call that users see carries every choice that they may make
-    board: Leaderboard | str | Path,
-    top: int = 3,
-    *,
-    mode: str = "full",
-    learning_rates: Sequence[float | int] | None = None,
-    epochs: int | None = None,
-    seeds: Sequence[int] | None = None,
-    budget: float | int | str | None = None,
-    test_split: str | None = None,
-    flip: bool = True,
-    cache_dir: str | Path | None = None,
-    token: Token = None,
-    allow_pickle: bool = False,
-    progress: bool = True,
-) -> Leaderboard:
+
+@dataclass(frozen=True)
+class Verification:
     """Fine-tune the first checkpoints of a leaderboard on the images that it was made on.
 
     The same commit, columns, classes and sampled images are trained on. What measures is the dataset's test split, or
     without one a fifth of the images, which then trains nothing. See `lead_hub.finetuning.finetune` for the recipe.
 
-    Args:
+    `for board in Verification(board)` gives the board after each checkpoint; `verify(...)` takes the same arguments and
+    gives the last one: the board with `finetuned` in the rows that were fine-tuned. Where that failed the row's note
+    says why.
+
+    Attributes:
         board: or the path of one that was saved as .json or .parquet.
         top: how many are fine-tuned, from the first on.
         mode: "full", "lora" or "probe", as of `finetune`.
@@ -69,102 +63,91 @@ def verify(  # noqa: PLR0913 - the one call that users see carries every choice 
         allow_pickle: also accept weights as pickle files, loaded with `weights_only`.
         progress: show bars on a terminal's standard error.
 
-    Returns:
-        The board with `finetuned` in the rows that were fine-tuned. Where that failed the row's note says why.
-
     Raises:
         DatasetError: the images cannot be read, or are not those of the board any more.
         CandidateError: the board has no rows.
         HubError: the Hub refused the dataset, or cannot be reached.
         LeadHubError: a choice that cannot be, peft is missing, or the file holds no leaderboard.
     """
-    verification = verification_of(
-        board if isinstance(board, Leaderboard) else Leaderboard.load(board),
-        top,
-        mode=mode,
-        learning_rates=learning_rates,
-        epochs=epochs,
-        seeds=seeds,
-        budget=budget,
-        test_split=test_split,
-        flip=flip,
-        cache_dir=cache_dir,
-        token=token,
-        allow_pickle=allow_pickle,
-        progress=progress,
-    )
-    return deque(stream_verified(verification), maxlen=1).pop()
 
-
-@dataclass(frozen=True)
-class Verification:
-    """Which board, how many of it, and how they are fine-tuned.
-
-    Attributes:
-        board: whose first rows are fine-tuned.
-        top: how many of them.
-        settings: of each fine-tuning.
-        budget: for all of them together.
-        test_split: the split that measures; None as of `load_finetuning_images`.
-        access: as whom the Hub is asked, and where everything is kept.
-    """
-
-    board: Leaderboard
-    top: int
-    settings: FineTuningSettings
-    budget: Budget
-    test_split: str | None
-    access: Access
+    board: Leaderboard | str | Path
+    top: int = 3
+    _: KW_ONLY
+    mode: str = "full"
+    learning_rates: Sequence[float | int] | None = None
+    epochs: int | None = None
+    seeds: Sequence[int] | None = None
+    budget: float | int | str | None = None
+    test_split: str | None = None
+    flip: bool = True
+    cache_dir: str | Path | None = None
+    token: Token = field(default=None, repr=False)
+    allow_pickle: bool = False
+    progress: bool = True
 
     def __post_init__(self) -> None:
         if self.top < 1:
             raise LeadHubError(f"top must be at least 1, found {self.top}: it is how many checkpoints are fine-tuned")
-        self.board.best  # noqa: B018 - a board without rows says why it has none
+        if not isinstance(self.board, Leaderboard):
+            object.__setattr__(self, "board", Leaderboard.load(self.board))
+        self.ranked.best  # noqa: B018 - a board without rows says why it has none
+        _ = self.settings, parse_budget(self.budget)  # each is checked as it is made
+
+    @property
+    def ranked(self) -> Leaderboard:
+        """The board whose first rows are fine-tuned."""
+        assert isinstance(self.board, Leaderboard)  # a path was read when the record was made
+        return self.board
+
+    @property
+    def settings(self) -> FineTuningSettings:
+        """How each checkpoint is fine-tuned."""
+        return settings_of(
+            self.mode, learning_rates=self.learning_rates, epochs=self.epochs, seeds=self.seeds, flip=self.flip
+        )
+
+    @property
+    def access(self) -> Access:
+        """As whom the Hub is asked, and where everything is kept."""
+        return access_of(
+            cache_dir=self.cache_dir, token=self.token, allow_pickle=self.allow_pickle, progress=self.progress
+        )
+
+    def __iter__(self) -> Iterator[Leaderboard]:
+        """The board after each checkpoint that was fine-tuned, or failed to be."""
+        return verified_boards(self)
 
 
-def verification_of(  # noqa: PLR0913 - as `verify`
-    board: Leaderboard,
-    top: int,
-    *,
-    mode: str,
-    learning_rates: Sequence[float | int] | None,
-    epochs: int | None,
-    seeds: Sequence[int] | None,
-    budget: float | int | str | None,
-    test_split: str | None,
-    flip: bool,
-    cache_dir: str | Path | None,
-    token: Token,
-    allow_pickle: bool,
-    progress: bool,
-) -> Verification:
-    """The arguments of `verify`, checked."""
-    return Verification(
-        board=board,
-        top=top,
-        settings=settings_of(mode, learning_rates=learning_rates, epochs=epochs, seeds=seeds, flip=flip),
-        budget=Budget(parse_budget(budget)),
-        test_split=test_split,
-        access=access_of(cache_dir=cache_dir, token=token, allow_pickle=allow_pickle, progress=progress),
-    )
-
-
-FAILED = "fine-tuning failed at "
-
-
-def stream_verified(verification: Verification) -> Iterator[Leaderboard]:
-    """The board after each checkpoint that was fine-tuned, or failed to be."""
-    board, hardware = verification.board, this_hardware()
+def verified_boards(verification: Verification) -> Iterator[Leaderboard]:
+    """The board of a verification after each checkpoint, in their order."""
+    board, hardware = verification.ranked, this_hardware()
+    clock = Budget(parse_budget(verification.budget))
     with (
         shared_folder(hardware.processes) as folder,
         closing(first_on_each_node(lambda: same_images(verification, folder), hardware.processes)) as images,
     ):
         chosen = board.rows[: verification.top]
         for number, row in enumerate(chosen):
-            budget = Budget(verification.budget.share(len(chosen) - number))
+            budget = Budget(clock.share(len(chosen) - number))
             outcome = finetuned_row(row, images, verification=verification, budget=budget, hardware=hardware)
             board = replace(board, rows=tuple(outcome if other == row else other for other in board.rows))
             yield board
+
+
+Arguments = ParamSpec("Arguments")
+
+
+def call_of(record: Callable[Arguments, Verification]) -> Callable[Arguments, Leaderboard]:
+    """`verify`: the record's own signature is the one place where its arguments stand."""
+
+    @functools.wraps(record, assigned=("__doc__", "__module__"), updated=())
+    def verify(*arguments: Arguments.args, **options: Arguments.kwargs) -> Leaderboard:
+        return deque(record(*arguments, **options), maxlen=1).pop()
+
+    return verify
+
+
+verify = call_of(Verification)
 
 
 def finetuned_row(
@@ -222,12 +205,12 @@ def same_images(verification: Verification, decoded_folder: Path | None) -> Fine
         DatasetError: they cannot be read, or are others now.
     """
     images = load_finetuning_images(
-        query_of(verification.board),
+        query_of(verification.ranked),
         verification.access,
         test_split=verification.test_split,
         decoded_folder=decoded_folder,
     )
-    refuse_changed(images.train, verification.board.dataset)
+    refuse_changed(images.train, verification.ranked.dataset)
     return images
 
 

@@ -7,19 +7,18 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
-import numpy as np
 import torch
 from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 from torch import Tensor
 
 from lead_hub.checkpoint_outputs.frozen_outputs import CheckpointOutputs
 from lead_hub.checkpoint_outputs.loaded_checkpoint import LoadedCheckpoint
 from lead_hub.errors import CandidateError, LeadHubError
+from lead_hub.labelled_images import Pixels
 from lead_hub.processes import Processes, gather_rows, on_every_process
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
-Pixels = UInt8[np.ndarray, "_height _width 3"]
 
 # Without a given batch size: large enough to keep the device busy, halved when it does not fit.
 AUTO_BATCH_SIZE = {"cpu": 32, "cuda": 256}

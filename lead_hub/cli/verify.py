@@ -53,11 +53,10 @@ def verify(
 ) -> None:
     """Fine-tune the first checkpoints of a leaderboard, and put the outcome beside the prediction."""
     with exit_codes():
-        from lead_hub.leaderboard import Leaderboard
-        from lead_hub.verification import stream_verified, verification_of
+        from lead_hub.verification import Verification
 
-        verification = verification_of(
-            Leaderboard.load(board),
+        verification = Verification(
+            board,
             top,
             mode=mode.value,
             learning_rates=numbers(learning_rates, float, option="--learning-rates"),
@@ -71,7 +70,7 @@ def verify(
             allow_pickle=allow_pickle,
             progress=not quiet,
         )
-        for verified in stream_verified(verification):
+        for verified in verification:
             if is_main_process():
                 for path in output or [board]:
                     verified.save(path)

@@ -1,5 +1,6 @@
 """Stage 1: dataset id or folder -> LabelledImages. `loading.py` reads from top to bottom as its steps."""
 
+from lead_hub.labelled_images.decoded_images import Pixels
 from lead_hub.labelled_images.description import DatasetDescription, describe_dataset
 from lead_hub.labelled_images.loading import LabelledImages, load_labelled_images, rows_sha256
 from lead_hub.labelled_images.opened_split import SplitNotFoundError
@@ -11,6 +12,7 @@ __all__ = [
     "DatasetDescription",
     "DatasetQuery",
     "LabelledImages",
+    "Pixels",
     "SplitNotFoundError",
     "describe_dataset",
     "load_labelled_images",

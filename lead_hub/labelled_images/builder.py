@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 import datasets
 import pyarrow
@@ -118,28 +119,32 @@ def saved_splits(path: Path) -> list[str] | None:
     return [] if (path / "state.json").is_file() else None
 
 
-def refuse_revision(query: DatasetQuery) -> None:
-    """Raise where a revision is asked for of a local path."""
+LocalKind: TypeAlias = Literal["file", "saved", "folder"]
+
+
+def kind_of(query: DatasetQuery, path: Path) -> LocalKind:
+    """What a local path holds: one parquet file, what save_to_disk wrote, or a folder of files.
+
+    Raises:
+        DatasetError: another kind of file, or the query asks for what there is not here.
+    """
     if query.revision is not None:
         raise DatasetError(
             f"only a Hub dataset has revisions, found revision={query.revision!r} for the local path"
             f" {query.dataset}; leave it out"
         )
-
-
-def refuse_other_than_parquet(query: DatasetQuery, path: Path) -> None:
-    """Raise where the dataset is one file of another kind."""
-    if path.suffix != ".parquet":
-        raise DatasetError(
-            f"a dataset in one file must be .parquet, found {query.dataset}; images in a folder, a folder of"
-            " parquet files or a folder written by save_to_disk can be read too, a csv or jsonl table cannot"
-        )
-
-
-def refuse_saved_config(query: DatasetQuery) -> None:
-    """Raise where a configuration is asked for of a folder written by save_to_disk."""
+    if path.is_file():
+        if path.suffix != ".parquet":
+            raise DatasetError(
+                f"a dataset in one file must be .parquet, found {query.dataset}; images in a folder, a folder of"
+                " parquet files or a folder written by save_to_disk can be read too, a csv or jsonl table cannot"
+            )
+        return "file"
+    if saved_splits(path) is None:
+        return "folder"
     if query.config is not None:
         raise DatasetError(f"a folder written by save_to_disk has no configurations, found config={query.config!r}")
+    return "saved"
 
 
 @contextmanager

@@ -56,7 +56,8 @@ def encoded_images(rows: Dataset, column: str, numbers: Int64[np.ndarray, " imag
                 yield EncodedImage(None, None) if image is None else EncodedImage(image["bytes"], image["path"])
 
 
-Pixels = UInt8[np.ndarray, "height width 3"]
+# One image, RGB.
+Pixels = UInt8[np.ndarray, "_height _width 3"]
 
 PIXELS_FILE = "pixels.uint8"
 _MAXIMUM_THREADS = 16  # a photo of 50 megapixels takes 150 MB while it is decoded

@@ -20,12 +20,9 @@ from lead_hub.labelled_images.builder import (
     config_names,
     default_config,
     files_by_split,
+    kind_of,
     open_builder,
     progress_bars,
-    refuse_other_than_parquet,
-    refuse_revision,
-    refuse_saved_config,
-    saved_splits,
 )
 from lead_hub.labelled_images.columns import Role, no_image_column, role_of, type_name
 from lead_hub.labelled_images.commit import hub_error, pin_dataset
@@ -227,7 +224,6 @@ def describe_dataset(
     with progress_bars(shown=False):
         if not path.exists():
             return _of_hub(query, access)
-        refuse_revision(query)
         return _of_local(query, path.resolve(), access=access)
 
 
@@ -250,13 +246,11 @@ def _of_hub(query: DatasetQuery, access: Access) -> DatasetDescription:
 
 
 def _of_local(query: DatasetQuery, path: Path, *, access: Access) -> DatasetDescription:
-    splits = saved_splits(path) if path.is_dir() else None
-    if path.is_file():
-        refuse_other_than_parquet(query, path)
+    kind = kind_of(query, path)
+    if kind == "file":
         builder = open_builder(query, "parquet", access=access, data_files={DEFAULT_SPLIT: str(path)})
         return _described(query, _contents(query, builder, access=access))
-    if splits is not None:
-        refuse_saved_config(query)
+    if kind == "saved":
         return _described(query, _saved_contents(path))
     names = config_names(query, str(path), access=access, revision=None)
     chosen = default_config(query, str(path), names=names, access=access, revision=None)

@@ -48,10 +48,6 @@ class LabelledImages:
         labels: class of each image, 0..K-1.
         rows: row number of each image within the split.
         pixels: `pixels[i]` is uint8 [height, width, 3], RGB, short side at most STORED_SHORT_SIDE_PX.
-        images_in_split: number of rows of the split.
-        unlabelled: number of rows without a label, not sampled.
-        unreadable: number of sampled images that could not be decoded and were dropped.
-        left_out_classes: names of classes with fewer than two usable images.
         notes: what was left out or changed, as sentences for people.
         is_private: False only for a repository that the Hub shows to everybody.
     """
@@ -67,10 +63,6 @@ class LabelledImages:
     labels: Int64[np.ndarray, " image"]
     rows: Int64[np.ndarray, " image"]
     pixels: DecodedImages
-    images_in_split: int
-    unlabelled: int
-    unreadable: int
-    left_out_classes: tuple[str, ...]
     notes: tuple[str, ...]
     is_private: bool = True
 
@@ -212,10 +204,6 @@ def _assembled(
         labels=remaining.kept.labels[kept],
         rows=rows[kept],
         pixels=DecodedImages(Path(), decoding.places[kept]),
-        images_in_split=len(opened.rows),
-        unlabelled=classes.unlabelled,
-        unreadable=len(unreadable),
-        left_out_classes=left_out.classes,
         notes=left_out.notes(),
         is_private=opened.is_private,
     )

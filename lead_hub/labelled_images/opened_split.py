@@ -20,11 +20,9 @@ from lead_hub.hub import files_sha256, limited
 from lead_hub.labelled_images.builder import (
     LOADING_ERRORS,
     files_by_split,
+    kind_of,
     open_builder,
     progress_bars,
-    refuse_other_than_parquet,
-    refuse_revision,
-    refuse_saved_config,
     saved_splits,
 )
 from lead_hub.labelled_images.commit import DatasetCommit, hub_error, pin_dataset
@@ -71,7 +69,6 @@ def open_split(query: DatasetQuery, access: Access) -> OpenedSplit:
     with progress_bars(shown=access.progress):
         if not path.exists():
             return _open_hub(query, pin_dataset(dataset, query.revision, access=access), access=access)
-        refuse_revision(query)
         return _open_local(query, path.resolve(), access=access)
 
 
@@ -94,8 +91,8 @@ def _open_hub(query: DatasetQuery, commit: DatasetCommit, *, access: Access) -> 
 
 
 def _open_local(query: DatasetQuery, path: Path, *, access: Access) -> OpenedSplit:
-    if path.is_file():
-        refuse_other_than_parquet(query, path)
+    kind = kind_of(query, path)
+    if kind == "file":
         builder = open_builder(query, "parquet", access=access, data_files={query.split: str(path)})
         return OpenedSplit(
             _prepared(builder, query, access=access),
@@ -104,7 +101,7 @@ def _open_local(query: DatasetQuery, path: Path, *, access: Access) -> OpenedSpl
             config=None,
             image_directories=None,
         )
-    if saved_splits(path) is not None:
+    if kind == "saved":
         return _open_saved(query, path, access=access)
     builder = open_builder(query, str(path), access=access)
     files = _files_of_split(builder, query)
@@ -123,7 +120,6 @@ def _open_saved(query: DatasetQuery, path: Path, *, access: Access) -> OpenedSpl
     if splits := saved_splits(path):
         _require_split(query, splits)
         path = path / query.split
-    refuse_saved_config(query)
     try:
         rows = datasets.load_from_disk(str(path))
     except LOADING_ERRORS as error:

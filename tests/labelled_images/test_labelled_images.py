@@ -21,8 +21,7 @@ def test_image_folder(load, tmp_path):
     assert images.pixels[0].dtype == np.uint8
     assert (images.dataset, images.is_local) == (str(tmp_path / "pets"), True)
     assert (images.split, images.image_column, images.label_column) == ("train", "image", "label")
-    assert (images.images_in_split, images.unlabelled, images.unreadable) == (5, 0, 0)
-    assert images.left_out_classes == images.notes == ()
+    assert images.notes == ()
     assert len(images) == 5
 
 
@@ -83,7 +82,7 @@ def test_saved_dataset_and_saved_splits(load, tmp_path):
         images = load(tmp_path / folder)
         assert images.class_names == ("a", "b")
         assert images.labels.tolist() == [1, 0, 1, 0]
-        assert images.images_in_split == n_images
+        assert len(images) == n_images
     message = refusal(load, tmp_path / "two", split="validation")
     assert "(test, train), found 'validation'" in message
 
