@@ -34,7 +34,7 @@ DEMO_NAMES = {"scripts": "Writing systems", "clipart": "Clip art", "emoji": "Emo
 
 
 def build(deployment: Deployment) -> gr.Blocks:
-    """The page and the endpoints for programs."""
+    """Make the page and the endpoints for programs."""
     runs, follow = RunsUnderWay(), follow_here()
     app = gr.Blocks(title="lead-hub", delete_cache=(600, 3600), analytics_enabled=False)
     with app:

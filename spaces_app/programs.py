@@ -9,7 +9,7 @@ from gradio.events import api
 
 from lead_hub.errors import LeadHubError
 from lead_hub.leaderboard import Leaderboard
-from spaces_app.answer import answer
+from spaces_app.answers import answer
 from spaces_app.events import IN_TURN
 from spaces_app.request import RunRequest
 from spaces_app.runs import RunState, RunsUnderWay

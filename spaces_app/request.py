@@ -20,7 +20,7 @@ FEWEST_IMAGES, MOST_IMAGES = 4, 20_000
 
 @dataclass(frozen=True)
 class RunRequest:
-    """One question.
+    """One question that a visitor asks, before anything runs.
 
     Attributes:
         dataset: Hub id, "demo:" and a target of the demo, or on one's own machine a path.

@@ -14,7 +14,7 @@ from huggingface_hub.constants import ENDPOINT
 from lead_hub.errors import LeadHubError
 from lead_hub.leaderboard import Leaderboard, RankedCheckpoint
 from spaces_app import figures, view
-from spaces_app.answer import shown_board
+from spaces_app.answers import shown_board
 from spaces_app.events import QUIETLY, Block, Updates
 from spaces_app.fine_tuning_script import fine_tuning_snippet
 from spaces_app.request import RunRequest
@@ -89,7 +89,7 @@ class Shown:
 
 @dataclass(frozen=True)
 class Results:
-    """The components below the inputs."""
+    """The components that show a run's results, below the inputs."""
 
     verdict: gr.HTML
     table: gr.Dataframe
@@ -119,7 +119,7 @@ class Results:
         return [getattr(self, field.name) for field in fields(self)]
 
     def cleared(self) -> Updates:
-        """At the start of a run."""
+        """Clear what an earlier run left, at the start of a run."""
         return {
             self.verdict: "",
             self.table: gr.update(value=[], visible=False),
@@ -193,7 +193,7 @@ def made_results(deployment: Deployment) -> Results:
 
 
 def growing(results: Results, shown: Shown | None) -> Updates:
-    """While a run goes on: the rows so far."""
+    """Show the rows so far, while a run goes on."""
     if shown is None:
         return {}
     return {
@@ -219,7 +219,7 @@ def table_update(board: Leaderboard) -> dict[str, object]:
 
 
 def finished(results: Results, shown: Shown | None) -> Updates:
-    """At the end: everything."""
+    """Show everything that a finished run gave."""
     if shown is None:
         return {}
     board = shown.board

@@ -22,7 +22,7 @@ STEPS = {
 
 
 def empty_html() -> str:
-    """Before the first run."""
+    """Say what to do before the first run."""
     return paragraph(
         "Nothing ranked yet. Name a dataset and press <b>Rank checkpoints</b>, or press <b>Try it</b> on one of the"
         " small embedded datasets: that takes less than a minute."
@@ -48,7 +48,7 @@ def dataset_html(description: DatasetDescription, *, is_demo: bool = False) -> s
 
 
 def estimate_html(estimate: RunEstimate) -> str:
-    """What a run will take."""
+    """Say what a run will take."""
     downloads = [f"{estimate.download_bytes / 1e9:.2f} GB"] if estimate.download_bytes else []
     downloads += [f"{estimate.n_unknown_size} of unknown size"] if estimate.n_unknown_size else []
     size = f"{' and '.join(downloads) or 'nothing'} to download{' at most' if estimate.download_bytes else ''}"
@@ -65,7 +65,7 @@ def told(error: LeadHubError, deployment: Deployment) -> str:
 
 
 def waiting_html(others: int, *, at_once: int) -> str:
-    """Between the button and the run."""
+    """Show that the button was heard, before the run begins."""
     if others < at_once:
         return bar(0.0, "Beginning …")
     runs = "1 other run is" if others == 1 else f"{others} other runs are"
@@ -99,7 +99,7 @@ def state_html(state: RunState, deployment: Deployment) -> str:
 
 
 def running_html(state: RunState) -> str:
-    """A bar and a sentence."""
+    """Show a bar and a sentence while a run goes on."""
     return bar(share_done(state), running_text(state))
 
 
@@ -121,12 +121,12 @@ def running_text(state: RunState) -> str:
 
 
 def counted(n_checkpoints: int) -> str:
-    """So many checkpoints."""
+    """Say so many checkpoints in words."""
     return "1 checkpoint" if n_checkpoints == 1 else f"{n_checkpoints} checkpoints"
 
 
 def duration(seconds: float) -> str:
-    """Rounded as one would say it."""
+    """Say a duration, rounded as one would say it."""
     if seconds < 55:
         return f"{max(1, round(seconds))} s"
     if seconds < 5400:

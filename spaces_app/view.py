@@ -105,12 +105,12 @@ COLUMNS = (
 
 
 def headers() -> list[str]:
-    """Of the columns."""
+    """The headers of the columns."""
     return [column.header for column in COLUMNS]
 
 
 def datatypes() -> list[Datatype]:
-    """Of the columns, as `gr.Dataframe` names them."""
+    """The datatypes of the columns, as `gr.Dataframe` names them."""
     return [column.datatype for column in COLUMNS]
 
 

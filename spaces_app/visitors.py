@@ -9,7 +9,7 @@ BEARER = "bearer "
 
 @dataclass(frozen=True)
 class Deployment:
-    """Where the app runs.
+    """How the app runs: for its own user alone, or for strangers.
 
     Attributes:
         is_shared: whether visitors are strangers to each other and to the machine, as on a Space: they name no paths,

@@ -29,6 +29,11 @@ def gpu_seconds(request: RunRequest, visitor: Visitor, deployment: Deployment, i
         estimated_s = estimate_run(candidates, n_images=request.max_images, device="cuda").duration_s
     except LeadHubError:
         return SHORTEST_S
+    return seconds_to_borrow(estimated_s)
+
+
+def seconds_to_borrow(estimated_s: float | None) -> int:
+    """Twice what a run is estimated to take, within what ZeroGPU lends; the longest where there is no estimate."""
     return int(min(LONGEST_S, max(SHORTEST_S, SPARE * (estimated_s or LONGEST_S))))
 
 

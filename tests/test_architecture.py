@@ -195,10 +195,24 @@ def test_the_whole_path_is_known_to_one_room_alone() -> None:
     assert knowing == {"recommendation"}
 
 
-def test_no_two_modules_have_one_name() -> None:
-    names = [path.stem for path in (*FILES, *SPACE) if path.stem != "__init__"]
-    commands = {path.stem for path in (PACKAGE / "cli").glob("*.py")}  # named after what the user types
-    assert {name for name in names if names.count(name) > 1 and name not in commands} == set()
+def definitions(path: Path) -> list[str]:
+    """Names of the functions and classes that a file defines at its top."""
+    body = ast.parse(path.read_text(encoding="utf-8")).body
+    return [node.name for node in body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+
+
+def test_no_two_modules_or_classes_have_one_name() -> None:
+    modules = [path.stem for path in (*FILES, *SPACE) if path.stem != "__init__" and path.parent.name != "cli"]
+    classes = [name for path in (*FILES, *SPACE) for name in definitions(path) if name[0].isupper()]
+    assert {name for name in (*modules, *classes) if (*modules, *classes).count(name) > 1} == set()
+
+
+@pytest.mark.parametrize("path", [*FILES, *SPACE], ids=short)
+def test_no_module_is_named_like_what_it_exports(path: Path) -> None:
+    # A score is its file, and a command is what the user types.
+    if room_of(path) in {"transferability", "cli"} if path in FILES else False:
+        return
+    assert path.stem not in definitions(path)
 
 
 @pytest.mark.parametrize("path", [*FILES, *SPACE], ids=short)
@@ -215,7 +229,17 @@ SPACE_LIBRARIES = {"gradio", "huggingface_hub", "lead_hub", "spaces_app"}
 SPACE_ASKS_OF_THE_HUB = {"huggingface_hub", "huggingface_hub.constants"}
 # What is drawn and said knows nothing of components, so that it can be tested without them.
 WITHOUT_GRADIO = {
-    *("answer", "drawing", "export", "figures", "fine_tuning_script", "request", "runs", "shown_text", "snippets"),
+    *(
+        "answers",
+        "drawing",
+        "exported_space",
+        "figures",
+        "fine_tuning_script",
+        "request",
+        "runs",
+        "shown_text",
+        "snippets",
+    ),
     *("status", "uploads", "view", "visitors", "zero_gpu"),
 }
 

@@ -17,7 +17,7 @@ REFERENCE = "lead"
 
 @dataclass(frozen=True)
 class ComparedRow:
-    """One contender's figures; means over targets.
+    """One contender's figures, each a mean over targets: how well it orders the checkpoints.
 
     Attributes:
         name: of the contender.
@@ -101,7 +101,7 @@ def compare(matrix: GroundTruthMatrix, everyone: Sequence[Contender], half: str,
 
 
 def on_targets(contender: Contender, columns: list[int]) -> Contender:
-    """A contender on some of the targets."""
+    """Take the columns of some targets out of a contender's tables."""
     few = contender.few_images
     return Contender(
         contender.name,
@@ -128,7 +128,7 @@ def row(
     reference_taus: Float[np.ndarray, " resample"],
     kept: np.ndarray,
 ) -> ComparedRow:
-    """All figures of one contender."""
+    """Compute all figures of one contender."""
     values, truth, few = contender.values, contender.truth, contender.few_images
     taus = mean_taus(values, truth, resamples)
     tau, low_high = mean_tau(values, truth), interval(taus)

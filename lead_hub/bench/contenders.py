@@ -41,10 +41,10 @@ class Contender:
     few_images: Float[np.ndarray, "sample checkpoint target"] | None = None
 
 
-def contenders(
+def all_contenders(
     matrix: GroundTruthMatrix, full: ScoreTable, few: Sequence[ScoreTable], *, seed: int = 0
 ) -> list[Contender]:
-    """Scores, then baselines, then ceilings."""
+    """List everything that is compared: scores, then baselines, then ceilings."""
     return [*scores(matrix, full, few), *baselines(matrix, seed=seed), *ceilings(matrix)]
 
 

@@ -64,7 +64,7 @@ class FineTuningRun:
 
 
 def read_checkpoints(folder: Path) -> list[CheckpointFacts]:
-    """`checkpoints.csv`, in the order of the file."""
+    """Read `checkpoints.csv`, in the order of the file."""
     path = folder / CHECKPOINTS_FILE
     return [
         CheckpointFacts(
@@ -82,7 +82,7 @@ def read_checkpoints(folder: Path) -> list[CheckpointFacts]:
 
 
 def read_targets(folder: Path) -> list[TargetFacts]:
-    """`targets.csv`, in the order of the file."""
+    """Read `targets.csv`, in the order of the file."""
     rows = read_rows(folder / TARGETS_FILE, ("target", "half", "n_classes", "n_train", "n_test"), key=("target",))
     for row in rows:
         if row.text("half") not in HALVES:

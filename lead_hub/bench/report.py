@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from lead_hub.bench.comparison import REFERENCE, Comparison, compare
-from lead_hub.bench.confidence_figures import ConfidenceFigures, confidence_figures, finetuned_targets
-from lead_hub.bench.contenders import contenders
+from lead_hub.bench.contenders import all_contenders
+from lead_hub.bench.coverage import ConfidenceFigures, confidence_figures, finetuned_targets
 from lead_hub.bench.matrix import MATRIX_FOLDER, GroundTruthMatrix, read_matrix
 from lead_hub.bench.matrix_files import MatrixError
 from lead_hub.bench.paired_bootstrap import N_RESAMPLES, draw_resamples
@@ -139,7 +139,7 @@ def run_bench(
     full, *few = score_tables(
         matrix, samples, methods=settings.scores, cache_folder=cache_folder, n_workers=n_workers, advance=advance
     )
-    everyone = contenders(matrix, full, few, seed=settings.seed)
+    everyone = all_contenders(matrix, full, few, seed=settings.seed)
     comparisons = []
     for half in settings.halves:
         resamples = draw_resamples(

@@ -80,7 +80,7 @@ class CandidateQuery:
         return allowed_licences(self.licences)
 
     def to_json(self) -> dict[str, JsonValue]:
-        """The settings that differ from the defaults, as JSON values."""
+        """Give the settings that differ from the defaults, as JSON values."""
         defaults = {field.name: field.default for field in fields(self)}
         chosen = {name: value for name, value in asdict(self).items() if value != defaults[name]}
         return {name: list(value) if isinstance(value, tuple) else value for name, value in chosen.items()}

@@ -11,7 +11,7 @@ from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled, Reposit
 from lead_hub.candidates.candidate_query import CandidateQuery
 from lead_hub.candidates.hub_listing import Advance, list_everything, refused
 from lead_hub.candidates.lineage import one_per_tree, trained_on, with_base_datasets
-from lead_hub.candidates.listed_model import ListedModel, with_files
+from lead_hub.candidates.listed_models import ListedModel, with_files
 from lead_hub.candidates.model_index import IndexEntry, LeftOut
 from lead_hub.candidates.policy import BEYOND_LIMIT, GONE, why_not
 from lead_hub.hub import patiently

@@ -11,7 +11,7 @@ from huggingface_hub import HfApi, constants
 from huggingface_hub.errors import BadRequestError, HfHubHTTPError, OfflineModeIsEnabled
 
 from lead_hub.candidates.candidate_query import CandidateQuery
-from lead_hub.candidates.listed_model import ListedModel, from_json, listed_model, to_json
+from lead_hub.candidates.listed_models import ListedModel, from_json, listed_model, to_json
 from lead_hub.errors import HubError, LeadHubError
 from lead_hub.hub import patiently, why_refused, write_text_whole
 
@@ -37,7 +37,7 @@ class Listing:
 
     @property
     def name(self) -> str:
-        """In words, also its key in the file of progress."""
+        """The listing in words, which is also its key in the file of progress."""
         return f"{self.pipeline_tag} models of {self.library}" + (f" by {self.author}" if self.author else "")
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from lead_hub.candidates.candidate_query import CandidateQuery
-from lead_hub.candidates.listed_model import ListedModel
+from lead_hub.candidates.listed_models import ListedModel
 from lead_hub.candidates.model_index import LeftOut
 from lead_hub.candidates.policy import COPY
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 from lead_hub.candidates.candidate_query import CandidateQuery
-from lead_hub.candidates.listed_model import ListedModel
+from lead_hub.candidates.listed_models import ListedModel
 from lead_hub.candidates.model_families import IMAGE_ENCODERS, OTHER_CLASSES, OTHER_TASKS
 from lead_hub.candidates.model_index import IndexEntry, LeftOut
 
@@ -51,7 +51,7 @@ def why_not(model: ListedModel, query: CandidateQuery) -> LeftOut | None:
 
 
 def why_not_wanted(model: ListedModel, query: CandidateQuery) -> LeftOut | None:
-    """The user said no."""
+    """The user's query excludes the model by its id."""
     for pattern in query.exclude:
         if fnmatchcase(model.entry.id.lower(), pattern.lower()):
             return LeftOut(model.entry.id, EXCLUDED, f"by {pattern}")
@@ -59,7 +59,7 @@ def why_not_wanted(model: ListedModel, query: CandidateQuery) -> LeftOut | None:
 
 
 def why_not_open(model: ListedModel, _query: CandidateQuery) -> LeftOut | None:
-    """Not everybody may download it."""
+    """The model may not be downloaded by everybody."""
     if model.private:
         return LeftOut(model.entry.id, PRIVATE)
     if model.entry.gated:
@@ -68,7 +68,7 @@ def why_not_open(model: ListedModel, _query: CandidateQuery) -> LeftOut | None:
 
 
 def why_not_encoder(model: ListedModel, _query: CandidateQuery) -> LeftOut | None:
-    """It does not turn one image into one description of it, or only by code that lead-hub never runs."""
+    """The model does not turn one image into one description of it, or only by code that lead-hub never runs."""
     model_type, architecture = model.entry.model_type, model.entry.architecture
     if model.remote_code and model_type not in IMAGE_ENCODERS:
         return LeftOut(model.entry.id, REMOTE_CODE, f"model_type {model_type}")
@@ -84,7 +84,7 @@ def why_not_encoder(model: ListedModel, _query: CandidateQuery) -> LeftOut | Non
 
 
 def why_not_complete(model: ListedModel, _query: CandidateQuery) -> LeftOut | None:
-    """It is not a model by itself, or not the one that was trained."""
+    """The repository holds no model by itself, or not the one that was trained."""
     if model.quantised:
         return LeftOut(model.entry.id, QUANTISED)
     if model.files is not None and "config.json" not in model.files:
@@ -95,7 +95,7 @@ def why_not_complete(model: ListedModel, _query: CandidateQuery) -> LeftOut | No
 
 
 def why_not_loadable(model: ListedModel, query: CandidateQuery) -> LeftOut | None:
-    """Its files are not of a kind that is read."""
+    """The model's files are not of a kind that is read."""
     if model.entry.weight_format is None:
         return without_format(model)
     if model.entry.weight_format == "pickle" and not query.allow_pickle:
@@ -122,7 +122,7 @@ def without_format(model: ListedModel) -> LeftOut | None:
 
 
 def why_not_in_bounds(model: ListedModel, query: CandidateQuery) -> LeftOut | None:
-    """Outside of what the query asks for."""
+    """The model is outside of what the query asks for."""
     entry = model.entry
     found = (
         why_not_family(entry, query.families)
@@ -138,7 +138,7 @@ def why_not_in_bounds(model: ListedModel, query: CandidateQuery) -> LeftOut | No
 
 
 def why_not_family(entry: IndexEntry, families: Sequence[str]) -> LeftOut | None:
-    """Of another family than is asked for; none means all."""
+    """The model is of another family than is asked for; none means all."""
     names = {name.lower() for name in (entry.family, entry.model_type) if name}
     if families and not names & {family.lower() for family in families}:
         return LeftOut(entry.id, OTHER_FAMILY, entry.family or "unknown")
@@ -146,7 +146,7 @@ def why_not_family(entry: IndexEntry, families: Sequence[str]) -> LeftOut | None
 
 
 def why_not_size(entry: IndexEntry, max_parameters: int | None) -> LeftOut | None:
-    """Larger than is asked for, or perhaps so."""
+    """The model is larger than is asked for, or perhaps so."""
     if max_parameters is None:
         return None
     if entry.parameters is None:
@@ -157,7 +157,7 @@ def why_not_size(entry: IndexEntry, max_parameters: int | None) -> LeftOut | Non
 
 
 def why_not_licence(entry: IndexEntry, allowed: frozenset[str] | None) -> LeftOut | None:
-    """Under a licence that is not asked for, or perhaps so; of several, all must be."""
+    """The model is under a licence that is not asked for, or perhaps so; of several, all must be."""
     named = {licence.lower() for licence in (entry.licence or "").split(", ") if licence}
     if allowed is None or (named and named <= allowed):
         return None

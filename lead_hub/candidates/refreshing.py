@@ -15,7 +15,7 @@ from huggingface_hub.errors import (
 
 from lead_hub.candidates.finding import REQUEST_TIMEOUT_S
 from lead_hub.candidates.hub_listing import EXPAND, EXPAND_IF_GIVEN, Advance, is_bad_request, refused
-from lead_hub.candidates.listed_model import listed_model
+from lead_hub.candidates.listed_models import listed_model
 from lead_hub.candidates.model_index import IndexEntry, LeftOut, ModelIndex
 from lead_hub.candidates.policy import GATED, GONE
 from lead_hub.hub import patiently

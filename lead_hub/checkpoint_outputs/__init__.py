@@ -3,7 +3,7 @@
 checkpoint_folder -> loaded_checkpoint (pooling: one vector an image) -> extraction -> outputs_cache (cache_key)
 """
 
-from lead_hub.checkpoint_outputs.cache_key import cache_key, versions
+from lead_hub.checkpoint_outputs.cache_keys import cache_key, versions
 from lead_hub.checkpoint_outputs.extraction import (
     Dtype,
     ExtractionSettings,

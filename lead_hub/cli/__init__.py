@@ -54,5 +54,5 @@ app.command()(space)
 
 
 def main() -> None:
-    """Entry point."""
+    """Run the command line."""
     app()

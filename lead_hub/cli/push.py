@@ -68,7 +68,7 @@ def show_push(pushed: "Push", *, dry_run: bool) -> None:
 
 
 def summary(pushed: "Push", *, dry_run: bool) -> str:
-    """One line for people."""
+    """Say in one line what a push did."""
     if not pushed.changed:
         return (
             f"{pushed.repo_id} holds all of it already: nothing to write" if not pushed.pr_url else "already asked for"

@@ -146,7 +146,7 @@ def candidate_source(
 
 
 def parse_batch_size(text: str) -> int | Literal["auto"]:
-    """An int or "auto"."""
+    """Read a batch size: a whole number, or "auto"."""
     if text == "auto":
         return "auto"
     if not text.isdecimal():

@@ -23,7 +23,7 @@ def space(
         if find_spec("gradio") is None:
             raise LeadHubError("the page needs gradio, found none: pip install 'lead-hub[space]'")
         if export is not None:
-            from spaces_app.export import export as export_space
+            from spaces_app.exported_space import export as export_space
 
             typer.echo(export_space(export))
             return

@@ -22,7 +22,7 @@ Number = TypeVar("Number", int, float)
 
 
 class Mode(str, Enum):
-    """What learns."""
+    """What of a checkpoint learns."""
 
     full = "full"
     lora = "lora"
@@ -79,7 +79,7 @@ def verify(
 
 
 def numbers(text: str | None, kind: Callable[[str], Number], *, option: str) -> list[Number] | None:
-    """Numbers between commas."""
+    """Read numbers between commas."""
     try:
         return None if text is None else [kind(part) for part in text.split(",")]
     except ValueError as error:

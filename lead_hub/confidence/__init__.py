@@ -1,9 +1,9 @@
 """Stage 6: how sure a ranking is: intervals, ties, who could be best, and which accuracy to expect.
 
-    terms of every image  ->  image_bootstrap  ->  rank_intervals: interval of every score and rank, tie groups
+    terms of every image  ->  image_bootstrap  ->  intervals: one of every score and rank, tie groups
     calibration.json      ->  chance_of_best, accuracies: who could be best, and the accuracy after fine-tuning
     left-out predictions  ->  accuracies, class_errors: how a linear probe does, and on which classes
-    all of them           ->  ranking_confidence: one record a row
+    all of them           ->  judgement: one record a row
 
 Pure numerics over arrays; nothing is refitted, and no draw depends on the order of the checkpoints.
 """
@@ -13,8 +13,8 @@ from lead_hub.confidence.calibration import Calibration, Confirmation, Part, fin
 from lead_hub.confidence.chance_of_best import chances_of_best, could_be_best
 from lead_hub.confidence.class_errors import Confusion
 from lead_hub.confidence.image_bootstrap import resampled_scores, widened
-from lead_hub.confidence.ranking_confidence import ImageLabels, ScoredImages, ranking_confidence
-from lead_hub.confidence.record import RANK_DEPENDENT, Confidence, figures, parse_confidence, without_ranks
+from lead_hub.confidence.judgement import ImageLabels, ScoredImages, ranking_confidence
+from lead_hub.confidence.record import RANK_DEPENDENT, Confidence, as_columns, parse_confidence, without_ranks
 
 __all__ = [
     "RANK_DEPENDENT",
@@ -26,9 +26,9 @@ __all__ = [
     "Part",
     "PredictedAccuracy",
     "ScoredImages",
+    "as_columns",
     "chances_of_best",
     "could_be_best",
-    "figures",
     "find_calibration",
     "parse_confidence",
     "predicted_accuracy",

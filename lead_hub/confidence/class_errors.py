@@ -14,7 +14,7 @@ N_LISTED = 3
 
 @dataclass(frozen=True)
 class ClassAccuracy:
-    """One class.
+    """How many images of one class are right when left out.
 
     Attributes:
         name: of the class.

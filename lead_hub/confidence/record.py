@@ -77,7 +77,7 @@ def without_ranks(confidence: Confidence) -> Confidence:
     return replace(confidence, rank_low=None, rank_high=None, tie_group=None, p_best=None, could_be_best=None)
 
 
-def figures(confidence: Confidence) -> dict[str, float | int | bool | str | None]:
+def as_columns(confidence: Confidence) -> dict[str, float | int | bool | str | None]:
     """One value a column, for a table; what the board says once, or in lists of names, is in words or left out."""
     single = {
         field.name: getattr(confidence, field.name)

@@ -20,9 +20,9 @@ from lead_hub.access import Access, access_of
 from lead_hub.candidates import Candidate, read_candidates
 from lead_hub.checkpoint_files import CheckpointFiles, fetch_weights, find_checkpoint
 from lead_hub.errors import CandidateError
-from lead_hub.finetuning.image_parts import FineTuningImages, load_finetuning_images
 from lead_hub.finetuning.network import Hardware, this_hardware
-from lead_hub.finetuning.outcomes import DroppedTraining, FineTuned, FinishedTraining
+from lead_hub.finetuning.outcomes import FineTuned
+from lead_hub.finetuning.parts import FineTuningImages, load_finetuning_images
 from lead_hub.finetuning.settings import Budget, FineTuningSettings, parse_budget, settings_of
 from lead_hub.finetuning.trainings import FineTuningJob, run_trainings
 from lead_hub.hub import Token
@@ -31,12 +31,10 @@ from lead_hub.processes import Processes, first_on_each_node, on_main_process
 
 __all__ = [
     "Budget",
-    "DroppedTraining",
     "FineTuned",
     "FineTuningImages",
     "FineTuningJob",
     "FineTuningSettings",
-    "FinishedTraining",
     "Hardware",
     "files_with_weights",
     "finetune",

@@ -45,7 +45,7 @@ class Learner:
         self._scaler = torch.amp.GradScaler(hardware.device.type, enabled=hardware.dtype == torch.float16)
 
     def step(self, load: Callable[[], Float[Tensor, "image ..."]], labels: Int64[Tensor, " image"]) -> float:
-        """One update.
+        """Make one update of the weights.
 
         Args:
             load: gives this process's images of the step as model input.

@@ -21,7 +21,7 @@ PREPARED_AT_ONCE = 32
 
 @runtime_checkable
 class ModelInputs(Protocol):
-    """Model input by position."""
+    """Gives model input by position."""
 
     def batches(self, positions: Sequence[int], batch_size: int) -> Iterator[Float[Tensor, "image ..."]]:
         """Inputs at these positions, in that order, on the CPU; every batch but the last is full."""

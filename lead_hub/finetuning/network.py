@@ -21,7 +21,7 @@ SMALLEST_DEVIATION = 1e-6
 
 @dataclass(frozen=True)
 class Hardware:
-    """Where a training runs.
+    """The processes, device and number format that a training runs with.
 
     Attributes:
         processes: those that share each step.

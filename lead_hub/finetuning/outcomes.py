@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FinishedTraining:
-    """One training.
+    """One training that came to its end, and what it gave.
 
     Attributes:
         mode: "full", "lora" or "probe".

@@ -117,7 +117,7 @@ class Schedule:
 
 @dataclass(frozen=True, eq=False)
 class TrainedNetwork:
-    """How a training went.
+    """How a training went, and what the network answers after it.
 
     Attributes:
         epochs_run: passes over the images until early stopping or the end.

@@ -24,10 +24,10 @@ from lead_hub.checkpoint_outputs import (
     outputs_key,
 )
 from lead_hub.errors import CandidateError, DatasetError
-from lead_hub.finetuning.image_parts import FineTuningImages, image_parts
 from lead_hub.finetuning.model_inputs import InputsInMemory, ModelInputs, Part, Parts, in_words, pixel_inputs
 from lead_hub.finetuning.network import Backbone, Hardware, Network, Standardisation, count_features, require_peft
 from lead_hub.finetuning.outcomes import DroppedTraining, FineTuned, FinishedTraining, FinishedTrainings
+from lead_hub.finetuning.parts import FineTuningImages, image_parts
 from lead_hub.finetuning.settings import Budget, FineTuningSettings, Mode
 from lead_hub.finetuning.training import DivergedError, Schedule, train
 from lead_hub.labelled_images import LabelledImages
@@ -81,7 +81,7 @@ def training_inputs(
 def feature_inputs(
     files: CheckpointFiles, images: FineTuningImages, *, access: Access, hardware: Hardware
 ) -> TrainingInputs:
-    """As `training_inputs`, for the probe."""
+    """Do what `training_inputs` does, for a probe: take the frozen backbone's features."""
     train = features_of(files, images.train, access=access, hardware=hardware)
     test = train if images.test is None else features_of(files, images.test, access=access, hardware=hardware)
     n_features, allow_pickle = train.shape[1], access.allow_pickle

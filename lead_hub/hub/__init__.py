@@ -7,7 +7,7 @@ file_hashes.py  the form of a commit, one hash over files, the hash that the Hub
 """
 
 from lead_hub.hub.file_hashes import AnnouncedHash, files_sha256, is_commit, is_content_sha
-from lead_hub.hub.refusals import Refusal, why_refused
+from lead_hub.hub.refusals import why_refused
 from lead_hub.hub.requests import (
     LOGIN_ADVICE,
     LONGEST_NAP_S,
@@ -29,7 +29,6 @@ __all__ = [
     "TRANSPORT_ERROR",
     "AnnouncedHash",
     "HubDownError",
-    "Refusal",
     "Token",
     "cancellable_bar",
     "files_sha256",

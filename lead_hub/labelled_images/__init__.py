@@ -5,7 +5,7 @@ from lead_hub.labelled_images.description import DatasetDescription, describe_da
 from lead_hub.labelled_images.loading import LabelledImages, load_labelled_images, rows_sha256
 from lead_hub.labelled_images.opened_split import SplitNotFoundError
 from lead_hub.labelled_images.query import DatasetQuery
-from lead_hub.labelled_images.stratified_sample import MINIMUM_PER_CLASS, stratified_sample
+from lead_hub.labelled_images.sampling import MINIMUM_PER_CLASS, stratified_sample
 
 __all__ = [
     "MINIMUM_PER_CLASS",

@@ -9,14 +9,14 @@ from jaxtyping import Int64
 
 from lead_hub.errors import DatasetError
 from lead_hub.labelled_images.columns import Columns
-from lead_hub.labelled_images.stratified_sample import MINIMUM_PER_CLASS
+from lead_hub.labelled_images.sampling import MINIMUM_PER_CLASS
 
 UNLABELLED = -1
 
 
 @dataclass(frozen=True, eq=False)
 class ClassLabels:
-    """The class of every row.
+    """Which class every row of a split is of.
 
     Attributes:
         names: names of the classes, in the order of a ClassLabel, else sorted.
@@ -27,7 +27,7 @@ class ClassLabels:
     labels: Int64[np.ndarray, " row"]
 
     def counts(self) -> Int64[np.ndarray, " class"]:
-        """Rows of each class."""
+        """Count the rows of each class."""
         labelled = self.labels[self.labels != UNLABELLED]
         return np.bincount(labelled, minlength=len(self.names)).astype(np.int64)
 

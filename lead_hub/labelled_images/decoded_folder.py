@@ -62,7 +62,7 @@ def publish(folder: Path, final: Path) -> None:
 
 
 def read_record(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """What `write_record` wrote.
+    """Read what `write_record` wrote.
 
     Raises:
         DatasetError: the files are damaged.

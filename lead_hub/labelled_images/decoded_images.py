@@ -26,7 +26,7 @@ from rich.progress import track
 
 from lead_hub.access import Access
 from lead_hub.errors import DatasetError
-from lead_hub.labelled_images.rgb_pixels import rgb_pixels
+from lead_hub.labelled_images.rgb import rgb_pixels
 
 _ROWS_PER_READ = 16
 _ROWS_PER_MAPPING = 512

@@ -118,7 +118,7 @@ DEFAULT_SPLIT = "train"
 
 @dataclass(frozen=True)
 class SplitDescription:
-    """One split.
+    """One split of a dataset, as somebody who chooses must know it.
 
     Attributes:
         name: as the dataset calls it.
@@ -131,7 +131,7 @@ class SplitDescription:
 
 @dataclass(frozen=True)
 class ColumnDescription:
-    """One column.
+    """One column of a dataset, as somebody who chooses must know it.
 
     Attributes:
         name: as the dataset calls it.

@@ -27,7 +27,7 @@ from lead_hub.labelled_images.image_folder_layout import (
 from lead_hub.labelled_images.opened_split import OpenedSplit, open_split
 from lead_hub.labelled_images.query import DatasetQuery
 from lead_hub.labelled_images.sample_notes import SampleNotes, listed, refuse_many_unreadable
-from lead_hub.labelled_images.stratified_sample import MINIMUM_PER_CLASS, stratified_sample
+from lead_hub.labelled_images.sampling import MINIMUM_PER_CLASS, stratified_sample
 
 _NOT_FACTS = ("labels", "rows", "pixels")
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from lead_hub.confidence import Confidence, figures, parse_confidence
+from lead_hub.confidence import Confidence, as_columns, parse_confidence
 from lead_hub.errors import CandidateError, LeadHubError
 
 
@@ -181,4 +181,4 @@ def finetuned_figures(row: RankedCheckpoint) -> dict[str, object]:
 
 def confidence_columns(row: RankedCheckpoint) -> dict[str, object]:
     """How sure a row is, as columns of a table; none where nothing is known of it."""
-    return {} if row.confidence is None else {**figures(row.confidence)}
+    return {} if row.confidence is None else {**as_columns(row.confidence)}

@@ -8,7 +8,7 @@ from lead_hub.leaderboard.rows import RankedCheckpoint
 MOST_NAMED = 5
 
 
-def verdict(checkpoints: Sequence[str], could_be_best: Sequence[bool], *, unsure_because: str = "") -> str:
+def verdict_sentence(checkpoints: Sequence[str], could_be_best: Sequence[bool], *, unsure_because: str = "") -> str:
     """In words: "clear winner: X", "one of these 4: ...", "no clear winner among 9; choose by size or licence".
 
     Args:
@@ -59,4 +59,4 @@ def rows_verdict(
     possible = [bool(one.could_be_best) for one in judged]
     calibrated = all(one.p_best is not None for one in judged)
     because = "" if calibrated else f"by the images alone: {method} is not calibrated on fine-tuning"
-    return verdict([name(row) for row in rows], possible, unsure_because=because)
+    return verdict_sentence([name(row) for row in rows], possible, unsure_because=because)

@@ -56,7 +56,7 @@ def measured_speed(device: str = "auto") -> MachineSpeed:
 
 
 def convolution_flops_per_s(device: str) -> float:
-    """Of a 3 x 3 convolution like those inside a ResNet."""
+    """Measure a 3 x 3 convolution like those inside a ResNet."""
     place = torch.device(device)
     is_cpu = place.type == "cpu"
     n_images, channels, side_px = (8 if is_cpu else 256), 128, 28
@@ -78,7 +78,7 @@ def convolution_flops_per_s(device: str) -> float:
 
 
 def prepared_images_per_s() -> float:
-    """Photos made small, one after the other."""
+    """Measure how many photos are made small in a second, one after the other."""
     photo = torch.zeros(1, 3, *IMAGE_PX, dtype=torch.uint8)
 
     def prepare() -> None:

@@ -130,7 +130,7 @@ class Recommendation:
 
     @property
     def query(self) -> DatasetQuery:
-        """Which images."""
+        """Which images the checkpoints are ranked on."""
         return DatasetQuery(
             dataset=str(self.dataset),
             config=self.config,
@@ -144,7 +144,7 @@ class Recommendation:
 
     @property
     def extraction(self) -> ExtractionSettings:
-        """How forward passes are run."""
+        """How the forward passes are run."""
         return ExtractionSettings(batch_size=self.batch_size, device=self.device, dtype=self.dtype)
 
     @property

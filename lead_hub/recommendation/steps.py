@@ -89,7 +89,7 @@ class OutputsOfImages:
         return self._cache.path(self._key(files)).is_file()
 
     def checkpoint(self, files: CheckpointFiles, follower: RunFollower) -> FoundOutputs:
-        """Those of one checkpoint.
+        """Find the outputs of one checkpoint.
 
         Raises:
             CandidateError: it cannot be loaded, or failed on the images.

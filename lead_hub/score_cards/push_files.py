@@ -44,7 +44,7 @@ def adds_outcome(result: ScoreResult, listed: Mapping[tuple[str, str, str], Scor
 
 
 def card_files(results: Sequence[ScoreResult], cards: dict[str, list[ScoreResult]]) -> dict[str, bytes]:
-    """The cards that get a result added, by path."""
+    """Add the results to their cards, and give those cards by path."""
     merged: dict[str, list[ScoreResult]] = {}
     for result in results:
         card = merged.get(result.card_path, cards.get(result.card_path, []))
@@ -54,5 +54,5 @@ def card_files(results: Sequence[ScoreResult], cards: dict[str, list[ScoreResult
 
 
 def overview_files(rows: Sequence[ScoreRow], *, endpoint: str, readme: bytes | None) -> dict[str, bytes]:
-    """Table and README, by path."""
+    """Make table and README anew, by path."""
     return {TABLE_PATH: table_bytes(rows), README_PATH: readme_bytes(rows, endpoint=endpoint, before=readme)}

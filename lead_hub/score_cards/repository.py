@@ -40,7 +40,7 @@ class Repository:
     api: HfApi
 
     def files(self, paths: Iterable[str]) -> dict[str, RepoFile]:
-        """Those of the paths that exist."""
+        """Find those of the paths that exist."""
         wanted = sorted(set(paths))
         found: dict[str, RepoFile] = {}
         for start in range(0, len(wanted), PATHS_A_REQUEST):
@@ -51,7 +51,7 @@ class Repository:
         return found
 
     def cards(self) -> list[RepoFile]:
-        """All cards, by path."""
+        """List all cards, by path."""
 
         def listing() -> list[RepoFile]:
             tree = self.api.list_repo_tree(
@@ -65,7 +65,7 @@ class Repository:
             return []
 
     def read(self, files: Iterable[RepoFile]) -> dict[str, bytes]:
-        """The contents of files, by path."""
+        """Read the contents of files, by path."""
         wanted = list(files)
         with ThreadPoolExecutor(max_workers=READERS) as readers:
             return {
@@ -73,7 +73,7 @@ class Repository:
             }
 
     def read_one(self, file: RepoFile) -> bytes:
-        """One file.
+        """Read one file.
 
         Raises:
             HubError: its bytes are not those that the Hub lists, however often they are asked for.

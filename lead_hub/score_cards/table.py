@@ -87,17 +87,17 @@ class ScoreRow:
 
     @property
     def identity(self) -> tuple[str, str, str]:
-        """As of `ScoreResult`."""
+        """What tells a measurement from others, as `ScoreResult.identity` does."""
         return self.checkpoint, self.sha, self.ranking_id
 
     @property
     def outcome(self) -> tuple[float | None, float | None, str | None]:
-        """What fine-tuning gave."""
+        """What fine-tuning gave: accuracy, its standard deviation and the mode."""
         return self.finetuned_accuracy, self.finetuned_accuracy_sd, self.finetuned_mode
 
 
 def score_row(result: ScoreResult) -> ScoreRow:
-    """A result's line."""
+    """Make a result's line of the table."""
     dataset, row = result.dataset, result.row
     finetuned = row.get("finetuned") or {}  # cards from before `verify` have no such key
     return ScoreRow(

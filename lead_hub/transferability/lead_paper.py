@@ -30,7 +30,7 @@ from lead_hub.transferability.score_inputs import ScoreInputs
 
 @dataclass(frozen=True)
 class LeadPaperSettings:
-    """The numbers of the paper.
+    """The numbers that the paper gives for its algorithm.
 
     Attributes:
         images_per_class: for the kernel of a class.

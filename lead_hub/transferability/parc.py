@@ -74,7 +74,7 @@ def _chosen_images(n_images: int, *, seed: int) -> Int[Tensor, " chosen"]:
 
 
 def _feature_distances(rows: Float[Tensor, "image axis"]) -> Float[Tensor, "image image"]:
-    """Of images along axes of unit variance.
+    """Distances of images along axes of unit variance.
 
     With as many axes as there can be about the mean, one fewer than images, these are the corners of a regular simplex
     whatever the features were, and rounding alone would order the distances.

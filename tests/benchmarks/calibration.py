@@ -29,7 +29,7 @@ import numpy as np
 
 import lead_hub.confidence
 from lead_hub.bench import MATRIX_FOLDER
-from lead_hub.bench.confidence_figures import (
+from lead_hub.bench.coverage import (
     FineTunedTarget,
     confidence_figures,
     finetuned_targets,

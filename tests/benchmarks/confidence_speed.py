@@ -12,7 +12,7 @@ import time
 import numpy as np
 
 from lead_hub.confidence import chances_of_best, could_be_best, resampled_scores
-from lead_hub.confidence.rank_intervals import rank_intervals
+from lead_hub.confidence.intervals import rank_intervals
 from tests.benchmarks.score_speed import peak_mib
 
 N_CHECKPOINTS, N_IMAGES = 200, 2000

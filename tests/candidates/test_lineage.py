@@ -4,7 +4,7 @@ import pytest
 
 from lead_hub.candidates.candidate import Candidate
 from lead_hub.candidates.lineage import ancestors, trained_on
-from lead_hub.candidates.listed_model import ListedModel
+from lead_hub.candidates.listed_models import ListedModel
 from lead_hub.candidates.model_index import IndexEntry
 
 

@@ -10,7 +10,7 @@ from scipy.stats import weightedtau
 
 from lead_hub import score
 from lead_hub.bench import BenchSettings, legend, run_bench
-from lead_hub.bench.confidence_figures import confidence_figures, finetuned_targets
+from lead_hub.bench.coverage import confidence_figures, finetuned_targets
 from lead_hub.bench.matrix import read_matrix
 from lead_hub.bench.stored_outputs import read_outputs
 from lead_hub.confidence import Confirmation, find_calibration

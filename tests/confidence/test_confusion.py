@@ -8,8 +8,8 @@ import pytest
 from sklearn.metrics import confusion_matrix
 
 from lead_hub.confidence.class_errors import Confusion, confusion, parse_confusion
-from lead_hub.confidence.ranking_confidence import ImageLabels, ScoredImages, ranking_confidence
-from lead_hub.confidence.record import Confidence, figures, parse_confidence, without_ranks
+from lead_hub.confidence.judgement import ImageLabels, ScoredImages, ranking_confidence
+from lead_hub.confidence.record import Confidence, as_columns, parse_confidence, without_ranks
 from lead_hub.errors import ScoreError
 from lead_hub.score_cards.card import of_the_row_alone
 from tests.confidence.test_class_errors import LABELS, NAMES, PREDICTED
@@ -109,7 +109,7 @@ def test_other_keys_are_refused(document: dict[str, object]) -> None:
 
 def test_neither_tables_nor_score_cards_grow() -> None:
     record = Confidence(0.0, 1.0, confusion=BY_HAND)
-    assert "confusion" not in figures(record)
+    assert "confusion" not in as_columns(record)
     alone = of_the_row_alone(asdict(record))
     assert alone == of_the_row_alone(asdict(replace(record, confusion=None)))
     assert "confusion" not in alone

@@ -8,8 +8,8 @@ import torch
 
 from lead_hub.access import Access
 from lead_hub.finetuning import finetune
-from lead_hub.finetuning.image_parts import FineTuningImages, load_finetuning_images
 from lead_hub.finetuning.outcomes import FineTuned
+from lead_hub.finetuning.parts import FineTuningImages, load_finetuning_images
 from lead_hub.labelled_images import DatasetQuery
 
 FineTune = Callable[..., FineTuned]

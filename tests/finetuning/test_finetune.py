@@ -12,9 +12,9 @@ from safetensors.torch import load_file
 from lead_hub import Candidate, CandidateError, LeadHubError, recommend
 from lead_hub.access import Access
 from lead_hub.finetuning import files_with_weights
-from lead_hub.finetuning.image_parts import FineTuningImages
 from lead_hub.finetuning.network import this_hardware
 from lead_hub.finetuning.outcomes import DroppedTraining, FineTuned, FinishedTraining
+from lead_hub.finetuning.parts import FineTuningImages
 from lead_hub.finetuning.settings import Budget, settings_of
 from lead_hub.finetuning.trainings import FineTuningJob, run_trainings
 from tests.finetuning.conftest import FineTune

@@ -8,7 +8,7 @@ import pytest
 
 from lead_hub.access import Access
 from lead_hub.finetuning import finetune
-from lead_hub.finetuning.image_parts import load_finetuning_images
+from lead_hub.finetuning.parts import load_finetuning_images
 from lead_hub.labelled_images import DatasetQuery
 from tests.test_processes import two_processes
 

@@ -11,6 +11,7 @@ from datasets import ClassLabel
 
 from lead_hub.access import Access
 from lead_hub.errors import RunCancelledError
+from lead_hub.labelled_images.download import THREADS
 from lead_hub.labelled_images.loading import LabelledImages, load_labelled_images
 from lead_hub.labelled_images.query import DatasetQuery
 from tests.labelled_images.small_datasets import dataset_of, image_folder
@@ -55,21 +56,17 @@ def test_a_slow_download_ends_and_can_be_taken_up_again(hub: HubServer, tmp_path
     with_what_there_is.close()
 
 
-def test_it_ends_within_two_seconds(hub: HubServer, tmp_path: Path) -> None:
+def test_it_ends_without_fetching_the_rest(hub: HubServer, tmp_path: Path) -> None:
     folder = image_folder(tmp_path / "repo", cat=20, dog=20)
     hub.add_repo("org/forty", kind="dataset", folder=folder)
     hub.add_fault(Fault("slow", match=".png", times=None, seconds=1.0))
-    asked_at: list[float] = []
 
     def cancelled() -> bool:
-        if len(downloads(hub, ".png")) < 5:
-            return False
-        asked_at.append(time.monotonic())
-        return True
+        return len(downloads(hub, ".png")) >= 5
 
     with pytest.raises(RunCancelledError):
         load("org/forty", tmp_path / "cache", cancelled)
-    assert time.monotonic() - asked_at[0] < 2
+    assert len(downloads(hub, ".png")) <= 5 + THREADS  # those that were under way by then
 
 
 def test_files_are_fetched_once_and_not_again_for_a_prepared_dataset(hub: HubServer, tmp_path: Path) -> None:

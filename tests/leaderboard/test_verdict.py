@@ -2,7 +2,7 @@
 
 import pytest
 
-from lead_hub.leaderboard.verdict import verdict
+from lead_hub.leaderboard.verdict import verdict_sentence
 
 NINE = [f"org/{letter}" for letter in "abcdefghi"]
 
@@ -23,12 +23,12 @@ NINE = [f"org/{letter}" for letter in "abcdefghi"]
     ],
 )
 def test_words(n_ranked: int, possible: list[int], words: str) -> None:
-    assert verdict(NINE[:n_ranked], [number in possible for number in range(n_ranked)]) == words
+    assert verdict_sentence(NINE[:n_ranked], [number in possible for number in range(n_ranked)]) == words
 
 
 def test_why_it_is_not_the_whole_truth() -> None:
     because = "not calibrated for logme"
-    assert verdict(NINE[:3], [True, False, False], unsure_because=because) == (
+    assert verdict_sentence(NINE[:3], [True, False, False], unsure_because=because) == (
         "clear winner: org/a (not calibrated for logme)"
     )
-    assert verdict([], [], unsure_because=because) == ""
+    assert verdict_sentence([], [], unsure_because=because) == ""

@@ -137,7 +137,7 @@ def test_cancel_stops_and_another_run_starts_by_keyboard_alone(
     expect(page.get_by_role("grid", name="Leaderboard")).to_be_visible(timeout=RUN_MS)
     focus_by_tab(page, "Cancel")
     page.keyboard.press("Enter")
-    expect(visiting.status(page)).to_contain_text("Cancelled", timeout=10_000)
+    expect(visiting.status(page)).to_contain_text("Cancelled", timeout=RUN_MS)
     n_rows = visiting.row_count(page)
     assert 0 < n_rows < N_DEMO
     before_s = laptop.processor_s

@@ -13,7 +13,7 @@ from huggingface_hub import RepoCard
 
 import spaces_app
 from lead_hub.errors import LeadHubError
-from spaces_app.export import export
+from spaces_app.exported_space import export
 from tests.loopback_hub import HubServer
 from tests.spaces_app.served import ServedSpace, check_log, served_space
 

@@ -21,7 +21,7 @@ from playwright.sync_api import (
 DESKTOP = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
 # A run of a few small checkpoints on busy cores.
-RUN_MS = 120_000
+RUN_MS = 540_000  # a guard against hanging; a busy machine may take long
 
 # Console errors that are nobody's fault, each with its reason.
 ALLOWED = (

@@ -35,7 +35,7 @@ class PaperSettings:
 
 @dataclass(frozen=True)
 class PaperRow:
-    """One dataset and group.
+    """How well our scores, and published ones, order one group of checkpoints on one dataset.
 
     Attributes:
         group: "supervised" or "self-supervised".
@@ -122,7 +122,7 @@ def ranked(
 
 
 def compared(dataset: str, group: str, paper: PaperList, *, board: Leaderboard | None, reason: str) -> PaperRow:
-    """One group of one board beside the published numbers."""
+    """Put one group of one board beside the published numbers."""
     accuracy = published_accuracy().get((group, dataset), {})
     taus = published_taus()
     published = {
@@ -143,7 +143,7 @@ def compared(dataset: str, group: str, paper: PaperList, *, board: Leaderboard |
     return PaperRow(
         group=group,
         dataset=dataset,
-        taus=agreement(scores, accuracy),
+        taus=agreements(scores, accuracy),
         n_checkpoints=len(scores),
         n_published=len(accuracy),
         published=published,
@@ -156,7 +156,7 @@ def asked_for(candidate: RankedCheckpoint | Skipped) -> str:
     return f"{candidate.checkpoint}@{candidate.revision}" if candidate.revision else candidate.checkpoint
 
 
-def agreement(scores: Mapping[str, Mapping[str, float | None]], accuracy: Mapping[str, float]) -> dict[str, float]:
+def agreements(scores: Mapping[str, Mapping[str, float | None]], accuracy: Mapping[str, float]) -> dict[str, float]:
     """Weighted tau by method; none where there are too few checkpoints or all accuracies are equal."""
     if len(scores) < FEWEST_CHECKPOINTS or len({accuracy[name] for name in scores}) < 2:
         return {}

@@ -51,7 +51,7 @@ class PaperDataset:
 
 @dataclass(frozen=True)
 class PaperList:
-    """All of them."""
+    """All checkpoints and datasets of the published comparisons."""
 
     checkpoints: tuple[PaperCheckpoint, ...]
     datasets: tuple[PaperDataset, ...]

@@ -11,7 +11,7 @@ from lead_hub.confidence.calibration import Calibration
 from lead_hub.confidence.chance_of_best import chances_of_best, could_be_best
 from lead_hub.confidence.class_errors import class_accuracies, confusion, most_confused, worst_classes
 from lead_hub.confidence.image_bootstrap import resampled_scores, widened
-from lead_hub.confidence.rank_intervals import RankIntervals, rank_intervals
+from lead_hub.confidence.intervals import RankIntervals, rank_intervals
 from lead_hub.confidence.record import Confidence
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from lead_hub.bench.confidence_figures import FineTunedTarget, confidence_figures
+from lead_hub.bench.coverage import FineTunedTarget, confidence_figures
 from lead_hub.errors import ScoreError
 from tests.confidence.made_calibration import made_calibration
 

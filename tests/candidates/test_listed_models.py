@@ -5,7 +5,7 @@ import json
 import pytest
 from huggingface_hub import ModelInfo
 
-from lead_hub.candidates.listed_model import from_json, listed_model, to_json
+from lead_hub.candidates.listed_models import from_json, listed_model, to_json
 
 
 def test_a_model_of_which_nothing_is_said() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lead_hub.confidence.image_bootstrap import resampled_scores
-from lead_hub.confidence.rank_intervals import RankIntervals, competition_ranks, rank_intervals, tie_groups
+from lead_hub.confidence.intervals import RankIntervals, competition_ranks, rank_intervals, tie_groups
 from lead_hub.errors import ScoreError
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lead_hub.labelled_images.stratified_sample import images_per_class, stratified_sample
+from lead_hub.labelled_images.sampling import images_per_class, stratified_sample
 
 
 def labels_of(*counts):

@@ -8,8 +8,8 @@ import pytest
 
 from lead_hub.confidence.calibration import Calibration
 from lead_hub.confidence.class_errors import ClassAccuracy, ConfusedPair
-from lead_hub.confidence.ranking_confidence import ImageLabels, ScoredImages, ranking_confidence
-from lead_hub.confidence.record import RANK_DEPENDENT, Confidence, figures, parse_confidence, without_ranks
+from lead_hub.confidence.judgement import ImageLabels, ScoredImages, ranking_confidence
+from lead_hub.confidence.record import RANK_DEPENDENT, Confidence, as_columns, parse_confidence, without_ranks
 from lead_hub.errors import ScoreError
 from tests.confidence.made_calibration import made_calibration
 
@@ -60,9 +60,9 @@ def test_the_order_of_the_checkpoints_changes_nothing(calibration: Calibration |
     there = ranking_confidence(FOUR, IMAGES, calibration)
     here = ranking_confidence([FOUR[place] for place in order], IMAGES, calibration)
     for one, place in zip(here, order, strict=True):
-        for name, value in figures(there[place]).items():
+        for name, value in as_columns(there[place]).items():
             expected = pytest.approx(value, rel=1e-12) if isinstance(value, float) else value
-            assert figures(one)[name] == expected, name
+            assert as_columns(one)[name] == expected, name
 
 
 def test_without_a_calibration_there_are_intervals_but_no_outcome() -> None:
@@ -102,7 +102,7 @@ def test_better_on_every_image_is_a_clear_winner() -> None:
 
 def test_equal_checkpoints_share_everything() -> None:
     records = ranking_confidence([FOUR[0]] * 3, IMAGES, made_calibration())
-    assert len({figures(one)["p_best"] for one in records}) == 1
+    assert len({as_columns(one)["p_best"] for one in records}) == 1
     assert records[0] == records[1] == records[2]
     assert records[0].p_best == pytest.approx(1 / 3)
 
@@ -127,7 +127,7 @@ def test_what_depends_on_the_other_rows_can_be_left_out() -> None:
 
 
 def test_one_column_a_value() -> None:
-    columns = figures(ranking_confidence(FOUR, IMAGES, made_calibration())[0])
+    columns = as_columns(ranking_confidence(FOUR, IMAGES, made_calibration())[0])
     assert columns["worst_classes"] == "ant 90%; bee 90%; cow 90%"
     assert columns["confused_pairs"] == "ant as bee: 2; bee as cow: 2; cow as ant: 2"
     assert columns["probe_accuracy"] == 54 / 60

@@ -50,7 +50,7 @@ def answer(question: RunRequest, board: Leaderboard, *, full_board: bool) -> dic
 
 
 def ranked(row: RankedCheckpoint, method: str) -> Mapping[str, object]:
-    """One checkpoint: what decides between it and the next."""
+    """Say of one checkpoint what decides between it and the next."""
     sure = row.confidence
     return {
         "rank": row.rank,

@@ -9,7 +9,7 @@ import pytest
 
 from lead_hub.access import Access
 from lead_hub.errors import DatasetError
-from lead_hub.finetuning.image_parts import (
+from lead_hub.finetuning.parts import (
     FineTuningImages,
     image_parts,
     known_classes,

@@ -10,7 +10,7 @@ import PIL
 import pytest
 from PIL import Image, ImageCms
 
-from lead_hub.labelled_images.rgb_pixels import STORED_SHORT_SIDE_PX, rgb_pixels
+from lead_hub.labelled_images.rgb import STORED_SHORT_SIDE_PX, rgb_pixels
 
 RED, GREEN, BLUE, WHITE, BLACK = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0)
 

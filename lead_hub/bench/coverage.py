@@ -133,7 +133,7 @@ def set_figures(
 
 
 def random_pools(n_checkpoints: int, *, n_pools: int = N_POOLS, seed: int = 0) -> list[Int[np.ndarray, " _"]]:
-    """Pools of 5 checkpoints to all, every size as probable."""
+    """Draw pools of checkpoints, from 5 of them to all, every size as probable."""
     generator = np.random.default_rng(seed)
     sizes = generator.integers(SMALLEST_POOL, n_checkpoints, size=n_pools, endpoint=True)
     return [generator.choice(n_checkpoints, size=size, replace=False) for size in sizes]

@@ -30,7 +30,7 @@ BASE_RELATIONS = ("finetune", "quantized", "adapter", "merge")
 
 @dataclass(frozen=True)
 class ListedModel:
-    """One model as listed.
+    """What a listing of the Hub tells of one model.
 
     Attributes:
         entry: what the index keeps of it.
@@ -183,12 +183,12 @@ def text(value: object) -> str | None:
 
 
 def to_json(model: ListedModel) -> dict[str, JsonValue]:
-    """JSON values of the record."""
+    """Give the record as JSON values."""
     return asdict(model)
 
 
 def from_json(document: Mapping[str, object]) -> ListedModel:
-    """The record again.
+    """Make the record of its JSON values again.
 
     Raises:
         TypeError: other keys than the record has.
