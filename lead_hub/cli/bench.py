@@ -61,6 +61,7 @@ def bench(
     """Compare every score with what fine-tuning really gave."""
     with exit_codes():
         if paper or paper_list:
+            from lead_hub.access import access_of
             from lead_hub.bench.paper import PaperSettings
             from lead_hub.cli.bench_paper import bench_paper
 
@@ -68,12 +69,10 @@ def bench(
                 methods=tuple(score or ("lead",)),
                 max_images=max_images,
                 seed=seed,
-                cache_dir=cache_dir,
-                token=token,
                 max_disk=max_disk,
-                progress=not quiet,
             )
-            bench_paper(paper_list, paper_settings, output=output or [], as_json=json)
+            access = access_of(cache_dir=cache_dir, token=token, progress=not quiet)
+            bench_paper(paper_list, paper_settings, access=access, output=output or [], as_json=json)
             return
         from lead_hub.bench import MATRIX_FOLDER, BenchSettings, check_format, default_cache_folder, run_bench, save
 

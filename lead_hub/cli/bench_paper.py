@@ -1,6 +1,7 @@
 """`lead-hub bench --paper`: the published comparisons, computed anew from the Hub."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,10 +14,13 @@ from lead_hub.cli.boards import Interrupts, is_main_process
 from lead_hub.cli.options import INTERRUPTED, NOTHING_SCORED, write_json
 
 if TYPE_CHECKING:
+    from lead_hub.access import Access
     from lead_hub.bench.paper import PaperReport, PaperSettings
 
 
-def bench_paper(paper_list: Path | None, settings: "PaperSettings", *, output: list[Path], as_json: bool) -> None:
+def bench_paper(
+    paper_list: Path | None, settings: "PaperSettings", *, access: "Access", output: list[Path], as_json: bool
+) -> None:
     """Rank the checkpoints of a list on its datasets, and show the result."""
     from lead_hub.bench import check_format
     from lead_hub.bench.paper import PAPER_LIST, read_paper_list, run_paper, save_paper
@@ -25,7 +29,7 @@ def bench_paper(paper_list: Path | None, settings: "PaperSettings", *, output: l
         check_format(path)
     interrupts = Interrupts()
     with interrupts.noted():
-        report = run_paper(read_paper_list(paper_list or PAPER_LIST), settings, cancelled=interrupts)
+        report = run_paper(read_paper_list(paper_list or PAPER_LIST), settings, replace(access, cancelled=interrupts))
     if not is_main_process():
         return
     for path in output:

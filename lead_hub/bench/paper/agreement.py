@@ -1,13 +1,13 @@
 """Every dataset of the paper's list through `recommend`, its order compared with the published accuracies."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from lead_hub.access import Access
 from lead_hub.bench.paired_bootstrap import weighted_taus
 from lead_hub.bench.paper.published import published_accuracy, published_taus
 from lead_hub.bench.paper.repositories import GROUPS, PaperDataset, PaperList
@@ -27,10 +27,7 @@ class PaperSettings:
     methods: tuple[str, ...] = ("lead",)
     max_images: int = 2000
     seed: int = 0
-    cache_dir: Path | None = None
-    token: str | None = None
     max_disk: str | None = None
-    progress: bool = True
 
 
 @dataclass(frozen=True)
@@ -71,36 +68,32 @@ class PaperReport:
         return dataclasses.asdict(self)
 
 
-def run_paper(paper: PaperList, settings: PaperSettings, *, cancelled: Callable[[], bool] = bool) -> PaperReport:
+def run_paper(paper: PaperList, settings: PaperSettings, access: Access) -> PaperReport:
     """Rank every dataset's checkpoints and compare.
 
     A dataset that cannot be had is left out, and its rows say why; once cancelled, so are all that are left.
     """
     rows: list[PaperRow] = []
     for dataset in paper.datasets:
-        if dataset.repository is None or cancelled():
+        if dataset.repository is None or access.cancelled():
             continue
-        rows += rows_of(dataset, paper, settings=settings, cancelled=cancelled)
+        rows += rows_of(dataset, paper, settings=settings, access=access)
     rows.sort(key=lambda row: GROUPS.index(row.group))
-    return PaperReport(settings.methods, tuple(rows), paper.departures, is_complete=not cancelled())
+    return PaperReport(settings.methods, tuple(rows), paper.departures, is_complete=not access.cancelled())
 
 
-def rows_of(
-    dataset: PaperDataset, paper: PaperList, *, settings: PaperSettings, cancelled: Callable[[], bool]
-) -> list[PaperRow]:
+def rows_of(dataset: PaperDataset, paper: PaperList, *, settings: PaperSettings, access: Access) -> list[PaperRow]:
     """A row for every group of which the list has a checkpoint on the Hub."""
     board, reason = None, ""
     try:
-        board = ranked(dataset, paper, settings=settings, cancelled=cancelled)
+        board = ranked(dataset, paper, settings=settings, access=access)
     except (DatasetError, HubError, CandidateError, RunCancelledError) as error:
         reason = f"{dataset.repository}: {error}"
     groups = [group for group in GROUPS if any(each.group == group and each.repository for each in paper.checkpoints)]
     return [compared(dataset.name, group, paper, board=board, reason=reason) for group in groups]
 
 
-def ranked(
-    dataset: PaperDataset, paper: PaperList, *, settings: PaperSettings, cancelled: Callable[[], bool]
-) -> Leaderboard:
+def ranked(dataset: PaperDataset, paper: PaperList, *, settings: PaperSettings, access: Access) -> Leaderboard:
     """The board of one dataset, all groups in one run."""
     assert dataset.repository is not None  # those without were left out
     return recommend(
@@ -113,11 +106,11 @@ def ranked(
         label_column=dataset.label_column,
         max_images=settings.max_images,
         seed=settings.seed,
-        cache_dir=settings.cache_dir,
-        token=settings.token,
+        cache_dir=access.cache_dir,
+        token=access.token,
         max_disk=settings.max_disk,
-        progress=settings.progress,
-        cancelled=cancelled,
+        progress=access.progress,
+        cancelled=access.cancelled,
     )
 
 
