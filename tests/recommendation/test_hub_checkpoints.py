@@ -78,7 +78,7 @@ def test_checkpoints_and_dataset_are_pinned_to_their_commits(runs: Runs) -> None
 def test_every_refusal_says_what_to_do(runs: Runs) -> None:
     reasons = {(skip.checkpoint, skip.revision): skip for skip in runs.online.skipped}
     assert {skip.stage for skip in reasons.values()} == {"download"}
-    assert "this revision does not" in reasons["org/vit", "nowhere"].reason
+    assert "has no such revision" in reasons["org/vit", "nowhere"].reason
     assert "accept its terms at" in reasons["org/gated", None].reason
     assert "has no such model for you" in reasons["org/missing", None].reason
 
