@@ -155,9 +155,9 @@ def test_the_hubs_refusals_are_told_apart(hub: HubServer, access: Access, tmp_pa
     hub.add_repo("org/model", files=FILES)
     expected = {
         ("org/gated", None): rf"is gated: accept its terms at {hub.endpoint}/org/gated.*the Hub says",
-        ("org/private", None): "the Hub has no such model, or it is private",
-        ("org/none", None): "the Hub has no such model, or it is private",
-        ("org/model", "nowhere"): "this revision does not",
+        ("org/private", None): "has no such model for you: check the spelling",
+        ("org/none", None): "has no such model for you: check the spelling",
+        ("org/model", "nowhere"): "has no such revision",
     }
     for who in (access, alice):
         for (checkpoint, revision), words in expected.items():

@@ -58,12 +58,12 @@ def test_scales() -> None:
     assert [Scale(1, 5).position(rank) for rank in (1, 2, 5)] == [0, 25, 100]
     assert Scale(3, 3).position(3) == 50
     decades = Scale(10**5, 10**9, is_logarithmic=True)
-    assert [decades.place(10.0**power) for power in (5, 6, 9)] == [0, 25, 100]
-    assert decades.place(math.sqrt(10**5 * 10**9)) == pytest.approx(50)
+    assert [decades.position(10.0**power) for power in (5, 6, 9)] == [0, 25, 100]
+    assert decades.position(math.sqrt(10**5 * 10**9)) == pytest.approx(50)
     for values in ([-1.0], [0.0], [5.0, 5.0], [-2.0, 3.0]):
         around = scale_of(values)
         assert around.low < min(values) <= max(values) < around.high
-    assert log_scale_of([10**7]).place(10**7) == pytest.approx(50)
+    assert log_scale_of([10**7]).position(10**7) == pytest.approx(50)
 
 
 @pytest.mark.parametrize("seed", range(40))

@@ -61,7 +61,7 @@ def test_what_a_link_holds_that_makes_no_sense_is_left_out(parameter: tuple[str,
 def test_on_a_shared_machine_a_dataset_is_never_a_path(dataset: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(Path(__file__).parents[2])  # where lead_hub/demo and tests are folders
     with pytest.raises(DatasetError, match="must be"):
-        RunRequest(dataset).place(paths_allowed=False)
+        RunRequest(dataset).dataset_source(paths_allowed=False)
 
 
 @pytest.mark.parametrize("checkpoint", ["/etc", "lead_hub/demo", "~/x", "org/a@", "org/a@b c", "../x", "index.json\0"])
