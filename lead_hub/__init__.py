@@ -1,14 +1,15 @@
 """Which pretrained vision checkpoint to fine-tune on your dataset, ranked without fine-tuning any.
 
-The path, one module an arrow:
+The path, one room an arrow:
 
-    dataset id -> LabelledImages -> Candidate... -> CheckpointOutputs -> score -> Leaderboard
+    dataset id -> LabelledImages -> Candidate... -> files -> CheckpointOutputs -> score -> Leaderboard -> score cards
 
     from lead_hub import recommend
     board = recommend("my-org/my-dataset")     # or a folder of images, with candidates=[...] of your own
     board.best.checkpoint
 
-`recommend` is the whole path, `score` one arrow of it: features and labels in, one number out.
+`recommend` is the whole path, and `for board in Recommendation(...)` the same step by step; `score` is one arrow of it:
+features and labels in, one number out.
 """
 
 from importlib import import_module
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from lead_hub.errors import LeadHubError as LeadHubError
     from lead_hub.errors import ScoreError as ScoreError
     from lead_hub.leaderboard import Leaderboard as Leaderboard
+    from lead_hub.recommendation import Recommendation as Recommendation
     from lead_hub.recommendation import recommend as recommend
     from lead_hub.transferability import SCORES as SCORES
     from lead_hub.transferability import score as score
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 # `lead-hub --version` needs neither.
 _HOMES = {
     "recommend": "lead_hub.recommendation",
+    "Recommendation": "lead_hub.recommendation",
     "verify": "lead_hub.verification",
     "score": "lead_hub.transferability",
     "SCORES": "lead_hub.transferability",

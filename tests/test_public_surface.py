@@ -11,7 +11,7 @@ import lead_hub
 
 PUBLIC = [
     *("recommend", "verify", "score", "SCORES", "Leaderboard", "Candidate", "CandidateQuery", "find_candidates"),
-    "IndexQuery",
+    *("IndexQuery", "Recommendation"),
     *("LeadHubError", "DatasetError", "CandidateError", "ScoreError", "HubError", "__version__"),
 ]
 
@@ -52,6 +52,16 @@ def test_recommend_takes_the_documented_arguments() -> None:
         "cancelled": None,
         "on_progress": None,
     }
+
+
+def test_the_record_and_the_call_take_the_same_arguments() -> None:
+    call, record = (dict(inspect.signature(each).parameters) for each in (lead_hub.recommend, lead_hub.Recommendation))
+    del call["stream"]
+    assert call == record
+
+
+def test_a_record_shows_no_token() -> None:
+    assert "secret" not in repr(lead_hub.Recommendation("org/pets", token="hf_secret"))
 
 
 def test_score_takes_the_documented_arguments() -> None:
