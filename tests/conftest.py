@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,11 +22,37 @@ for name in [name for name in os.environ if name.startswith("HF_")]:
 os.environ |= {"HF_ENDPOINT": HUB.endpoint, "HF_HOME": str(CACHES), "HF_HUB_DISABLE_XET": "1", "NO_COLOR": "1"}
 for feature in ("TELEMETRY", "UPDATE_CHECK", "PROGRESS_BARS"):
     os.environ[f"HF_HUB_DISABLE_{feature}"] = "1"
+# Of torch: the tests' matrices are so small that its threads would only wait for each other, and for other work.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     # huggingface_hub 2.4 itself uploads large files by an argument that its HTTP library no longer likes.
     config.addinivalue_line("filterwarnings", "ignore:Use 'content=<...>' to upload raw bytes:DeprecationWarning")
+
+
+# Fixtures that open a browser, or the page in a process of its own: `python -m tests quick` leaves their tests out.
+SLOW_FIXTURES = {"browser", "space", "laptop"}
+STARTING_A_PROCESS = {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn"}
+started: list[str] = []
+
+
+def note_process(event: str, arguments: tuple[object, ...]) -> None:
+    if event in STARTING_A_PROCESS:
+        started.append(f"{event} {arguments}")
+
+
+sys.addaudithook(note_process)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if SLOW_FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
+
+
+def pytest_runtest_logstart() -> None:
+    started.clear()
 
 
 def pytest_unconfigure() -> None:
@@ -49,6 +76,13 @@ def no_request_unasked(request: pytest.FixtureRequest) -> Iterator[None]:
         asked = [f"{each.method} {each.path}" for each in HUB.requests]
         HUB.reset()
         assert asked == []
+
+
+@pytest.fixture(autouse=True)
+def no_process_unmarked(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What starts a process is marked slow, so that the quick tests are quick."""
+    yield
+    assert request.node.get_closest_marker("slow") or started == []
 
 
 def coloured_images(folder: Path, *, classes: dict[str, tuple[int, int, int]], n_images: int, size: int = 40) -> Path:

@@ -123,6 +123,15 @@ def test_imports_run_one_way(path: Path) -> None:
     assert (inner | others) - {own, "errors"} <= set(ROOMS[own][1])
 
 
+def test_the_readme_has_the_same_map() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    lines = text.partition("<!-- map -->")[2].partition("<!-- /map -->")[0].strip().splitlines()
+    shown = dict(line.split(maxsplit=1) for line in lines if not line.startswith("```"))
+    doors = {room: f"{room}/" if (PACKAGE / room).is_dir() else f"{room}.py" for room in ROOMS}
+    assert shown == {doors[room]: duty for room, (duty, _) in ROOMS.items()}
+    assert list(shown) == [doors[room] for room in ROOMS]
+
+
 def test_no_room_may_import_one_that_may_import_it() -> None:
     """Also through others: the map has no circle."""
     above: dict[str, set[str]] = {}

@@ -13,6 +13,8 @@ from safetensors.torch import load_file
 from lead_hub import Leaderboard, recommend
 from lead_hub.errors import CandidateError, DatasetError
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 
 RANK = """

@@ -70,6 +70,7 @@ def test_score_takes_the_documented_arguments() -> None:
     assert parameters["method"].default == "lead"
 
 
+@pytest.mark.slow
 def test_importing_the_package_does_no_work() -> None:
     code = "import sys, lead_hub; sys.exit(bool({'torch', 'transformers', 'datasets', 'evaluate'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

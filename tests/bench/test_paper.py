@@ -106,6 +106,7 @@ def test_every_row_is_recommends_own_order_against_the_published_accuracies(stan
     assert [(line["method"], line["n_checkpoints"]) for line in lines] == [("logme", "3"), ("leep", "3")]
 
 
+@pytest.mark.slow
 def test_a_terminal_gets_a_table(stand_ins: Path, tmp_path: Path) -> None:
     code, seen = on_terminal(
         "bench", "--paper-list", stand_ins, "--cache-dir", tmp_path / "cache", "--max-images", "12", columns=200

@@ -18,6 +18,7 @@ from statistics import median
 from gradio_client import Client
 
 from lead_hub.demo import TARGETS, pool
+from tests.browser import find_browser
 from tests.spaces_app import visiting
 from tests.spaces_app.served import ServedSpace, check_log, served_space
 
@@ -36,7 +37,7 @@ def main() -> None:
 
 def first_loads(space: ServedSpace) -> Iterator[str]:
     """From an empty browser cache to a page that can be used."""
-    if visiting.chromium() is None:
+    if find_browser() is None:
         yield "first load: not measured, no Chromium"
         return
     with visiting.open_browser() as browser:

@@ -205,6 +205,7 @@ for name in ("org/model", "org/never"):
 """
 
 
+@pytest.mark.slow
 def test_offline_the_cached_copy_of_a_branch_is_used(hub: HubServer, access: Access) -> None:
     from huggingface_hub import snapshot_download
 

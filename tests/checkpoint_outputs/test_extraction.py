@@ -167,6 +167,7 @@ def limited(folder: Path, *, size_px: int, n_images: int, mebibytes: int) -> str
     ).stdout.strip()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the address space through /proc and RLIMIT_AS")
 def test_out_of_memory_halves_the_batch_and_goes_on(tmp_path: Path) -> None:
     n_images, batch_size = map(int, limited(tmp_path, size_px=256, n_images=64, mebibytes=400).split())
@@ -174,6 +175,7 @@ def test_out_of_memory_halves_the_batch_and_goes_on(tmp_path: Path) -> None:
     assert 1 <= batch_size < 64
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the address space through /proc and RLIMIT_AS")
 def test_out_of_memory_at_one_image_skips_the_checkpoint(tmp_path: Path) -> None:
     answer = limited(tmp_path, size_px=1024, n_images=2, mebibytes=2)

@@ -89,6 +89,7 @@ def test_a_place_that_cannot_be_written_is_a_warning(tmp_path: Path) -> None:
         OutputsCache(tmp_path / "file").write("key", some_outputs())
 
 
+@pytest.mark.slow
 def test_two_writers_of_one_key_leave_one_whole_file(tmp_path: Path) -> None:
     writer = """
 import sys, torch

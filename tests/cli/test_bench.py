@@ -74,6 +74,7 @@ def test_a_pipe_gets_json(folder: Path, tmp_path: Path) -> None:
     assert document["left_out"][0] in markdown
 
 
+@pytest.mark.slow
 def test_a_terminal_gets_tables(folder: Path, tmp_path: Path) -> None:
     code, seen = on_terminal(
         "bench", "--matrix", folder, "--cache-dir", tmp_path, *QUICK, "--score", "logme", "--half", "study", columns=160

@@ -139,6 +139,7 @@ def test_nothing_found_leaves_the_index_alone(shas: dict[str, str], tmp_path: Pa
     assert json.loads(finished.stdout)["n_left_out"] == {"pickle only": 1, "few downloads": 3}
 
 
+@pytest.mark.slow
 def test_a_table_on_a_terminal(shas: dict[str, str], tmp_path: Path) -> None:
     code, seen = on_terminal("crawl", "--output", tmp_path / "index.json", "--dataset", "team/pets")
     assert code == 0

@@ -16,6 +16,8 @@ from lead_hub.cli.boards import Interrupts
 from tests.loopback_hub import HubServer
 from tests.loopback_hub.faults import Fault
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 

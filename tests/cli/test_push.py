@@ -6,8 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.loopback_hub import HubServer
 from tests.score_cards.boards import BOARD
+
+pytestmark = pytest.mark.slow
 
 
 def lead_hub(*arguments: str) -> subprocess.CompletedProcess[str]:

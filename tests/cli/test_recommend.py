@@ -48,6 +48,7 @@ def on_terminal(*arguments: object, columns: int = 120) -> tuple[int, str]:
     return code, re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", seen.decode()).replace("\r\n", "\n")
 
 
+@pytest.mark.slow
 def test_version_as_installed_or_run_as_a_module() -> None:
     finished = subprocess.run(
         [sys.executable, "-W", "error", "-m", "lead_hub", "--version"],
@@ -84,6 +85,7 @@ def test_a_pipe_gets_json_and_nothing_else(colour_folder: Path, tiny_pool: Path,
     assert (quiet.exit_code, quiet.stderr) == (0, "")
 
 
+@pytest.mark.slow
 def test_a_terminal_gets_a_table(colour_folder: Path, tiny_pool: Path, tmp_path: Path) -> None:
     code, seen = on_terminal(
         "recommend", colour_folder, "-c", tiny_pool, "-c", "a/b/c", "--cache-dir", tmp_path / "cache"
@@ -101,6 +103,7 @@ def test_a_terminal_gets_a_table(colour_folder: Path, tiny_pool: Path, tmp_path:
     assert "skipped at find: a/b/c: a candidate must be an existing checkpoint folder or a Hub id" in seen
 
 
+@pytest.mark.slow
 def test_json_on_a_terminal_when_asked(colour_folder: Path, tiny_pool: Path, tmp_path: Path) -> None:
     arguments = ("recommend", colour_folder, "-c", tiny_pool / "vit", "--cache-dir", tmp_path / "cache", "--json")
     code, seen = on_terminal(*arguments)
@@ -108,6 +111,7 @@ def test_json_on_a_terminal_when_asked(colour_folder: Path, tiny_pool: Path, tmp
     assert json.loads(seen)["rows"][0]["rank"] == 1
 
 
+@pytest.mark.slow
 def test_names_that_look_like_markup_stay_as_they_are(colour_folder: Path, tiny_pool: Path, tmp_path: Path) -> None:
     pool = tmp_path / "pool"
     shutil.copytree(tiny_pool / "vit", pool / "[red]vit[bold]")
@@ -207,6 +211,7 @@ def test_a_part_of_the_model_index(
     assert "found none of 3 (2 family not asked for, 1 too large)" in none.stderr
 
 
+@pytest.mark.slow
 def test_a_dry_run_downloads_neither_weights_nor_images(
     hub: HubServer, colour_folder: Path, tiny_pool: Path, tmp_path: Path
 ) -> None:

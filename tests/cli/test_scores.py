@@ -45,6 +45,7 @@ def test_per_image_terms_are_promised_where_they_are_given(listed: dict[str, dic
     assert listed[method]["has_per_image_terms"] == (result.per_image is not None)
 
 
+@pytest.mark.slow
 def test_a_terminal_gets_a_table() -> None:
     code, seen = on_terminal("scores")
     assert code == 0

@@ -5,6 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.slow
+
 
 def space(*words: str) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "lead_hub", "space", *words]

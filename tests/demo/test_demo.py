@@ -102,6 +102,7 @@ main()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", TARGETS)
 def test_the_demo_ranks_the_pool_without_a_network(target: str, tmp_path: Path) -> None:
     finished = subprocess.run(
@@ -123,6 +124,7 @@ def test_the_demo_ranks_the_pool_without_a_network(target: str, tmp_path: Path) 
     assert -1 <= document["weighted_kendall_tau"] <= 1
 
 
+@pytest.mark.slow
 def test_targets_are_listed() -> None:
     listed = subprocess.run(
         [sys.executable, "-m", "lead_hub", "demo", "--target", "list"], capture_output=True, text=True, check=True

@@ -12,6 +12,8 @@ from lead_hub.finetuning.parts import load_finetuning_images
 from lead_hub.labelled_images import DatasetQuery
 from tests.test_processes import two_processes
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = """
 import json, sys
 from dataclasses import asdict

@@ -1,6 +1,10 @@
 """Memory does not grow with the number of images; the full claim is tests/benchmarks/decoding_memory.py."""
 
+import pytest
+
 from tests.benchmarks.decoding_memory import measured
+
+pytestmark = pytest.mark.slow
 
 
 def test_peak_memory_of_four_times_the_images_is_the_same(tmp_path):

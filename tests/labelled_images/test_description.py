@@ -268,6 +268,7 @@ def in_a_process(endpoint: str, home: Path, dataset: str, *, offline: bool, step
     return finished.stdout
 
 
+@pytest.mark.slow
 def test_offline_the_copy_that_was_loaded_is_described(hub: HubServer, tmp_path: Path) -> None:
     hub.add_repo("org/pets", kind="dataset", folder=parquet_files(tmp_path / "repo", train=6))
     online = in_a_process(hub.endpoint, tmp_path / "home", "org/pets", offline=False, step="load")

@@ -16,6 +16,8 @@ from PIL import Image
 from tests.loopback_hub import HubServer
 from tests.loopback_hub.faults import Fault
 
+pytestmark = pytest.mark.slow
+
 LOAD = """
 import json, sys
 from lead_hub.access import Access

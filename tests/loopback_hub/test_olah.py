@@ -24,7 +24,10 @@ START_TIMEOUT_S = 60
 FILES = {"README.md": b"---\nlicense: mit\n---\n", "config.json": b'{"model_type": "vit"}', "a/b.txt": b"text"}
 LARGE = bytes(range(256)) * 20_000
 
-pytestmark = pytest.mark.skipif(OLAH is None, reason="olah (PyPI) is not installed: no olah-cli on the PATH")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(OLAH is None, reason="olah (PyPI) is not installed: no olah-cli on the PATH"),
+]
 
 
 def free_port() -> int:

@@ -13,6 +13,8 @@ from lead_hub import Leaderboard
 from tests.loopback_hub import HubServer
 from tests.loopback_hub.wire import Request
 
+pytestmark = pytest.mark.slow
+
 RECOMMEND = """
 import sys
 from lead_hub import recommend

@@ -22,6 +22,8 @@ from tests.loopback_hub.faults import Fault
 from tests.tiny_checkpoints import save_checkpoint, tiny_processor
 from tests.tiny_families import FAMILIES
 
+pytestmark = pytest.mark.slow
+
 CARD = "---\nlibrary_name: transformers\npipeline_tag: {tag}\nlicense: apache-2.0\n{more}---\n# {name}\n"
 USABLE = {"resnet": "resnet", "vit": "vit", "swin": "swin", "convnext": "convnextv2", "backbone": "dinov2"}
 

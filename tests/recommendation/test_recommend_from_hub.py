@@ -104,6 +104,7 @@ board.save(f"{sys.argv[2]}/board-{PartialState().process_index}.json")
 """
 
 
+@pytest.mark.slow
 def test_two_processes_download_once_and_agree(
     hub: HubServer, tiny_pool: Path, colour_folder: Path, tmp_path: Path
 ) -> None:

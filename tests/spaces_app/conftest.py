@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.browser import NO_BROWSER, find_browser
 from tests.loopback_hub import HubServer
 from tests.spaces_app.seeds import seed
 from tests.spaces_app.served import ServedSpace, check_log, served_space
@@ -44,10 +45,10 @@ def watched(home: Path, hub: HubServer | None) -> Iterator[ServedSpace]:
 @pytest.fixture(scope="package")
 def browser() -> Iterator["Browser"]:  # noqa: F821
     pytest.importorskip("playwright", reason="no playwright: pip install lead-hub[test]")
-    from tests.spaces_app.visiting import chromium, open_browser
+    from tests.spaces_app.visiting import open_browser
 
-    if chromium() is None:
-        pytest.skip("no chromium: apt-get install chromium")
+    if find_browser() is None:
+        pytest.skip(NO_BROWSER)
     with open_browser() as browser:
         yield browser
 

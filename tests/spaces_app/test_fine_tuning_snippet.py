@@ -112,6 +112,7 @@ def run_scripts(scripts: Sequence[Path]) -> list[str]:
     return [line for line in done.stdout.splitlines() if "images learnt from" in line]
 
 
+@pytest.mark.slow
 def test_the_demo_is_fine_tuned_in_earnest(tmp_path: Path) -> None:
     """Two short trainings: of a classifier of other classes, and of one of timm, by the names that the page shows."""
     scripts = []
@@ -141,6 +142,7 @@ def test_names_of_the_demo_are_those_of_its_folders() -> None:
     assert 'DATASET = str(target_folder("emoji"))' in snippet
 
 
+@pytest.mark.slow
 def test_data_of_every_kind(colour_folder: Path, tmp_path: Path) -> None:
     """An image folder, a saved dataset, texts as labels, a file: without a split to test on, a fifth is held out."""
     images = datasets.load_dataset(str(colour_folder), split="train")
@@ -173,6 +175,7 @@ def test_data_of_every_kind(colour_folder: Path, tmp_path: Path) -> None:
         assert [labels[number] for number in range(3)] == ["blue", "green", "red"]
 
 
+@pytest.mark.slow
 def test_families_that_need_a_class_of_their_own(colour_folder: Path, tmp_path: Path) -> None:
     """Those that the common class does not know or takes wrongly, a pair of towers, packed patches, a bare timm."""
     families = {name: family for name, family in FAMILIES.items() if name in {*BACKBONES, *CLASSIFIERS}}

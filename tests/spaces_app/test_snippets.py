@@ -103,6 +103,7 @@ def test_whatever_is_asked_stays_a_literal(name: str) -> None:
     assert [ast.literal_eval(argument) for argument in demo.args[0].args] == [name]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NASTY)
 def test_the_shell_gets_the_words_that_were_asked_and_no_other_command(name: str, tmp_path: Path) -> None:
     question = RunRequest(name, config=name, source="own", own_candidates=(name, name), split=name)
@@ -146,6 +147,7 @@ def test_shell_lines() -> None:
         assert shlex.split(shell_line(question)) == ["python", "-c", repeat_line(question)]
 
 
+@pytest.mark.slow
 def test_the_command_line_takes_the_options_that_shell_lines_have() -> None:
     question = RunRequest(
         "org/flowers", "small", "test", "picture", "kind", "v2", "hub", 10**6, True, ("vit",), 3, (), 300, "knn"

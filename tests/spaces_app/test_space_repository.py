@@ -7,7 +7,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-import tomllib
 import yaml
 from huggingface_hub import RepoCard
 
@@ -15,10 +14,11 @@ import spaces_app
 from lead_hub.errors import LeadHubError
 from spaces_app.exported_space import export
 from tests.loopback_hub import HubServer
+from tests.project import project_settings
 from tests.spaces_app.served import ServedSpace, check_log, served_space
 
 FOLDER = Path(spaces_app.__file__).parent
-PROJECT = tomllib.loads((FOLDER.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PROJECT = project_settings()["project"]
 
 
 def front_matter() -> dict[str, object]:
@@ -46,6 +46,7 @@ def test_requirements_are_those_of_the_package_and_of_its_page() -> None:
     assert sorted(wanted) == sorted(PROJECT["dependencies"] + PROJECT["optional-dependencies"]["space"])
 
 
+@pytest.mark.slow
 def test_the_exported_folder_runs_on_its_own(tmp_path: Path, hub: HubServer) -> None:
     folder = export(tmp_path / "space")
     assert {path.name for path in folder.iterdir()} == {

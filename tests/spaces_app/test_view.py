@@ -201,6 +201,7 @@ def test_a_folder_of_the_machine_is_named_not_located() -> None:
     assert "/home" not in str(view.board_rows(board_of(LOCAL)))
 
 
+@pytest.mark.slow
 def test_the_view_needs_neither_gradio_nor_torch() -> None:
     code = "import sys, spaces_app.figures; print([n for n in ('gradio', 'torch', 'datasets') if n in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)

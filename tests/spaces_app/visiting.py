@@ -1,7 +1,6 @@
 """A visitor's browser: Chromium without a window, and what its console says."""
 
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -17,6 +16,8 @@ from playwright.sync_api import (
     expect,
     sync_playwright,
 )
+
+from tests.browser import find_browser
 
 DESKTOP = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
@@ -37,16 +38,11 @@ ALLOWED = (
 )
 
 
-def chromium() -> str | None:
-    """The installed browser; playwright's own download is not used."""
-    return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-
-
 @contextmanager
 def open_browser() -> Iterator[Browser]:
     """Without a sandbox, so that it starts in a container too."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=find_browser(), args=["--no-sandbox"])
         yield browser
         browser.close()
 

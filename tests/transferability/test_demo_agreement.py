@@ -14,6 +14,8 @@ from lead_hub.labelled_images import DatasetQuery, load_labelled_images
 from lead_hub.processes import running_processes
 from lead_hub.transferability import score
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def demo_outputs(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Tensor], Tensor]:
