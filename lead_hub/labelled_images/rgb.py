@@ -21,6 +21,11 @@ from PIL import Image, UnidentifiedImageError
 # on disk, and one antialiased reduction here replaces one per checkpoint.
 STORED_SHORT_SIDE_PX = 512
 
+# A processor enlarges an image until its short side has the size that the checkpoint wants, up to about this one; the
+# long side grows with it: a panorama of 10,000 x 50 px is still read, and takes 120 MB as floats at 224 px.
+LARGEST_SHORT_SIDE_PX = 1000
+MOST_RESIZED_PIXELS = 200_000_000
+
 # What Pillow's plugins raise on damaged files, beside OSError for the honest cases.
 _PILLOW_ERRORS = (
     OSError,
@@ -58,7 +63,8 @@ def rgb_pixels(encoded: bytes) -> UInt8[np.ndarray, "height width 3"]:
     """Decode one image; its short side is reduced to STORED_SHORT_SIDE_PX when it is longer.
 
     Raises:
-        OSError: the bytes are not a whole image that Pillow can read within its size limit.
+        OSError: the bytes are not a whole image that Pillow can read within its size limit, or it is so narrow that
+            it would have more than MOST_RESIZED_PIXELS with a short side of LARGEST_SHORT_SIDE_PX.
     """
     if not encoded:
         raise OSError("empty file, 0 bytes")
@@ -82,6 +88,13 @@ def _refuse_dangerous(image: Image.Image) -> None:
     limit = Image.MAX_IMAGE_PIXELS
     if limit is not None and image.width * image.height > limit:
         raise Image.DecompressionBombError(f"{image.width} x {image.height} pixels, more than the limit of {limit}")
+    short, long = sorted(image.size)
+    resized = LARGEST_SHORT_SIDE_PX**2 * long // max(short, 1)
+    if resized > MOST_RESIZED_PIXELS:
+        raise ValueError(
+            f"{image.width} x {image.height} pixels are too narrow: with a short side of {LARGEST_SHORT_SIDE_PX} px,"
+            f" as processors may ask for, it has {resized:,} pixels, more than the limit of {MOST_RESIZED_PIXELS:,}"
+        )
 
 
 def _draft_size(size: tuple[int, int]) -> tuple[int, int]:

@@ -219,6 +219,15 @@ def test_first_frame_of_an_animation(file_format):
     assert set(colours(content)) == {RED}
 
 
+@pytest.mark.parametrize("size", [(30_000, 1), (1, 30_000), (20_100, 100), (402, 2)])
+def test_too_narrow_for_any_processor(size):
+    """With a short side of 1000 px it would have more than 200 million pixels: 1000 * 1000 * 201."""
+    with pytest.raises(OSError, match=rf"{size[0]} x {size[1]} pixels are too narrow: .* limit of 200,000,000"):
+        rgb_pixels(encoded(Image.new("RGB", size, RED)))
+    width, height = (200, 1) if size[0] > size[1] else (1, 200)
+    assert rgb_pixels(encoded(Image.new("RGB", (width, height), RED))).shape == (height, width, 3)
+
+
 def test_short_side_is_reduced_and_a_panorama_is_not():
     assert rgb_pixels(encoded(Image.new("RGB", (2000, 1000), RED), "JPEG")).shape == (512, 1024, 3)
     assert rgb_pixels(encoded(Image.new("RGB", (1000, 3001), RED), "PNG")).shape == (1537, 512, 3)
