@@ -1,14 +1,16 @@
 """Values of a label column -> class numbers and names, and which classes have images enough."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from datasets import Dataset
+import pyarrow
+from datasets import Dataset, Features, Value
 from jaxtyping import Int64
 
 from lead_hub.errors import DatasetError
-from lead_hub.labelled_images.columns import Columns
+from lead_hub.labelled_images.columns import Columns, role_of
 from lead_hub.labelled_images.sampling import MINIMUM_PER_CLASS
 
 UNLABELLED = -1
@@ -68,8 +70,10 @@ def read_labels(rows: Dataset, columns: Columns) -> ClassLabels:
     Raises:
         DatasetError: a ClassLabel column holds a number that it has no name for.
     """
-    values = rows.select_columns([columns.label]).with_format("arrow")[:][columns.label].to_pylist()
+    values = _column(rows, columns.label).to_pylist()
     if columns.class_names is None:
+        if isinstance(rows.features[columns.label], Value) and rows.features[columns.label].dtype in FLOATS:
+            values = [None if value is None or math.isnan(value) else int(value) for value in values]
         return classes_of_values(values)
     labels = np.array([UNLABELLED if value is None else value for value in values], dtype=np.int64)
     if len(labels) and not UNLABELLED <= labels.min() <= labels.max() < len(columns.class_names):
@@ -78,6 +82,33 @@ def read_labels(rows: Dataset, columns: Columns) -> ClassLabels:
             f" {labels.min()} to {labels.max()}"
         )
     return ClassLabels(columns.class_names, labels)
+
+
+FLOATS = frozenset({"float16", "float32", "float64"})
+
+
+def classes_with_gaps(rows: Dataset, label_column: str | None) -> Features:
+    """The columns, where classes that pandas stored as floats, because rows without one are among them, are integers.
+
+    Only of the column that is asked for, and of the others where none could hold labels otherwise.
+    """
+    features = rows.features
+    by_name: list[str] = [label_column] if label_column is not None else list(features)
+    if label_column is None and any(role_of(feature) == "label" for feature in features.values()):
+        return features
+    gaps = [name for name in by_name if isinstance(features.get(name), Value) and features[name].dtype in FLOATS]
+    whole = [name for name in gaps if _holds_whole_numbers_and_gaps(_column(rows, name))]
+    return Features({**features, **{name: Value("int64") for name in whole}})
+
+
+def _holds_whole_numbers_and_gaps(column: pyarrow.ChunkedArray) -> bool:
+    values = column.to_numpy().astype(np.float64)  # nulls become NaN
+    there = values[~np.isnan(values)]
+    return 0 < len(there) < len(values) and bool(np.all(np.isfinite(there) & (there == np.rint(there))))
+
+
+def _column(rows: Dataset, name: str) -> pyarrow.ChunkedArray:
+    return rows.select_columns([name]).with_format("arrow")[:][name]
 
 
 def classes_of_values(values: Sequence[str | int | bool | None]) -> ClassLabels:

@@ -15,7 +15,13 @@ from jaxtyping import Int64
 
 from lead_hub.access import Access
 from lead_hub.errors import DatasetError
-from lead_hub.labelled_images.class_labels import UNLABELLED, ClassLabels, UsableClasses, read_labels
+from lead_hub.labelled_images.class_labels import (
+    UNLABELLED,
+    ClassLabels,
+    UsableClasses,
+    classes_with_gaps,
+    read_labels,
+)
 from lead_hub.labelled_images.columns import Columns, choose_columns
 from lead_hub.labelled_images.decoded_folder import is_complete, publish, read_record, scratch_folder, write_record
 from lead_hub.labelled_images.decoded_images import DecodedImages, Decoding, decode_images, encoded_images
@@ -136,7 +142,8 @@ def _columns(query: DatasetQuery, opened: OpenedSplit) -> Columns:
         raise DatasetError(f"split {query.split!r} of {query.dataset} must have images, found no rows")
     if opened.image_directories is not None and len(opened.rows.features) == 1:
         raise DatasetError(explain_missing_labels(opened.image_directories, dataset=query.dataset))
-    return choose_columns(opened.rows.features, image_column=query.image_column, label_column=query.label_column)
+    features = classes_with_gaps(opened.rows, query.label_column)
+    return choose_columns(features, image_column=query.image_column, label_column=query.label_column)
 
 
 def _usable_classes(query: DatasetQuery, columns: Columns, labels: ClassLabels) -> UsableClasses:

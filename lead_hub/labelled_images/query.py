@@ -30,7 +30,26 @@ class DatasetQuery:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        if not self.dataset.strip():
+            raise DatasetError(
+                f"dataset must be a Hub id such as 'org/name' or a path, found {self.dataset!r}; the working directory"
+                " is '.'"
+            )
+        if "\0" in self.dataset or not _is_utf_8(self.dataset):
+            raise DatasetError(
+                f"dataset must be a Hub id or a path of UTF-8 characters, found {self.dataset!r}; rename the folder, or"
+                " name a link to it"
+            )
         if self.max_images < 4:
             raise DatasetError(f"max_images must be at least 4 (two classes of two images), found {self.max_images}")
         if self.seed < 0:
             raise DatasetError(f"seed must be 0 or more, found {self.seed}")
+
+
+def _is_utf_8(text: str) -> bool:
+    """Whether it is no name of a file with other bytes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

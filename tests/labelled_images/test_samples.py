@@ -56,6 +56,45 @@ def test_a_column_of_names_is_no_label(load, tmp_path):
     assert "label_column" in message
 
 
+def test_class_numbers_with_gaps_are_no_regression(load, tmp_path):
+    """pandas makes floats of integers as soon as one is missing."""
+    import pandas as pd
+
+    labels = [7, 3, None, 7, 3, float("nan"), 12, 12]
+    rows = [{"image": {"bytes": png((row, 0, 0)), "path": None}, "kind": label} for row, label in enumerate(labels)]
+    pd.DataFrame(rows).to_parquet(tmp_path / "gaps.parquet")
+    images = load(tmp_path / "gaps.parquet")
+    assert images.class_names == ("3", "7", "12")
+    assert images.rows.tolist() == [0, 1, 3, 4, 6, 7]
+    assert images.labels.tolist() == [1, 0, 1, 0, 2, 2]
+    assert images.notes == ("rows without a label, left out: 2 of 8",)
+    assert load(tmp_path / "gaps.parquet", label_column="kind").class_names == ("3", "7", "12")
+    dataset_of([1, 1, 2, 2], Value("int64"), weight=([1.0, None, 2.0, 2.0], Value("float32"))).to_parquet(
+        tmp_path / "beside.parquet"
+    )
+    assert load(tmp_path / "beside.parquet").label_column == "label"  # no other column is in doubt
+
+
+@pytest.mark.parametrize(
+    "ages", [[1.5, None, 2.0, 1.5], [1.0, 2.0, 1.0, 2.0], [None] * 4, [1.0, float("inf"), None, 2.0]]
+)
+def test_other_floats_are_still_a_regression(load, tmp_path, ages):
+    dataset_of(ages, Value("float64")).to_parquet(tmp_path / "ages.parquet")
+    assert "regression is not supported yet" in refusal(load, tmp_path / "ages.parquet")
+    assert "regression" in refusal(load, tmp_path / "ages.parquet", label_column="label")
+
+
+@pytest.mark.parametrize("name", ["", " ", "\t\n"])
+def test_no_dataset_at_all_is_not_the_working_directory(name):
+    with pytest.raises(DatasetError, match=r"a Hub id such as 'org/name' or a path, found .* is '\.'"):
+        DatasetQuery(name)
+
+
+@pytest.mark.parametrize("name", ["a\0b", "caf\udce9", "~nobody-of-this-name/pets", "x" * 5000])
+def test_what_is_no_path_and_no_id(load, name):
+    assert "Hub id" in refusal(load, name) or "no path" in refusal(load, name)
+
+
 # The sample
 
 
