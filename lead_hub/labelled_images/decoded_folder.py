@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from lead_hub.errors import DatasetError
+from lead_hub.labelled_images.abandoned_folders import prefix_of_this_process, remove_abandoned
 
 _FACTS_FILE = "record.json"
 _ARRAYS_FILE = "arrays.npz"
@@ -18,7 +19,9 @@ _ARRAYS_FILE = "arrays.npz"
 
 @contextmanager
 def scratch_folder(parent: Path | None) -> Iterator[Path]:
-    """A new folder that stays if the block ends well, and is removed if it does not.
+    """A new folder that stays if the block ends well, and is removed if it does not; only its owner may look into it.
+
+    Those that killed processes left there are removed first.
 
     Raises:
         DatasetError: no folder can be made there.
@@ -26,10 +29,13 @@ def scratch_folder(parent: Path | None) -> Iterator[Path]:
     try:
         if parent is not None:
             parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix="lead-hub-images-", dir=parent))
+        place = Path(tempfile.gettempdir()) if parent is None else parent
+        remove_abandoned(place)
+        folder = Path(tempfile.mkdtemp(prefix=prefix_of_this_process(), dir=place))  # mode 0700
     except OSError as error:
         raise DatasetError(
-            f"a folder for the decoded images is needed, but: {error}; name another cache_dir"
+            f"a folder for the decoded images must be made in {parent or 'the folder of temporary files'}, but:"
+            f" {error}; name another folder (cache_dir, or TMPDIR)"
         ) from error
     try:
         yield folder
@@ -44,9 +50,19 @@ def is_complete(folder: Path) -> bool:
 
 
 def write_record(folder: Path, facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
-    """Put what describes the pixels beside them."""
-    np.savez(folder / _ARRAYS_FILE, allow_pickle=False, **arrays)
-    (folder / _FACTS_FILE).write_text(json.dumps(facts), encoding="utf-8")
+    """Put what describes the pixels beside them.
+
+    Raises:
+        DatasetError: the disk is full or may not be written.
+    """
+    try:
+        np.savez(folder / _ARRAYS_FILE, allow_pickle=False, **arrays)
+        (folder / _FACTS_FILE).write_text(json.dumps(facts), encoding="utf-8")
+    except OSError as error:
+        raise DatasetError(
+            f"decoded images could not be written to {folder}: {error}; free some of the disk, or name another folder"
+            " (cache_dir, or TMPDIR)"
+        ) from error
 
 
 def publish(folder: Path, final: Path) -> None:

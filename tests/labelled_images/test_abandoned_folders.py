@@ -1,0 +1,77 @@
+"""Decoded images of a process that was killed are removed by the next one; those of a living one stay."""
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+from lead_hub.access import Access
+from lead_hub.labelled_images.abandoned_folders import PREFIX, prefix_of_this_process, remove_abandoned
+from lead_hub.labelled_images.loading import load_labelled_images
+from lead_hub.labelled_images.query import DatasetQuery
+from tests.labelled_images.small_datasets import image_folder
+
+LOAD_AND_WAIT = """
+import sys
+from pathlib import Path
+from lead_hub.access import Access
+from lead_hub.labelled_images import DatasetQuery, load_labelled_images
+cache = Path(sys.argv[2]) if len(sys.argv) > 2 else None
+images = load_labelled_images(DatasetQuery(sys.argv[1]), Access(cache, progress=False))
+print(images.pixels.folder, flush=True)
+sys.stdin.read()
+"""
+
+
+def test_after_a_kill_the_next_start_removes_them(tmp_path: Path) -> None:
+    folder = image_folder(tmp_path / "pets", cat=2, dog=2)
+    cache = tmp_path / "cache"
+    command = [sys.executable, "-c", LOAD_AND_WAIT, str(folder), str(cache)]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "env": environment}
+    with subprocess.Popen(command, **pipes) as process:
+        left = Path(process.stdout.readline().strip())
+        assert stat.S_IMODE(left.stat().st_mode) == 0o700
+        beside = load_labelled_images(DatasetQuery(str(folder)), Access(cache, progress=False))
+        assert left.is_dir()  # its process lives
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert left.is_dir()
+    after = load_labelled_images(DatasetQuery(str(folder)), Access(cache, progress=False))
+    assert not left.exists()
+    assert beside.pixels.folder.is_dir()
+    assert after.pixels.folder.is_dir()
+    for images in (beside, after):
+        images.close()
+
+
+def test_whose_folders_are_removed(tmp_path: Path) -> None:
+    machine = prefix_of_this_process().removeprefix(PREFIX).partition("-")[0]
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        over = process.pid
+    long_ago = (1_000_000_000, 1_000_000_000)
+    kept = {
+        "own": prefix_of_this_process() + "x",
+        "another machine's": f"{PREFIX}0123456789ab-{over}-7-x",
+        "of no known form": f"{PREFIX}x1y2z3",
+        "something else": "other-folder",
+    }
+    gone = {
+        "of a process that is over": f"{PREFIX}{machine}-{over}-7-x",
+        "of an earlier process of the same number": f"{PREFIX}{machine}-{os.getpid()}-7-x",
+        "another machine's, old": f"{PREFIX}0123456789ab-{over}-8-x",
+        "of no known form, old": f"{PREFIX}z9y8x7",
+    }
+    for name in (*kept.values(), *gone.values()):
+        (tmp_path / name / "inner").mkdir(parents=True)
+    for owner, name in gone.items():
+        if owner.endswith("old"):
+            os.utime(tmp_path / name, long_ago)
+    (tmp_path / "elsewhere").mkdir()
+    link = tmp_path / f"{PREFIX}{machine}-{over}-9-x"
+    link.symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    remove_abandoned(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {*kept.values(), "elsewhere", link.name}
+    remove_abandoned(tmp_path / "nowhere")  # is no error
