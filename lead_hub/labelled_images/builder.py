@@ -3,6 +3,8 @@
 Never runs a dataset's own code: the datasets library no longer can.
 """
 
+import errno
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,6 +14,7 @@ from typing import Literal, TypeAlias
 import datasets
 import pyarrow
 from datasets import DatasetBuilder
+from datasets.data_files import DataFilesDict, DataFilesList
 from datasets.exceptions import DatasetsError
 
 from lead_hub.access import Access
@@ -40,22 +43,50 @@ def open_builder(
     *,
     access: Access,
     revision: str | None = None,
-    data_files: Mapping[str, str] | None = None,
+    data_files: DataFilesDict | None = None,
+    content: str | None = None,
 ) -> DatasetBuilder:
     """The builder of the configuration that is asked for.
+
+    Args:
+        query: what is asked for.
+        path: Hub id, local folder, or the name of one of the library's own builders.
+        access: whose token, which caches.
+        revision: commit on the Hub.
+        data_files: the files of each split; None where the library finds them.
+        content: hash of the files' content. The library keeps what it prepares under names and times of change, by
+            which another file may be taken for this one: so there is a folder for each content.
 
     Raises:
         DatasetError: there is no such configuration, or several and none is named, or it is no dataset.
         HubError: the Hub refused or could not be reached.
     """
-    cache_dir = None if access.datasets_folder is None else str(access.datasets_folder)
-    options = {"revision": revision, "token": access.token, "cache_dir": cache_dir}
+    # Beside what the library prepares for others, which is not compared with the hashes that the Hub lists.
+    kept = _kept_in(access) if content is None else str(prepared_folder(access) / "by-content" / content[:32])
+    options = {"revision": revision, "token": access.token, "cache_dir": kept}
     try:
         return datasets.load_dataset_builder(path, name=query.config, data_files=data_files, **options)
     except LOADING_ERRORS as error:
         if isinstance(error, ValueError):
             _refuse_config(query, path, access=access, revision=revision)
         raise cannot_be_opened(query, error) from error
+
+
+def prepared_folder(access: Access) -> Path:
+    """Where the datasets library keeps what it prepares."""
+    return access.datasets_folder or Path(datasets.config.HF_DATASETS_CACHE)
+
+
+def _kept_in(access: Access) -> str:
+    return str(prepared_folder(access) / "verified")
+
+
+def data_files_of(splits: Mapping[str, Sequence[str]], *, origin: tuple[str, ...] = ()) -> DataFilesDict:
+    """The files of each split as the library keeps them, so that it searches for none.
+
+    Brackets, stars and question marks in a path that it searches itself are patterns to it.
+    """
+    return DataFilesDict({split: DataFilesList(list(files), [origin] * len(files)) for split, files in splits.items()})
 
 
 def config_names(query: DatasetQuery, path: str, *, access: Access, revision: str | None) -> list[str]:
@@ -66,7 +97,9 @@ def config_names(query: DatasetQuery, path: str, *, access: Access, revision: st
         HubError: the Hub refused or could not be reached.
     """
     try:
-        return list(datasets.get_dataset_config_names(path, revision=revision, token=access.token))
+        return list(
+            datasets.get_dataset_config_names(path, revision=revision, token=access.token, cache_dir=_kept_in(access))
+        )
     except LOADING_ERRORS as error:
         raise cannot_be_opened(query, error) from error
 
@@ -83,7 +116,9 @@ def default_config(
     if query.config is not None or len(names) < 2:
         return query
     try:
-        name = datasets.get_dataset_default_config_name(path, revision=revision, token=access.token)
+        name = datasets.get_dataset_default_config_name(
+            path, revision=revision, token=access.token, cache_dir=_kept_in(access)
+        )
     except LOADING_ERRORS as error:
         raise cannot_be_opened(query, error) from error
     return replace(query, config=name or names[0])
@@ -91,7 +126,36 @@ def default_config(
 
 def cannot_be_opened(query: DatasetQuery, error: BaseException) -> Exception:
     """The error to raise for what the datasets library says of a whole dataset."""
-    return hub_error(query.dataset, error) or DatasetError(f"{query.dataset} cannot be opened as a dataset: {error}")
+    return (
+        hub_error(query.dataset, error)
+        or cache_error(query, error)
+        or DatasetError(f"{query.dataset} cannot be opened as a dataset: {error}")
+    )
+
+
+_DISK_ERRORS = frozenset(
+    {
+        *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM),
+        *(errno.ENOTDIR, errno.EEXIST, errno.EFBIG, errno.ENAMETOOLONG),
+    }
+)
+
+
+def cache_error(query: DatasetQuery, error: BaseException) -> DatasetError | None:
+    """The error to raise where not the dataset but a cache is at fault, anywhere in the chain of causes."""
+    own = os.path.realpath(Path(query.dataset).expanduser())
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in _DISK_ERRORS:
+            named = "" if cause.filename is None else os.path.realpath(os.fsdecode(cause.filename))
+            if named != own and not named.startswith(own + os.sep):
+                return DatasetError(
+                    f"the folders that {query.dataset} is kept in while it is read must be writable and have room,"
+                    f" found {type(cause).__name__}: {cause}; free some of the disk, or name other folders with"
+                    " cache_dir, or with HF_HOME and TMPDIR"
+                )
+        cause = cause.__cause__ or cause.__context__
+    return None
 
 
 def _refuse_config(query: DatasetQuery, path: str, *, access: Access, revision: str | None) -> None:
@@ -119,6 +183,26 @@ def saved_splits(path: Path) -> list[str] | None:
     return [] if (path / "state.json").is_file() else None
 
 
+def local_path(query: DatasetQuery) -> Path | None:
+    """The path that is meant, its links resolved; None for what can only be an id on the Hub.
+
+    Raises:
+        DatasetError: it is no path that the operating system or the datasets library can work with.
+    """
+    try:
+        path = Path(query.dataset).expanduser()
+        if not path.exists():
+            return None
+        resolved = path.resolve()
+        str(resolved).encode()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise DatasetError(
+            f"dataset must be a Hub id or a path that can be read, found {query.dataset!r}: {error}; name another"
+            " path, or rename the folder"
+        ) from error
+    return resolved
+
+
 LocalKind: TypeAlias = Literal["file", "saved", "folder"]
 
 
@@ -140,6 +224,8 @@ def kind_of(query: DatasetQuery, path: Path) -> LocalKind:
                 " parquet files or a folder written by save_to_disk can be read too, a csv or jsonl table cannot"
             )
         return "file"
+    if not path.is_dir():
+        raise DatasetError(f"a dataset must be a folder or a file, found {query.dataset}, which is neither")
     if saved_splits(path) is None:
         return "folder"
     if query.config is not None:

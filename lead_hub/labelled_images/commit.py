@@ -19,12 +19,14 @@ class DatasetCommit:
         revision: what the user asked for.
         sha: 40 hex digits; None offline, where only the copy that was loaded can tell.
         is_private: False only where the Hub said that everybody may read it.
+        files: names of all files of the commit; none offline.
     """
 
     dataset: str
     revision: str | None
     sha: str | None
     is_private: bool = True
+    files: tuple[str, ...] = ()
 
     def loaded(self, copy: str) -> str:
         """The commit that was loaded, which offline is what the library's cached copy says of itself.
@@ -59,7 +61,8 @@ def pin_dataset(dataset: str, revision: str | None, *, access: Access) -> Datase
         return DatasetCommit(dataset, revision, None)
     except (HFValidationError, OSError, TRANSPORT_ERROR) as error:
         raise hub_error(dataset, error) or HubError(f"{dataset}: {error}") from error
-    return DatasetCommit(dataset, revision, info.sha, is_private=bool(info.private or info.gated))
+    names = tuple(file.rfilename for file in info.siblings or ())
+    return DatasetCommit(dataset, revision, info.sha, is_private=bool(info.private or info.gated), files=names)
 
 
 # What a refusal makes of the dataset's name: not to be found, or there but not to be had.

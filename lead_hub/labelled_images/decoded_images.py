@@ -12,7 +12,7 @@ import weakref
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -26,6 +26,7 @@ from rich.progress import track
 
 from lead_hub.access import Access
 from lead_hub.errors import DatasetError
+from lead_hub.labelled_images.own_files import NO_FILES, OwnFiles, read_image_file
 from lead_hub.labelled_images.rgb import rgb_pixels
 
 _ROWS_PER_READ = 16
@@ -34,13 +35,22 @@ _ROWS_PER_MAPPING = 512
 
 @dataclass(frozen=True)
 class EncodedImage:
-    """One image as a dataset stores it: the content of a file, or the path of one, or neither."""
+    """One image as a dataset stores it: the content of a file, or the path of one, or neither.
+
+    Attributes:
+        content: of the file.
+        path: of the file; without content it is opened only if it is the dataset's own.
+        is_own: whether the dataset brought the file of this path.
+    """
 
     content: bytes | None
     path: str | None
+    is_own: bool = True
 
 
-def encoded_images(rows: Dataset, column: str, numbers: Int64[np.ndarray, " image"]) -> Iterator[EncodedImage]:
+def encoded_images(
+    rows: Dataset, column: str, numbers: Int64[np.ndarray, " image"], own_files: OwnFiles = NO_FILES
+) -> Iterator[EncodedImage]:
     """The images of the given rows, in that order, as they are stored.
 
     A dataset's files are memory-mapped, and the pages that were read count as memory of the process until the
@@ -53,7 +63,8 @@ def encoded_images(rows: Dataset, column: str, numbers: Int64[np.ndarray, " imag
         for start in range(first, min(first + _ROWS_PER_MAPPING, len(numbers)), _ROWS_PER_READ):
             stop = min(start + _ROWS_PER_READ, first + _ROWS_PER_MAPPING)
             for image in mapped[numbers[start:stop].tolist()][column].to_pylist():
-                yield EncodedImage(None, None) if image is None else EncodedImage(image["bytes"], image["path"])
+                content, path = (None, None) if image is None else (image["bytes"], image["path"])
+                yield EncodedImage(content, path, is_own=content is None and path is not None and path in own_files)
 
 
 # One image, RGB.
@@ -125,7 +136,7 @@ def decode_images(
     """
     places: dict[int, tuple[int, int, int]] = {}
     reasons: dict[int, str] = {}
-    with (folder / PIXELS_FILE).open("wb") as file, _settled_warnings():
+    with _whole(folder) as file, _settled_warnings():
         for position, result in enumerate(_shown(_decoded(encoded), total, progress=access.progress)):
             access.check_wanted()
             if isinstance(result, str):
@@ -165,7 +176,9 @@ def _pixels_or_reason(image: EncodedImage) -> Pixels | str:
             return rgb_pixels(image.content)
         if image.path is None:
             return "neither content nor a path"
-        return rgb_pixels(Path(image.path).read_bytes())
+        if not image.is_own:
+            return f"{Path(image.path).name}: holds no image, only the path of a file elsewhere, which is not opened"
+        return rgb_pixels(read_image_file(image.path))
     except OSError as error:
         name = "" if image.path is None else f"{Path(image.path).name}: "
         return f"{name}{error.strerror or error}"
@@ -196,14 +209,45 @@ def _check_disk(folder: Path, written_bytes: int, *, done: int, total: int) -> N
         )
 
 
+@contextmanager
+def _whole(folder: Path) -> Iterator[BinaryIO]:
+    """The file of the pixels; what the operating system still holds back of it is written at the end."""
+    try:
+        file = (folder / PIXELS_FILE).open("wb")
+    except OSError as error:
+        raise _cannot_be_written(folder, error) from error
+    try:
+        yield file
+        _flush(file, folder)
+    finally:
+        _close(file)
+
+
+def _flush(file: BinaryIO, folder: Path) -> None:
+    try:
+        file.flush()
+    except OSError as error:
+        raise _cannot_be_written(folder, error) from error
+
+
+def _close(file: BinaryIO) -> None:
+    """Close it; what could not be written was told before, and would be told again."""
+    with suppress(OSError):
+        file.close()
+
+
 def _write(file: BinaryIO, pixels: Pixels, folder: Path) -> None:
     try:
         file.write(np.ascontiguousarray(pixels).data)
     except OSError as error:
-        raise DatasetError(
-            f"decoded images could not be written to {folder}: {error}; lower max_images, or name another"
-            f" folder (cache_dir, or TMPDIR)"
-        ) from error
+        raise _cannot_be_written(folder, error) from error
+
+
+def _cannot_be_written(folder: Path, error: OSError) -> DatasetError:
+    return DatasetError(
+        f"decoded images could not be written to {folder}: {error}; free some of the disk, lower max_images, or name"
+        " another folder (cache_dir, or TMPDIR)"
+    )
 
 
 def _remove_folder(folder: Path, owner: int) -> None:

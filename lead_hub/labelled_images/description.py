@@ -18,17 +18,22 @@ from lead_hub.hub import Token, limited
 from lead_hub.labelled_images.builder import (
     LOADING_ERRORS,
     config_names,
+    data_files_of,
     default_config,
-    files_by_split,
     kind_of,
+    local_path,
     open_builder,
     progress_bars,
 )
 from lead_hub.labelled_images.columns import Role, no_image_column, role_of, type_name
 from lead_hub.labelled_images.commit import hub_error, pin_dataset
 from lead_hub.labelled_images.download import private_card_removed
+from lead_hub.labelled_images.hub_dataset import open_hub_dataset
+from lead_hub.labelled_images.image_folder_files import refuse_lost_classes
 from lead_hub.labelled_images.image_folder_layout import refuse_merged_splits
+from lead_hub.labelled_images.local_folder import open_local_folder
 from lead_hub.labelled_images.query import DatasetQuery
+from lead_hub.labelled_images.saved_dataset import load_saved
 
 MOST_FOOTERS = 16  # each takes one or two requests
 
@@ -46,14 +51,15 @@ class SplitContents:
     features: Features
 
 
-def contents_of_builder(builder: DatasetBuilder, query: DatasetQuery, access: Access) -> SplitContents:
-    """Columns and row counts of a builder's splits.
+def contents_of_builder(
+    builder: DatasetBuilder, query: DatasetQuery, files: Mapping[str, Sequence[str]], *, access: Access
+) -> SplitContents:
+    """Columns and row counts of a builder's splits, whose files are given by name.
 
     Raises:
         DatasetError: its first file cannot be read.
         HubError: the Hub refused or could not be reached.
     """
-    files = files_by_split(builder)
     from_card = {str(name): split.num_examples for name, split in (builder.info.splits or {}).items()}
     n_rows: dict[str, int | None] = {name: from_card.get(name) for name in files or from_card}
     features: Features | None = builder.info.features
@@ -220,11 +226,9 @@ def describe_dataset(
     """
     query = DatasetQuery(dataset, config=config, revision=revision)
     access = access_of(cache_dir=cache_dir, token=token, progress=False)
-    path = Path(dataset).expanduser()
+    path = local_path(query)
     with progress_bars(shown=False):
-        if not path.exists():
-            return _of_hub(query, access)
-        return _of_local(query, path.resolve(), access=access)
+        return _of_hub(query, access) if path is None else _of_local(query, path, access=access)
 
 
 def _of_hub(query: DatasetQuery, access: Access) -> DatasetDescription:
@@ -233,11 +237,12 @@ def _of_hub(query: DatasetQuery, access: Access) -> DatasetDescription:
     with private_card_removed(commit, access), limited():
         names = config_names(query, dataset, access=access, revision=commit.sha)
         chosen = default_config(query, dataset, names=names, access=access, revision=commit.sha)
-        builder = open_builder(chosen, dataset, access=access, revision=commit.sha)
-        is_cached_copy = not files_by_split(builder)
+        found = open_hub_dataset(chosen, commit, access)
+        builder = found.builder
+        is_cached_copy = not found.splits
         return _described(
             query,
-            _contents(chosen, builder, access=access),
+            _contents(chosen, builder, found.splits, access=access),
             sha=commit.loaded(str(builder.hash)),
             is_private=commit.is_private,
             configs=(builder.config.name,) if is_cached_copy else tuple(names),
@@ -248,32 +253,31 @@ def _of_hub(query: DatasetQuery, access: Access) -> DatasetDescription:
 def _of_local(query: DatasetQuery, path: Path, *, access: Access) -> DatasetDescription:
     kind = kind_of(query, path)
     if kind == "file":
-        builder = open_builder(query, "parquet", access=access, data_files={DEFAULT_SPLIT: str(path)})
-        return _described(query, _contents(query, builder, access=access))
+        splits = {DEFAULT_SPLIT: [str(path)]}
+        builder = open_builder(query, "parquet", access=access, data_files=data_files_of(splits))
+        return _described(query, _contents(query, builder, splits, access=access))
     if kind == "saved":
-        return _described(query, _saved_contents(path))
-    names = config_names(query, str(path), access=access, revision=None)
-    chosen = default_config(query, str(path), names=names, access=access, revision=None)
-    builder = open_builder(chosen, str(path), access=access)
-    return _described(
-        query, _contents(chosen, builder, access=access), configs=tuple(names), config=builder.config.name
-    )
+        return _described(query, _saved_contents(path, access))
+    folder = open_local_folder(query, path, access, is_default_taken=True)
+    if folder.images is not None and folder.is_own_layout:
+        refuse_lost_classes(folder.images, dataset=query.dataset)
+    builder = folder.builder(access)
+    contents = _contents(folder.query, builder, folder.splits, access=access)
+    return _described(query, contents, configs=folder.configs, config=builder.config.name)
 
 
-def _contents(query: DatasetQuery, builder: DatasetBuilder, *, access: Access) -> SplitContents:
-    contents = contents_of_builder(builder, query, access)
+def _contents(
+    query: DatasetQuery, builder: DatasetBuilder, splits: Mapping[str, Sequence[str]], *, access: Access
+) -> SplitContents:
+    contents = contents_of_builder(builder, query, splits, access=access)
     if builder.name == "imagefolder":
         split = default_split(list(contents.n_rows))
-        files = files_by_split(builder).get(split, [])
-        refuse_merged_splits(files, split=split, dataset=query.dataset)
+        refuse_merged_splits(splits.get(split, []), split=split, dataset=query.dataset)
     return contents
 
 
-def _saved_contents(path: Path) -> SplitContents:
-    try:
-        saved = datasets.load_from_disk(str(path))
-    except LOADING_ERRORS as error:
-        raise DatasetError(f"the saved dataset {path} cannot be read: {error}; save it again") from error
+def _saved_contents(path: Path, access: Access) -> SplitContents:
+    saved, _ = load_saved(path, access)
     splits = saved if isinstance(saved, datasets.DatasetDict) else {str(saved.split or DEFAULT_SPLIT): saved}
     features = next(iter(splits.values())).features
     return SplitContents({str(name): len(rows) for name, rows in splits.items()}, features)

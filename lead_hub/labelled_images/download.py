@@ -8,7 +8,6 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +17,10 @@ from huggingface_hub.utils import tqdm  # type: ignore[attr-defined]  # public, 
 
 from lead_hub.access import Access
 from lead_hub.errors import RunCancelledError
-from lead_hub.hub import cancellable_bar, patiently
+from lead_hub.hub import cancellable_bar
 from lead_hub.labelled_images.builder import files_by_split
 from lead_hub.labelled_images.commit import DatasetCommit
+from lead_hub.labelled_images.verified_files import DatasetFiles, Verdicts, announced_hashes, fetch_verified
 
 MANY_FILES = 16  # from here on several at a time, and one bar for all of them
 THREADS = 16
@@ -48,55 +48,71 @@ class FetchedFiles(DownloadManager):  # type: ignore[misc]  # the library is not
 
 
 def fetch_files(builder: DatasetBuilder, dataset: str, *, sha: str, access: Access) -> FetchedFiles:
-    """Fetch the files of all splits, which the library prepares together, unless it has prepared them before.
+    """Fetch the files of all splits, which the library prepares together, each with the content that the Hub lists.
 
-    They go into a Hub cache inside the `cache_dir`, else into the user's own.
+    They go into a Hub cache inside the `cache_dir`, else into the user's own. Of tables that were prepared before
+    nothing is needed any more; images stay in their files.
 
     Raises:
         RunCancelledError: cancelled; nothing goes on in the background.
         HubDownError: the Hub does not answer.
+        HubError: the Hub lists another content than it gives.
         HfHubHTTPError, OSError: what else the client raises.
     """
-    if (Path(builder.cache_dir) / "dataset_info.json").is_file():
-        return FetchedFiles({}, builder=builder, access=access)
+    is_prepared = (Path(builder.cache_dir) / "dataset_info.json").is_file()
     addresses: Mapping[str, Sequence[str]] = builder.config.data_files or {}
+    if not addresses or (is_prepared and builder.name != "imagefolder"):
+        return FetchedFiles({}, builder=builder, access=access)
     names = [name for of_split in files_by_split(builder).values() for name in of_split]
     pairs = dict(zip(names, (address for of_split in addresses.values() for address in of_split), strict=True))
     # A configuration may name files of another revision of the same repository by their whole address.
-    fetched = _fetch([name for name in pairs if not name.startswith("hf://")], dataset, sha=sha, access=access)
+    own = [name for name in pairs if not name.startswith("hf://")]
+    files = DatasetFiles(dataset, sha, downloads_folder(access))
+    fetched = fetch_all_verified(own, files, access=access)
     return FetchedFiles({pairs[name]: path for name, path in fetched.items()}, builder=builder, access=access)
 
 
-def _fetch(names: Sequence[str], dataset: str, *, sha: str, access: Access) -> dict[str, Path]:
+def downloads_folder(access: Access) -> Path:
+    """The Hub cache that a dataset's files are kept in."""
+    return Path(constants.HF_HUB_CACHE) if access.datasets_folder is None else access.datasets_folder / "hub"
+
+
+def fetch_all_verified(names: Sequence[str], files: DatasetFiles, *, access: Access) -> dict[str, Path]:
+    """Fetch files that are not there, and compare those with the Hub's hashes that were not compared before.
+
+    Raises:
+        RunCancelledError, HubDownError, HubError, HfHubHTTPError, OSError: as `fetch_files`.
+    """
+    verdicts = Verdicts(files)
+    missing = [name for name in names if not verdicts.holds(name)]
+    announced = announced_hashes(missing, files, access)
     is_over = threading.Event()
 
     def cancelled() -> bool:
         return is_over.is_set() or access.cancelled()
 
-    bar = cancellable_bar(cancelled, shown=access.progress and len(names) < MANY_FILES)
-    cache_dir = None if access.datasets_folder is None else access.datasets_folder / "hub"
-    download = partial(
-        access.api.hf_hub_download, repo_type="dataset", revision=sha, cache_dir=cache_dir, tqdm_class=bar
-    )
+    bar = cancellable_bar(cancelled, shown=access.progress and len(missing) < MANY_FILES)
 
-    def fetch(name: str) -> Path:
+    def fetch(name: str) -> None:
         if cancelled():
             raise RunCancelledError("the run is over")
-        return Path(patiently(lambda: download(dataset, name), asked_for=f"{name} of {dataset}", cancelled=cancelled))
+        fetch_verified(name, files, announced.get(name), access=access, cancelled=cancelled, bar=bar)
+        verdicts.add(name)
 
-    with ThreadPoolExecutor(THREADS if len(names) >= MANY_FILES else 1, "lead-hub-dataset") as threads:
-        futures = {name: threads.submit(fetch, name) for name in names}
+    with ThreadPoolExecutor(THREADS if len(missing) >= MANY_FILES else 1, "lead-hub-dataset") as threads:
+        futures = {name: threads.submit(fetch, name) for name in missing}
         try:
-            for done in _shown(futures.values(), progress=access.progress and len(names) >= MANY_FILES):
+            for done in _shown(futures.values(), progress=access.progress and len(missing) >= MANY_FILES):
                 done.result()
         except BaseException:
             is_over.set()  # those that are under way end at their next bytes
             threads.shutdown(wait=False, cancel_futures=True)
             raise
-    return {name: future.result() for name, future in futures.items()}
+    verdicts.write()
+    return {name: files.snapshot / name for name in names}
 
 
-def _shown(futures: Iterable["Future[Path]"], *, progress: bool) -> Iterable["Future[Path]"]:
+def _shown(futures: Iterable["Future[None]"], *, progress: bool) -> Iterable["Future[None]"]:
     waiting = list(futures)
     done = as_completed(waiting)
     if not progress:

@@ -1,7 +1,7 @@
 """Image folders whose directories the datasets library misreads: refused, with the way out.
 
-It names a split after a directory called train, test, validation, ... in lower case, and a class after the
-directory that holds the image. What it makes of other layouts (datasets 4 and 5):
+A split is a directory called train, test, validation, ... in lower case (`image_folder_files.py`), and a class is
+named after the directory that holds the image. What becomes of other layouts (datasets 4 and 5):
 
 | layout                                   | what happens                                              |
 |------------------------------------------|-----------------------------------------------------------|
@@ -19,7 +19,7 @@ from pathlib import PurePosixPath
 
 from lead_hub.errors import DatasetError
 
-_SPLIT_OF_WORD = {
+SPLIT_OF_WORD = {
     "train": "train",
     "training": "train",
     "validation": "validation",
@@ -33,7 +33,7 @@ _SPLIT_OF_WORD = {
 }
 # "Train", "test_set", "trainA", "valid-2": a split's word with little after it.
 _SPLIT_NAME = re.compile(
-    rf"({'|'.join(sorted(_SPLIT_OF_WORD, key=len, reverse=True))})(?:[-_. ]?(?:set|data|images|[a-d]|\d*))?"
+    rf"({'|'.join(sorted(SPLIT_OF_WORD, key=len, reverse=True))})(?:[-_. ]?(?:set|data|images|[a-d]|\d*))?"
 )
 
 WAY_OUT = (
@@ -46,7 +46,7 @@ WAY_OUT = (
 def split_meant_by(name: str) -> str | None:
     """The split ("train", "validation" or "test") that a directory or class of this name most likely is."""
     match = _SPLIT_NAME.fullmatch(name.strip().lower())
-    return _SPLIT_OF_WORD[match.group(1)] if match else None
+    return SPLIT_OF_WORD[match.group(1)] if match else None
 
 
 def refuse_split_names_as_classes(class_names: Sequence[str], *, dataset: str) -> None:

@@ -127,7 +127,7 @@ def load_labelled_images(
     classes = _usable_classes(query, columns, read_labels(opened.rows, columns))
     sample = _sample(query, classes.kept)
     with scratch_folder(access.datasets_folder if decoded_folder is None else decoded_folder.parent) as folder:
-        encoded = encoded_images(opened.rows, columns.image, sample)
+        encoded = encoded_images(opened.rows, columns.image, sample, opened.own_files)
         decoding = decode_images(encoded, folder, total=len(sample), access=access)
         images = _assembled(query, opened, columns, classes=classes, sample=sample, decoding=decoding)
         if decoded_folder is None:
@@ -211,7 +211,7 @@ def _assembled(
         labels=remaining.kept.labels[kept],
         rows=rows[kept],
         pixels=DecodedImages(Path(), decoding.places[kept]),
-        notes=left_out.notes(),
+        notes=(*opened.notes, *left_out.notes()),
         is_private=opened.is_private,
     )
 

@@ -4,14 +4,15 @@ Never runs a dataset's own code (the datasets library no longer can), and reads 
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import datasets
+import pyarrow.compute
 from datasets import Dataset, DatasetBuilder
 
 from lead_hub.access import Access
@@ -19,16 +20,29 @@ from lead_hub.errors import DatasetError
 from lead_hub.hub import files_sha256, limited
 from lead_hub.labelled_images.builder import (
     LOADING_ERRORS,
-    files_by_split,
+    cache_error,
+    data_files_of,
     kind_of,
+    local_path,
     open_builder,
     progress_bars,
     saved_splits,
 )
 from lead_hub.labelled_images.commit import DatasetCommit, hub_error, pin_dataset
 from lead_hub.labelled_images.download import FetchedFiles, fetch_files, private_card_removed
+from lead_hub.labelled_images.hub_dataset import open_hub_dataset
+from lead_hub.labelled_images.image_folder_files import (
+    ImageFolderFiles,
+    left_out_notes,
+    refuse_lost_classes,
+    refuse_unlabelled,
+    table_notes,
+)
 from lead_hub.labelled_images.image_folder_layout import WAY_OUT, refuse_merged_splits
+from lead_hub.labelled_images.local_folder import LocalFolder, left_out_tables, open_local_folder
+from lead_hub.labelled_images.own_files import NO_FILES, OwnFiles
 from lead_hub.labelled_images.query import DatasetQuery
+from lead_hub.labelled_images.saved_dataset import load_saved
 
 
 class SplitNotFoundError(DatasetError):
@@ -46,6 +60,8 @@ class OpenedSplit:
         config: configuration that was loaded, None where the notion does not apply.
         image_directories: for an image folder, the directories of the split's images relative to it; else None.
         is_private: False only for a repository that the Hub shows to everybody.
+        own_files: the files that rows without an image may name; no other is opened.
+        notes: what lies beside the split's files and is not read, as sentences for people.
     """
 
     rows: Dataset
@@ -54,6 +70,8 @@ class OpenedSplit:
     config: str | None
     image_directories: tuple[str, ...] | None
     is_private: bool = True
+    own_files: OwnFiles = NO_FILES
+    notes: tuple[str, ...] = ()
 
 
 def open_split(query: DatasetQuery, access: Access) -> OpenedSplit:
@@ -64,55 +82,71 @@ def open_split(query: DatasetQuery, access: Access) -> OpenedSplit:
         HubError: the Hub refused or could not be reached.
         RunCancelledError: nobody waits for them any more.
     """
-    dataset = query.dataset
-    path = Path(dataset).expanduser()
+    path = local_path(query)
     with progress_bars(shown=access.progress):
-        if not path.exists():
-            return _open_hub(query, pin_dataset(dataset, query.revision, access=access), access=access)
-        return _open_local(query, path.resolve(), access=access)
+        if path is None:
+            return _open_hub(query, pin_dataset(query.dataset, query.revision, access=access), access=access)
+        kind = kind_of(query, path)
+        if kind == "file":
+            return _open_file(query, path, access=access)
+        return _open_saved(query, path, access=access) if kind == "saved" else _open_folder(query, path, access=access)
 
 
 def _open_hub(query: DatasetQuery, commit: DatasetCommit, *, access: Access) -> OpenedSplit:
     with private_card_removed(commit, access), limited(access.cancelled):
-        builder = open_builder(query, query.dataset, access=access, revision=commit.sha)
-    files = _files_of_split(builder, query)
+        found = open_hub_dataset(query, commit, access)
+    if found.splits:  # there are none of the library's own copy, when offline
+        _require_split_of_files(query, found.splits, found.images)
+    if found.images is not None:
+        refuse_lost_classes(found.images, dataset=query.dataset)
+    builder = found.builder
     sha = commit.loaded(str(builder.hash))
     with _translated_errors(query, access):
         fetched = fetch_files(builder, commit.dataset, sha=sha, access=access)
     rows = _prepared(builder, query, access=access, fetched=fetched)
+    snapshot = found.own_files.folder
+    listed_files = {str(snapshot / name): name for name in found.splits.get(query.split, ())} if snapshot else {}
     return OpenedSplit(
         rows,
         sha,
         is_local=False,
         config=builder.config.name,
-        image_directories=_directories(builder, files),
+        image_directories=None if found.images is None else _directories(found.splits[query.split]),
         is_private=commit.is_private,
+        own_files=found.own_files,
+        notes=_notes(found.images, rows, listed_files),
     )
 
 
-def _open_local(query: DatasetQuery, path: Path, *, access: Access) -> OpenedSplit:
-    kind = kind_of(query, path)
-    if kind == "file":
-        builder = open_builder(query, "parquet", access=access, data_files={query.split: str(path)})
-        return OpenedSplit(
-            _prepared(builder, query, access=access),
-            _content_sha([path], path.parent, access=access),
-            is_local=True,
-            config=None,
-            image_directories=None,
-        )
-    if kind == "saved":
-        return _open_saved(query, path, access=access)
-    builder = open_builder(query, str(path), access=access)
-    files = _files_of_split(builder, query)
-    split_files = [Path(file) for file in builder.config.data_files[query.split]]
-    sha = _content_sha(split_files, path, access=access)
+def _open_file(query: DatasetQuery, path: Path, *, access: Access) -> OpenedSplit:
+    sha = _content_sha([path], path.parent, access=access)
+    data_files = data_files_of({query.split: [str(path)]})
+    builder = open_builder(query, "parquet", access=access, data_files=data_files, content=sha)
+    rows = _prepared(builder, query, access=access)
+    return OpenedSplit(rows, sha, is_local=True, config=None, image_directories=None)
+
+
+def _open_folder(query: DatasetQuery, path: Path, *, access: Access) -> OpenedSplit:
+    folder = open_local_folder(query, path, access)
+    _require_split_of_files(query, folder.splits, folder.images)
+    if folder.images is not None and folder.is_own_layout:
+        refuse_lost_classes(folder.images, dataset=query.dataset)
+        refuse_unlabelled(folder.images, query.split, dataset=query.dataset)
+    root = folder.listing.root
+    sha = _content_sha(folder.paths(query.split), root, access=access)
+    builder = folder.builder(access, content=sha)
+    rows = _prepared(builder, query, access=access)
+    names = {str(root / name): name for name in folder.splits[query.split]}
+    if folder.images is not None and folder.images.has_tables:
+        sha = _with_unlisted(sha, folder, rows, names, access=access)
     return OpenedSplit(
-        _prepared(builder, query, access=access),
+        rows,
         sha,
         is_local=True,
         config=builder.config.name,
-        image_directories=_directories(builder, files),
+        image_directories=None if folder.images is None else _directories(folder.splits[query.split]),
+        own_files=folder.own_files,
+        notes=(*_notes(folder.images, rows, names), *left_out_tables(folder)),
     )
 
 
@@ -120,15 +154,14 @@ def _open_saved(query: DatasetQuery, path: Path, *, access: Access) -> OpenedSpl
     if splits := saved_splits(path):
         _require_split(query, splits)
         path = path / query.split
-    try:
-        rows = datasets.load_from_disk(str(path))
-    except LOADING_ERRORS as error:
-        raise DatasetError(f"the saved dataset {path} cannot be read: {error}; save it again") from error
+    rows, listing = load_saved(path, access)
     if rows.split is not None:
         _require_split(query, [str(rows.split)])
-    files = [file for file in path.rglob("*") if file.is_file() and not file.name.startswith("cache-")]
-    sha = _content_sha(files, path, access=access)
-    return OpenedSplit(rows, sha, is_local=True, config=None, image_directories=None)
+    names = [name for name in listing.names if not PurePosixPath(name).name.startswith("cache-")]
+    sha = _content_sha([listing.root / name for name in names], listing.root, access=access)
+    return OpenedSplit(
+        rows, sha, is_local=True, config=None, image_directories=None, own_files=OwnFiles(folder=path.resolve())
+    )
 
 
 def _content_sha(files: Iterable[Path], root: Path, *, access: Access) -> str:
@@ -143,23 +176,51 @@ def _content_sha(files: Iterable[Path], root: Path, *, access: Access) -> str:
         raise DatasetError(f"every file of the dataset must be readable, but: {error}") from error
 
 
-def _files_of_split(builder: DatasetBuilder, query: DatasetQuery) -> list[str]:
-    """Data files of the split relative to the dataset; checked before anything is downloaded."""
-    by_split = files_by_split(builder)
-    if not by_split:  # the library's own cache, when offline
-        return []
-    is_image_folder = builder.name == "imagefolder"
-    _require_split(query, list(by_split), hint=f". {WAY_OUT}" if is_image_folder else "")
-    files = by_split[query.split]
-    if is_image_folder:
-        refuse_merged_splits(files, split=query.split, dataset=query.dataset)
-    return files
+def _require_split_of_files(
+    query: DatasetQuery, splits: Mapping[str, Sequence[str]], images: ImageFolderFiles | None
+) -> None:
+    """Refuse a split that is not there, or holds those of several; before anything is downloaded or read."""
+    _require_split(query, list(splits), hint=f". {WAY_OUT}" if images is not None else "")
+    if images is not None:
+        refuse_merged_splits(splits[query.split], split=query.split, dataset=query.dataset)
 
 
-def _directories(builder: DatasetBuilder, files: Sequence[str]) -> tuple[str, ...] | None:
-    if builder.name != "imagefolder":
-        return None
+def _directories(files: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted({os.path.dirname(file) or "." for file in files}))  # noqa: PTH120 - these may be hf:// paths
+
+
+def _notes(images: ImageFolderFiles | None, rows: Dataset, names: Mapping[str, str]) -> tuple[str, ...]:
+    """What an image folder holds and its split does not.
+
+    Args:
+        images: what is read of it; None for another kind of dataset.
+        rows: of the split.
+        names: of the split's files, by the paths that the rows name.
+    """
+    if images is None:
+        return ()
+    tables = table_notes(_paths_in(rows), names) if images.has_tables else ()
+    return (*left_out_notes(images), *tables)
+
+
+def _with_unlisted(sha: str, folder: LocalFolder, rows: Dataset, names: Mapping[str, str], *, access: Access) -> str:
+    """The hash, over those files, too, that only a table of labels names, as they have no ending of an image format."""
+    others = {path for path in _paths_in(rows) if path not in names and path in folder.own_files.paths}
+    if not others:
+        return sha
+    return _content_sha([*map(Path, names), *map(Path, sorted(others))], folder.listing.root, access=access)
+
+
+def _paths_in(rows: Dataset) -> list[str]:
+    """The paths that rows name where they hold no image themselves."""
+    columns = [name for name, feature in rows.features.items() if isinstance(feature, datasets.Image)]
+    table = rows.select_columns(columns).with_format("arrow")[:]
+    return [
+        path
+        for name in columns
+        for path in pyarrow.compute.struct_field(table[name], "path").to_pylist()
+        if path is not None
+    ]
 
 
 def _prepared(
@@ -196,8 +257,10 @@ def _translated_errors(query: DatasetQuery, access: Access) -> Iterator[None]:
     except LOADING_ERRORS as error:
         access.check_wanted()  # the library wraps what ended it
         reason = error.__cause__ or error  # the library's own message only says that generating failed
-        raise hub_error(query.dataset, error) or DatasetError(
-            f"the files of {query.dataset} cannot be read: {type(reason).__name__}: {reason}"
+        raise (
+            hub_error(query.dataset, error)
+            or cache_error(query, error)
+            or DatasetError(f"the files of {query.dataset} cannot be read: {type(reason).__name__}: {reason}")
         ) from error
 
 
