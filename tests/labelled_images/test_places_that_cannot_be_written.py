@@ -78,6 +78,7 @@ except DatasetError as error:
 """
 
 
+@pytest.mark.slow
 def test_no_room_for_what_the_library_prepares(tmp_path: Path) -> None:
     noise = [{"bytes": os.urandom(20_000), "path": None} for _ in range(20)]
     dataset_of([0, 1] * 10, ClassLabel(names=["a", "b"]), noise).to_parquet(str(tmp_path / "data.parquet"))
