@@ -33,13 +33,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 # Fixtures that open a browser, or the page in a process of its own: `python -m tests quick` leaves their tests out.
 SLOW_FIXTURES = {"browser", "space", "laptop"}
-STARTING_A_PROCESS = {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn"}
+SLOW_PROGRAMS = ("python", "torchrun", "lead-hub", "chromium")
 started: list[str] = []
 
 
 def note_process(event: str, arguments: tuple[object, ...]) -> None:
-    if event in STARTING_A_PROCESS:
-        started.append(f"{event} {arguments}")
+    # Libraries start small programs of their own, such as ldconfig to find a shared library: those take no time.
+    if event == "subprocess.Popen" and any(program in str(arguments[:2]) for program in SLOW_PROGRAMS):
+        started.append(f"{event} {arguments[:2]}")
 
 
 sys.addaudithook(note_process)
