@@ -60,6 +60,11 @@ class Access:
         """Where finished trainings are kept."""
         return self._kept("finetuned")
 
+    @property
+    def verified_folder(self) -> Path:
+        """Where it is noted which files of the Hub cache were compared with their hash."""
+        return self._kept("verified")
+
     def _kept(self, what: str) -> Path:
         if self.cache_dir:
             return self.cache_dir / what

@@ -4,7 +4,7 @@ Needed are config, image processor, card, and one format of the weights.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,15 +13,25 @@ from yaml import YAMLError
 
 from lead_hub.access import Access
 from lead_hub.candidates import Candidate
-from lead_hub.checkpoint_files.pinned_commit import PROCESSORS, HubCheckpoint, RemoteFile, listed, pin, snapshot
-from lead_hub.checkpoint_files.verified_download import check_disk, fetch, missing
+from lead_hub.checkpoint_files.checked_folder import (
+    ADAPTER,
+    CONFIGURATION,
+    PICKLE_PATTERNS,
+    PICKLES,
+    SAFETENSORS,
+    SAFETENSORS_PATTERNS,
+    check_json_size,
+    check_plain_files,
+    check_weights,
+)
+from lead_hub.checkpoint_files.pinned_commit import HubCheckpoint, RemoteFile, listed, pin, snapshot
+from lead_hub.checkpoint_files.verified_download import check_disk, fetch, missing, verify
 from lead_hub.errors import CandidateError
 from lead_hub.hub import files_sha256
 
 CARD = "README.md"
-CONFIGURATION = ("config.json", "preprocessor_config.json", "processor_config.json")
-SAFETENSORS_PATTERNS = ("model*.safetensors", "model.safetensors.index.json")
-PICKLE_PATTERNS = ("pytorch_model*.bin", "pytorch_model.bin.index.json")
+MOST_CARD_BYTES = 4 << 20
+SETTINGS = (*CONFIGURATION, CARD)
 
 
 @dataclass(frozen=True)
@@ -46,15 +56,20 @@ class CheckpointFiles:
 def find_checkpoint(candidate: Candidate, access: Access) -> CheckpointFiles:
     """Find a candidate and all of its files but the weights, downloading those that are not there yet.
 
+    Nothing that was kept of a checkpoint is used before this: a folder that is refused is refused, whether or not
+    another one with the same weights was run.
+
     Raises:
-        CandidateError: neither a folder nor a valid Hub id (stage "find"), or the Hub did not give its files
-            (stage "download").
+        CandidateError: neither a folder nor a valid Hub id (stage "find"), the Hub did not give its files or has none
+            that may be read (stage "download"), or a folder cannot be a checkpoint's (stage "load").
         HubDownError: the Hub does not answer, and the cache has no copy.
     """
     local = candidate.folder
     if local is None:
         pinned = pin(candidate, access)
+        check_offered(pinned, access)
         folder, sha = fetch_settings(pinned, access), pinned.sha
+        check_plain_files(folder, allow_pickle=access.allow_pickle)
     elif candidate.revision:
         raise CandidateError(
             f"only a Hub repository has revisions, found '@{candidate.revision}' after the local folder"
@@ -62,16 +77,16 @@ def find_checkpoint(candidate: Candidate, access: Access) -> CheckpointFiles:
             stage="find",
         )
     else:
+        check_weights(local, allow_pickle=access.allow_pickle)
         patterns = CONFIGURATION + SAFETENSORS_PATTERNS + (PICKLE_PATTERNS if access.allow_pickle else ())
         pinned, folder, sha = None, local, content_sha(local, patterns)
     card = card_data(folder)
     licence = card.license if card else None
-    named = card.datasets if card else None
     return CheckpointFiles(
         folder,
         sha=sha,
         licence=candidate.licence or (licence if isinstance(licence, str) else None),
-        datasets=tuple(map(str, [named] if isinstance(named, str) else named or ())),
+        datasets=names_in(card.datasets if card else None),
         pinned=pinned,
     )
 
@@ -94,17 +109,43 @@ def fetch_weights(
         HubDownError: the Hub does not answer.
     """
     pinned = files.pinned
-    if pinned is None or has_weights(files.folder, allow_pickle=access.allow_pickle):
+    if pinned is None:
+        return ()
+    if has_weights(files.folder, allow_pickle=access.allow_pickle):
+        verify(weights_there(files.folder, allow_pickle=access.allow_pickle), pinned, access)
         return ()
     if pinned.files is None:
         pinned = listed(Candidate(pinned.checkpoint, revision=pinned.sha), access)
-    wanted = missing(weight_files(pinned, access), pinned, access)
+    offered = weight_files(pinned, access)
+    wanted = missing(offered, pinned, access)
     size_bytes = sum(file.size_bytes for file in wanted)
     if make_room:
         make_room(size_bytes)
     check_disk(size_bytes, pinned, access)
     fetch(wanted, pinned, access)
+    verify([file.name for file in offered], pinned, access)
     return tuple(files.folder / file.name for file in wanted)
+
+
+def check_offered(pinned: HubCheckpoint, access: Access) -> None:
+    """Refuse a repository that offers no weights that may be read, or only half a checkpoint.
+
+    Raises:
+        CandidateError: so it is, as far as the listing, or else the cache, can tell (stage "download").
+    """
+    if pinned.files is None:
+        folder = snapshot(pinned.checkpoint, pinned.sha, access)
+        has_pickles = not access.allow_pickle and has_weights(folder, allow_pickle=True)
+        if has_pickles and not has_weights(folder, allow_pickle=False):
+            raise without_weights(pinned, [name for name in PICKLES if (folder / name).is_file()])
+        return
+    if any(file.name == ADAPTER for file in pinned.files):
+        raise CandidateError(
+            f"a checkpoint must hold all of its weights, {pinned.checkpoint}@{pinned.sha} holds an adapter: merge it"
+            " into its base model",
+            stage="download",
+        )
+    weight_files(pinned, access)
 
 
 def content_sha(folder: Path, patterns: tuple[str, ...]) -> str:
@@ -118,18 +159,19 @@ def content_sha(folder: Path, patterns: tuple[str, ...]) -> str:
 def card_data(folder: Path) -> ModelCardData | None:
     """The model card's front matter; None without one that can be read."""
     card = folder / CARD
-    if not card.is_file():
+    if not card.is_file() or card.stat().st_size > MOST_CARD_BYTES:
         return None
     try:
         data: ModelCardData = ModelCard.load(card, ignore_metadata_errors=True).data
-    except (ValueError, OSError, YAMLError):
+    except (ValueError, TypeError, AttributeError, RecursionError, OSError, YAMLError):  # as strangers write it
         return None
     return data
 
 
-SETTINGS = ("config.json", *PROCESSORS, CARD)
-SAFETENSORS = ("model.safetensors", "model.safetensors.index.json")
-PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
+def names_in(field: object) -> tuple[str, ...]:
+    """The names in a field of a card: one, or several, and nothing else that somebody wrote there."""
+    several = field if isinstance(field, list) else [field]
+    return tuple(name for name in several if isinstance(name, str))
 
 
 def fetch_settings(pinned: HubCheckpoint, access: Access) -> Path:
@@ -139,8 +181,12 @@ def fetch_settings(pinned: HubCheckpoint, access: Access) -> Path:
         CandidateError: the Hub did not give them (stage "download").
     """
     folder = snapshot(pinned.checkpoint, pinned.sha, access)
-    if pinned.files is not None:
-        fetch([file for file in pinned.files if file.name in SETTINGS], pinned, access)
+    files = [file for file in pinned.files or () if file.name in SETTINGS]
+    for file in files:
+        if file.name in CONFIGURATION:
+            check_json_size(file.name, file.size_bytes, where=f"{pinned.checkpoint}@{pinned.sha}")
+    fetch([file for file in files if file.name != CARD or file.size_bytes <= MOST_CARD_BYTES], pinned, access)
+    verify(SETTINGS, pinned, access)
     return folder
 
 
@@ -158,9 +204,15 @@ def weight_files(pinned: HubCheckpoint, access: Access) -> tuple[RemoteFile, ...
         if index in by_name:
             shard = re.compile(re.escape(whole).replace(r"\.", r"-\d+-of-\d+\.", 1))
             return (by_name[index], *(file for name, file in sorted(by_name.items()) if shard.fullmatch(name)))
-    found = sorted(name for name in by_name if name.endswith((".bin", ".pt", ".pth", ".onnx", ".gguf", ".safetensors")))
-    hint = ": pass allow_pickle=True to read pickles with torch's weights_only" if PICKLES[0] in by_name else ""
-    raise CandidateError(
+    raise without_weights(pinned, by_name)
+
+
+def without_weights(pinned: HubCheckpoint, names: Iterable[str]) -> CandidateError:
+    """What is wrong with a repository that holds these files, and no weights that may be read (stage "download")."""
+    endings = (".bin", ".pt", ".pth", ".onnx", ".gguf", ".safetensors")
+    found = sorted(name for name in names if name.endswith(endings) or name in PICKLES)
+    hint = ": pass allow_pickle=True to read pickles with torch's weights_only" if set(PICKLES) & set(found) else ""
+    return CandidateError(
         f"{pinned.checkpoint}@{pinned.sha} must hold its weights as model.safetensors, found"
         f" {', '.join(found[:3]) or 'no weights'}{hint}",
         stage="download",
@@ -177,3 +229,9 @@ def has_weights(folder: Path, *, allow_pickle: bool) -> bool:
             shards = set(re.findall(r'"([^"]+-\d+-of-\d+\.[a-z]+)"', (folder / index).read_text(encoding="utf-8")))
             return bool(shards) and all((folder / shard).is_file() for shard in shards)
     return False
+
+
+def weights_there(folder: Path, *, allow_pickle: bool) -> tuple[str, ...]:
+    """Names of the weight files in the folder, their index included."""
+    patterns = SAFETENSORS_PATTERNS + (PICKLE_PATTERNS if allow_pickle else ())
+    return tuple(sorted({path.name for pattern in patterns for path in folder.glob(pattern)}))

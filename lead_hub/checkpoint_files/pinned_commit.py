@@ -10,10 +10,9 @@ from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 
 from lead_hub.access import Access
 from lead_hub.candidates import Candidate
+from lead_hub.checkpoint_files.checked_folder import PROCESSORS
 from lead_hub.errors import CandidateError
 from lead_hub.hub import TIMEOUT_S, AnnouncedHash, HubDownError, is_commit, why_refused, write_text_whole
-
-PROCESSORS = ("preprocessor_config.json", "processor_config.json")
 
 
 @dataclass(frozen=True)
