@@ -6,6 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 import torch
 
 from lead_hub.checkpoint_files import CheckpointFiles
+from lead_hub.checkpoint_outputs.checkpoint_folder import model_class, quiet_transformers, read_config
 from lead_hub.checkpoint_outputs.image_preparation import processor_settings
 from lead_hub.checkpoint_outputs.outputs_cache import outputs_key
 from lead_hub.labelled_images import LabelledImages, rows_sha256
@@ -32,7 +33,13 @@ def versions() -> dict[str, str]:
 
 
 def cache_key(files: CheckpointFiles, images: LabelledImages, *, dtype: torch.dtype) -> str:
-    """The key of a checkpoint's outputs on these images: everything that can change them, and nothing else."""
+    """The key of a checkpoint's outputs on these images: everything that can change them, and nothing else.
+
+    Raises:
+        CandidateError: the checkpoint's settings say that it cannot be run, whatever is kept of it (stage "load").
+    """
+    with quiet_transformers():
+        model_class(read_config(files.folder))
     return outputs_key(
         {
             "checkpoint": files.sha,

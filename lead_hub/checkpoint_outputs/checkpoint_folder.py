@@ -1,9 +1,10 @@
 """What kind of checkpoint a local folder holds, judged before any weight is read."""
 
-import json
+import inspect
 import logging
+import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from pickle import UnpicklingError
@@ -18,6 +19,8 @@ from transformers import CONFIG_MAPPING, MODEL_MAPPING, AutoConfig, PreTrainedCo
 from transformers.models.auto import modeling_auto
 from transformers.utils import logging as transformers_logging
 
+from lead_hub.checkpoint_files import read_json
+from lead_hub.checkpoint_outputs.declared_sizes import check_declared
 from lead_hub.errors import CandidateError
 
 _one_at_a_time = threading.RLock()  # the switches are global: a second thread would put them back under the first
@@ -63,6 +66,7 @@ LOAD_ERRORS: tuple[type[Exception], ...] = (
     StrictDataclassError,
 )
 
+PATCH_INPUTS = ("pixel_attention_mask", "spatial_shapes")  # that SigLIP 2's image processor makes beside the pixels
 # A full two-tower checkpoint gives its vision tower; the text tower is never built.
 VISION_TOWERS = {
     "clip": "CLIPVisionModel",
@@ -72,24 +76,60 @@ VISION_TOWERS = {
     "siglip2": "Siglip2VisionModel",
     "metaclip_2_vision_model": "MetaClip2VisionModel",  # a bare tower that transformers' own table lacks
 }
-_INDEX = "model.safetensors.index.json"
-_OTHER_TASKS = {
-    "detector": (
-        modeling_auto.MODEL_FOR_OBJECT_DETECTION_MAPPING_NAMES,
-        modeling_auto.MODEL_FOR_ZERO_SHOT_OBJECT_DETECTION_MAPPING_NAMES,
-    ),
-    "segmenter": (
-        modeling_auto.MODEL_FOR_IMAGE_SEGMENTATION_MAPPING_NAMES,
-        modeling_auto.MODEL_FOR_SEMANTIC_SEGMENTATION_MAPPING_NAMES,
-        modeling_auto.MODEL_FOR_INSTANCE_SEGMENTATION_MAPPING_NAMES,
-        modeling_auto.MODEL_FOR_UNIVERSAL_SEGMENTATION_MAPPING_NAMES,
-        modeling_auto.MODEL_FOR_MASK_GENERATION_MAPPING_NAMES,
-    ),
-    "depth estimator": (modeling_auto.MODEL_FOR_DEPTH_ESTIMATION_MAPPING_NAMES,),
-    "video model": (modeling_auto.MODEL_FOR_VIDEO_CLASSIFICATION_MAPPING_NAMES,),
+# Its classifier holds no bare model that gives the vector: the head is left out.
+_ONLY_AS_BACKBONES = {"hgnet_v2": "HGNetV2Backbone"}
+# The tables of transformers that tell what else a model may be for; an older version lacks some.
+_OTHER_TASKS: Mapping[str, tuple[Mapping[str, str | tuple[str, ...]], ...]] = {
+    task: tuple(getattr(modeling_auto, f"MODEL_FOR_{name}_MAPPING_NAMES", {}) for name in names)
+    for task, names in {
+        "detector": ("OBJECT_DETECTION", "ZERO_SHOT_OBJECT_DETECTION"),
+        "segmenter": (
+            *("IMAGE_SEGMENTATION", "SEMANTIC_SEGMENTATION", "INSTANCE_SEGMENTATION", "UNIVERSAL_SEGMENTATION"),
+            "MASK_GENERATION",
+        ),
+        "depth estimator": ("DEPTH_ESTIMATION",),
+        "video model": ("VIDEO_CLASSIFICATION",),
+        "text recogniser": ("TEXT_RECOGNITION", "TABLE_RECOGNITION"),
+        "keypoint model": ("KEYPOINT_DETECTION", "KEYPOINT_MATCHING", "POSE_ESTIMATION"),
+        "model from image to image": ("IMAGE_TO_IMAGE", "IMAGE_MATTING", "NORMAL_ESTIMATION", "POINTMAP_ESTIMATION"),
+        "model that writes": ("IMAGE_TEXT_TO_TEXT", "VISUAL_QUESTION_ANSWERING"),
+    }.items()
 }
-# timm.create_model takes these from a config's `model_args` and would read other files than this folder's.
-_FORBIDDEN_TIMM_ARGUMENTS = {"checkpoint_path", "cache_dir", "pretrained_cfg", "pretrained_cfg_overlay"}
+# Of version 4, deprecated there and gone since; those for images first.
+_REMOVED = frozenset(
+    {
+        *("deta", "efficientformer", "nat", "tvlt", "van", "vit_hybrid"),
+        *(
+            "bort",
+            "ernie_m",
+            "gptsan-japanese",
+            "graphormer",
+            "jukebox",
+            "mctct",
+            "mega",
+            "mmbt",
+            "nezha",
+            "open-llama",
+        ),
+        *(
+            "qdqbert",
+            "realm",
+            "retribert",
+            "speech_to_text_2",
+            "trajectory_transformer",
+            "transfo-xl",
+            "xlm-prophetnet",
+        ),
+    }
+)
+_LAST_WITH_REMOVED = "4.57"
+# timm.create_model takes these from a config's `model_args`: they would read other files than this folder's, or give no
+# model that makes one vector of an image.
+_FORBIDDEN_TIMM_ARGUMENTS = {
+    *("checkpoint_path", "cache_dir", "pretrained", "pretrained_cfg", "pretrained_cfg_overlay"),
+    *("pretrained_model_args", "pretrained_filter_fn", "model_name", "features_only", "feature_cfg"),
+}
+RGB_CHANNELS = 3
 
 
 def read_config(folder: Path) -> PreTrainedConfig:
@@ -99,12 +139,13 @@ def read_config(folder: Path) -> PreTrainedConfig:
         CandidateError: missing, broken, needing remote code, or of an architecture that is not installed.
     """
     declared = read_json(folder, "config.json")
+    check_declared(declared, folder)
     model_type = declared.get("model_type")
-    if "auto_map" in declared and model_type not in CONFIG_MAPPING:
+    if "auto_map" in declared and not _is_known(model_type):
         raise CandidateError(
             f"a checkpoint must load without remote code, which lead-hub never runs; {folder} is of model_type"
-            f" {model_type!r} and needs {sorted(declared['auto_map'])} from its own Python files: convert it to a"
-            " transformers or timm architecture",
+            f" {model_type!r} and needs {_shown_auto_map(declared['auto_map'])} from its own Python files: convert it"
+            " to a transformers or timm architecture",
             stage="load",
         )
     try:
@@ -112,7 +153,7 @@ def read_config(folder: Path) -> PreTrainedConfig:
     except LOAD_ERRORS as error:
         raise CandidateError(
             f"config.json must describe a model of transformers {transformers.__version__} or timm"
-            f" {timm.__version__}, found model_type {model_type!r} in {folder}: {error}; a newer version may know it",
+            f" {timm.__version__}, found model_type {model_type!r} in {folder}: {_why_not_read(model_type, error)}",
             stage="load",
         ) from error
     if getattr(config, "quantization_config", None):
@@ -122,27 +163,29 @@ def read_config(folder: Path) -> PreTrainedConfig:
         )
     if config.model_type == "timm_wrapper":
         _check_timm(config, folder)
+        config.model_args = _timm_arguments(config, declared, folder)
     return config
 
 
-def read_json(folder: Path, name: str) -> dict[str, Any]:
-    """A JSON object in the checkpoint's folder."""
-    try:
-        content = json.loads((folder / name).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise CandidateError(
-            f"a checkpoint folder must hold {name}, {folder} does not: save the model with save_pretrained",
-            stage="load",
-        ) from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise CandidateError(
-            f"{name} must be a readable JSON file, in {folder} it is not: {error}; download it again", stage="load"
-        ) from error
-    if not isinstance(content, dict):
-        raise CandidateError(
-            f"{name} must hold a JSON object, found {type(content).__name__} in {folder}", stage="load"
+def _is_known(model_type: object) -> bool:
+    return isinstance(model_type, str) and model_type in CONFIG_MAPPING
+
+
+def _shown_auto_map(auto_map: object) -> list[str] | str:
+    return sorted(map(str, auto_map)) if isinstance(auto_map, dict) else repr(auto_map)
+
+
+def _why_not_read(model_type: object, error: Exception) -> str:
+    if _is_known(model_type):
+        return f"{error}; correct that setting, or download the file again"
+    if isinstance(model_type, str) and model_type in _REMOVED:
+        return (
+            f"transformers has removed it after version {_LAST_WITH_REMOVED}, and no newer one has it: use a timm"
+            " checkpoint of that architecture, if there is one"
         )
-    return content
+    if isinstance(model_type, str) and model_type:
+        return "neither of them knows it: check the spelling; if it is a newer one, update transformers"
+    return "it names none: save the model with save_pretrained"
 
 
 def _check_timm(config: PreTrainedConfig, folder: Path) -> None:
@@ -159,44 +202,27 @@ def _check_timm(config: PreTrainedConfig, folder: Path) -> None:
         )
 
 
-def check_weights(folder: Path, *, allow_pickle: bool) -> None:
-    """Refuse a folder without weights, or with pickles only unless they are allowed."""
-    if (folder / "adapter_config.json").is_file():
-        # With peft installed, transformers would fetch the base model it names from the Hub.
+def _timm_arguments(config: PreTrainedConfig, declared: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """The arguments that timm stored to build the network again, but for what transformers passes itself.
+
+    Newer versions of timm store the number of classes and of input channels among them.
+    """
+    arguments = {name: value for name, value in (config.model_args or {}).items() if value is not None}
+    n_classes = arguments.pop("num_classes", None)
+    declared_classes = declared.get("num_classes", n_classes)
+    if n_classes is not None and n_classes != declared_classes:
         raise CandidateError(
-            f"a checkpoint must hold all of its weights, {folder} holds an adapter: merge it into its base model",
+            f"config.json must give one number of classes, found num_classes {declared_classes} and {n_classes} in its"
+            f" model_args in {folder}: save the model again with timm",
             stage="load",
         )
-    if (folder / "model.safetensors").is_file():
-        return
-    if (folder / _INDEX).is_file():
-        _check_shards(folder)
-        return
-    pickles = sorted(path.name for path in folder.glob("*.bin"))
-    if allow_pickle and any((folder / f"pytorch_model.bin{end}").is_file() for end in ("", ".index.json")):
-        return
-    if pickles and not allow_pickle:
+    if (channels := arguments.get("in_chans", 3)) != RGB_CHANNELS:
         raise CandidateError(
-            f"weights must be safetensors, {folder} holds only pickles ({', '.join(pickles)}): pass allow_pickle=True"
-            " to read them with torch's weights_only, or convert them",
+            f"the network must take RGB images, that in {folder} takes {channels} channels: use one that was trained on"
+            " colour",
             stage="load",
         )
-    raise CandidateError(
-        f"a checkpoint folder must hold model.safetensors (or its index), {folder} holds no weights that can be"
-        " read: save the model with save_pretrained",
-        stage="load",
-    )
-
-
-def _check_shards(folder: Path) -> None:
-    # An index could name pickles, or files elsewhere on this machine.
-    shards = read_json(folder, _INDEX).get("weight_map")
-    names = set(map(str, shards.values())) if isinstance(shards, dict) else set()
-    strange = sorted(name for name in names if not name.endswith(".safetensors") or Path(name).name != name)
-    if strange or not names:
-        raise CandidateError(
-            f"{_INDEX} must name safetensors files beside it, found {strange[:3] or 'none'} in {folder}", stage="load"
-        )
+    return arguments
 
 
 def model_class(config: PreTrainedConfig) -> type[PreTrainedModel]:
@@ -209,6 +235,8 @@ def model_class(config: PreTrainedConfig) -> type[PreTrainedModel]:
     if config.model_type == "timm_wrapper":
         bare = named == "TimmWrapperModel" or config.num_labels == 0
         return transformers.TimmWrapperModel if bare else transformers.TimmWrapperForImageClassification
+    if config.model_type in _ONLY_AS_BACKBONES:
+        return _vision_class(getattr(transformers, _ONLY_AS_BACKBONES[config.model_type]), config)
     classifiers = modeling_auto.MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES.get(config.model_type, ())
     if named and named in ((classifiers,) if isinstance(classifiers, str) else classifiers):
         return _vision_class(getattr(transformers, named), config)
@@ -221,19 +249,34 @@ def model_class(config: PreTrainedConfig) -> type[PreTrainedModel]:
             f" architecture {named}",
             stage="load",
         )
-    return _vision_class(MODEL_MAPPING[type(config)], config)
+    bare: object = MODEL_MAPPING[type(config)]
+    name = str(getattr(bare, "__name__", ""))
+    if re.search(r"For[A-Z]", name):
+        raise CandidateError(
+            f"transformers must have a bare model of model_type {config.model_type!r}, it has only {name}",
+            stage="load",
+        )
+    return _vision_class(bare, config)
 
 
 def _vision_class(found: object, config: PreTrainedConfig) -> type[PreTrainedModel]:
     # A few configs map to a tuple of classes; none of those is a vision model.
     model = found if isinstance(found, type) and issubclass(found, PreTrainedModel) else None
-    if model is not None and model.main_input_name == "pixel_values" and not config.is_encoder_decoder:
-        return model
-    raise CandidateError(
-        f"the model must go from the pixels of one image to a description of it; model_type {config.model_type!r}"
-        f" takes {getattr(found, 'main_input_name', 'other inputs')} and is no such vision model",
-        stage="load",
-    )
+    if model is None or model.main_input_name != "pixel_values" or config.is_encoder_decoder:
+        raise CandidateError(
+            f"the model must go from the pixels of one image to a description of it; model_type {config.model_type!r}"
+            f" takes {getattr(found, 'main_input_name', 'other inputs')} and is no such vision model",
+            stage="load",
+        )
+    inputs = inspect.signature(model.forward).parameters.values()
+    asked_for = [each.name for each in inputs if each.default is each.empty and each.kind is each.POSITIONAL_OR_KEYWORD]
+    if others := [name for name in asked_for if name not in {"self", "pixel_values", *PATCH_INPUTS}]:
+        raise CandidateError(
+            f"the model must need nothing but the pixels of one image; {model.__name__} of model_type"
+            f" {config.model_type!r} also asks for {', '.join(others)}",
+            stage="load",
+        )
+    return model
 
 
 def _refuse_other_tasks(config: PreTrainedConfig, named: str | None) -> None:

@@ -8,6 +8,14 @@ from torch import Tensor
 
 from lead_hub.errors import CandidateError
 
+ROUNDING = 1e-6  # of the largest number: what one image's features differ by from batch to batch
+
+
+def is_constant(features: Float[Tensor, "image feature"]) -> bool:
+    """Whether images differ in their features by no more than rounding does."""
+    spread = (features.amax(dim=0) - features.amin(dim=0)).max()
+    return bool(spread <= ROUNDING * features.abs().max())
+
 
 @dataclass(frozen=True, eq=False)
 class CheckpointOutputs:
@@ -49,6 +57,13 @@ class CheckpointOutputs:
                     f" in {self.dtype}; a float16 or damaged checkpoint does this: try dtype='float32'",
                     stage="extract",
                 )
+        if len(self.features) > 1 and is_constant(self.features):
+            raise CandidateError(
+                f"features must tell images apart, found the same {self.features.shape[1]} numbers for all"
+                f" {len(self.features)} images (pooling: {self.pooling}): the weights are damaged or never"
+                " trained, or all images are the same picture",
+                stage="extract",
+            )
         if self.logits is not None and len(self.logits) != len(self.features):
             raise CandidateError(
                 f"features and logits must have one row per image, found {len(self.features)} and {len(self.logits)}",

@@ -12,33 +12,44 @@ from typing import Any, cast
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
+from timm.models.deit import VisionTransformerDistilled
 from torch import Tensor, nn
 from transformers import (
     BaseImageProcessor,
     Data2VecVisionModel,
+    HGNetV2Backbone,
     PreTrainedConfig,
     PreTrainedModel,
     Siglip2VisionModel,
     ViTMAEModel,
 )
 
+from lead_hub.checkpoint_files import check_weights
 from lead_hub.checkpoint_outputs.checkpoint_folder import (
     LOAD_ERRORS,
-    check_weights,
     model_class,
     quiet_transformers,
     read_config,
 )
+from lead_hub.checkpoint_outputs.declared_sizes import HeldWeights, bounded_build, held_weights
 from lead_hub.checkpoint_outputs.image_preparation import load_image_processor, prepare_images, unpacked_patches
-from lead_hub.checkpoint_outputs.pooling import READOUT_PREFIXES, TIMM_RULE, PoolingRule, pooling_rule
+from lead_hub.checkpoint_outputs.pooling import (
+    PIXELS,
+    READOUT_PREFIXES,
+    TIMM_DISTILLED_RULE,
+    TIMM_RULE,
+    PoolingRule,
+    pooling_rule,
+)
 from lead_hub.errors import CandidateError
 
-# Follow from the config, or are read only while pretraining or training: their absence changes no feature.
+# Follow from the config, or are read only while pretraining or training: whether they are there changes no feature.
 _HARMLESS = re.compile(
     r"(^|\.)(mask_token|position_ids|num_batches_tracked|relative_position_index|attention_bias_idxs"
-    r"|relative_coords_table)$"
+    r"|relative_coords_table|attn_mask|inv_freq)$"
 )
 _NAMES_SHOWN = 3
+_TIMM_PREFIX = "timm_model."
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,14 +67,17 @@ class LoadedWeights:
     head_is_trained: bool
 
 
-def sort_weights(model: PreTrainedModel, report: Mapping[str, Collection[Any]], folder: Path) -> LoadedWeights:
+def sort_weights(
+    model: PreTrainedModel, report: Mapping[str, Collection[Any]], held: HeldWeights, folder: Path
+) -> LoadedWeights:
     """Judge transformers' loading report.
 
     Raises:
-        CandidateError: a backbone weight is missing, or any weight has another shape.
+        CandidateError: a backbone weight is missing or left over, or any weight has another shape.
     """
     _refuse_mismatches(report, folder)
     backbone, prefix = _backbone(model)
+    _refuse_leftovers(model, backbone, report["unexpected_keys"], held=held, folder=folder)
     head = _head_names(model, prefix)
     missing = {name for name in report["missing_keys"] if not _HARMLESS.search(name)}
     untrained = {name.removeprefix(prefix) for name in missing - head}
@@ -89,10 +103,49 @@ def _refuse_mismatches(report: Mapping[str, Collection[Any]], folder: Path) -> N
         )
 
 
+def _refuse_leftovers(
+    model: PreTrainedModel, backbone: nn.Module, leftovers: Collection[str], *, held: HeldWeights, folder: Path
+) -> None:
+    """Refuse weights of the backbone's own parts that it does not use: it would be another network than was trained.
+
+    What stands beside the backbone (pretraining heads, another tower, averages of the weights) is nobody's loss.
+    """
+    in_file = held.names or frozenset(leftovers)
+    if twice := [name for name in in_file if f"{model.base_model_prefix}.{name}" in in_file]:
+        # transformers takes the one for the other, and which of them it ends with depends on their order.
+        raise CandidateError(
+            f"each weight must be in the file once, {len(twice)} are there with and without the prefix"
+            f" {model.base_model_prefix!r} in {folder}: {_shown(twice)}; save the model again with save_pretrained",
+            stage="load",
+        )
+    prefixes = (_TIMM_PREFIX, f"{model.base_model_prefix}.", "vision_model.")
+    is_prefixed = any(name.startswith(prefixes) for name in in_file)
+    # In a file whose backbone has a prefix, what has none is outside of it; transformers reports some without it.
+    inside = [name for name in leftovers if not is_prefixed or name.startswith(prefixes) or name not in in_file]
+    own = {name.removeprefix(next(filter(name.startswith, prefixes), "")) for name in inside}
+    parts = {name for name, _ in backbone.named_children()}
+    lost = {name for name in own if name.split(".")[0] in parts and not _HARMLESS.search(name)}
+    lost -= {name for name in lost if name.startswith((*READOUT_PREFIXES, *_classifier_names(backbone)))}
+    if held.names is None:  # a pickle: of its layers alone it is sure that they are the backbone's
+        lost = {name for name in lost if re.search(r"\.\d+\.", name)}
+    if lost:
+        raise CandidateError(
+            f"the backbone must use all of its weights in the file, {len(lost)} are left over in {folder}:"
+            f" {_shown(lost)}; config.json describes another network, perhaps with fewer layers",
+            stage="load",
+        )
+
+
+def _classifier_names(backbone: nn.Module) -> tuple[str, ...]:
+    """Where a timm network's classifier is, also when it is built without."""
+    named = (getattr(backbone, "pretrained_cfg", None) or {}).get("classifier") or ()
+    return tuple(f"{name}." for name in ((named,) if isinstance(named, str) else named))
+
+
 def _backbone(model: PreTrainedModel) -> tuple[nn.Module, str]:
     """The model without its head, and the prefix of its weights' names."""
     if model.config.model_type == "timm_wrapper":
-        return cast(nn.Module, model.timm_model), "timm_model."
+        return cast(nn.Module, model.timm_model), _TIMM_PREFIX
     if not type(model).__name__.endswith(("ForImageClassification", "ForImageClassificationWithTeacher")):
         return model, ""
     inner = [(name, child) for name, child in model.named_children() if isinstance(child, PreTrainedModel)]
@@ -177,7 +230,7 @@ class LoadedCheckpoint:
         """As `forward`, with gradients where the caller has turned them on: for training."""
         try:
             output, logits = self._outputs(pixel_values)
-            features = self.rule.pool(output)
+            features = self.rule.pool({**output, PIXELS: pixel_values})
         except _FORWARD_ERRORS as error:
             raise CandidateError(
                 f"{type(self.model).__name__} must take the pixels that its own {self.processor} makes, found"
@@ -207,9 +260,18 @@ class LoadedCheckpoint:
 
 def _timm_outputs(timm_model: Any, pixels: Tensor, *, with_logits: bool) -> tuple[Mapping[str, Any], Tensor | None]:
     hidden = timm_model.forward_features(pixels)
-    before_classifier = timm_model.forward_head(hidden, pre_logits=True)
+    if isinstance(timm_model, VisionTransformerDistilled):
+        before_classifier = hidden[:, :2].flatten(1)
+    else:
+        before_classifier = timm_model.forward_head(hidden, pre_logits=True)
     logits = timm_model.forward_head(hidden) if with_logits else None
     return {"pooler_output": before_classifier}, logits
+
+
+def _rule(weights: LoadedWeights) -> PoolingRule:
+    if isinstance(weights.backbone, PreTrainedModel):
+        return pooling_rule(weights.backbone, weights.untrained)
+    return TIMM_DISTILLED_RULE if isinstance(weights.backbone, VisionTransformerDistilled) else TIMM_RULE
 
 
 def _inputs(backbone: nn.Module, pixels: Tensor) -> dict[str, Tensor]:
@@ -243,7 +305,7 @@ def load_checkpoint(folder: Path, *, allow_pickle: bool = False) -> LoadedCheckp
         backbone=weights.backbone,
         image_processor=image_processor,
         family=f"timm:{config.architecture}" if is_timm else str(config.model_type),
-        rule=TIMM_RULE if is_timm else pooling_rule(cast(PreTrainedModel, weights.backbone), weights.untrained),
+        rule=_rule(weights),
         source_classes=_class_names(config) if weights.head_is_trained else None,
         parameters=sum(parameter.numel() for parameter in model.parameters()),
     )
@@ -253,32 +315,36 @@ def _load_weights(
     built: type[PreTrainedModel], config: PreTrainedConfig, folder: Path, *, allow_pickle: bool
 ) -> tuple[PreTrainedModel, LoadedWeights]:
     try:
-        # Cast: its signature does not say that with output_loading_info there are two results.
-        model, report = cast(Any, built).from_pretrained(
-            folder,
-            config=_settings(built, config),
-            dtype=torch.float32,
-            use_safetensors=None if allow_pickle else True,
-            weights_only=True,
-            local_files_only=True,
-            # Reported by us with names and shapes, where transformers would only point at its log.
-            ignore_mismatched_sizes=True,
-            output_loading_info=True,
-            **({"add_pooling_layer": True} if built is Data2VecVisionModel else {}),
-        )
+        held = held_weights(folder)
+        with bounded_build(held, folder):
+            # Cast: its signature does not say that with output_loading_info there are two results.
+            model, report = cast(Any, built).from_pretrained(
+                folder,
+                config=_settings(built, config),
+                dtype=torch.float32,
+                use_safetensors=None if allow_pickle else True,
+                weights_only=True,
+                local_files_only=True,
+                # Reported by us with names and shapes, where transformers would only point at its log.
+                ignore_mismatched_sizes=True,
+                output_loading_info=True,
+                **({"add_pooling_layer": True} if built is Data2VecVisionModel else {}),
+            )
     except LOAD_ERRORS as error:
         raise CandidateError(
             f"the weights must be whole and fit {built.__name__}, in {folder} they do not:"
             f" {type(error).__name__}: {error}; download them again",
             stage="load",
         ) from error
-    return model.eval().requires_grad_(requires_grad=False), sort_weights(model, report, folder)
+    return model.eval().requires_grad_(requires_grad=False), sort_weights(model, report, held, folder)
 
 
 def _settings(built: type[PreTrainedModel], config: PreTrainedConfig) -> PreTrainedConfig:
     wanted = cast(type[PreTrainedConfig], built.config_class)
     settings = config if isinstance(config, wanted) else cast(PreTrainedConfig, config.vision_config)
     settings.return_dict = True
+    if built is HGNetV2Backbone:
+        settings.out_features = [settings.stage_names[-1]]
     settings.output_hidden_states = False
     settings.output_attentions = False
     if built is ViTMAEModel:

@@ -21,7 +21,7 @@ from lead_hub.errors import CandidateError
 
 READOUT_PREFIXES = ("pooler.", "head.")  # parts after last_hidden_state: only the rules below decide on their use
 Output: TypeAlias = Mapping[str, Any]
-_CLASS_TOKEN_NAMES = ("cls_token", "class_token", "class_embedding")
+PIXELS = "pixel_values"  # beside the backbone's outputs: the model input that they are of
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,8 @@ class PoolingRule:
 
     Attributes:
         name: the rule in words, for the leaderboard and the cache key.
-        pool: from the backbone's output to features; `last_hidden_state` and the like may be in low precision.
+        pool: from the backbone's output, with its input under PIXELS where there is one, to features;
+            `last_hidden_state` and the like may be in low precision.
     """
 
     name: str
@@ -68,7 +69,14 @@ MEAN_OVER_SPACE = PoolingRule("mean over space", lambda output: _hidden(output).
 NORMALISED_MEAN_OVER_SPACE = PoolingRule("mean over space, layer norm of the backbone", _pooler_output)
 NORMALISED_CLASS_TOKEN = PoolingRule("class token, layer norm of the backbone", _pooler_output)
 
+MEAN_OVER_SPACE_CHANNELS_LAST = PoolingRule(
+    "mean over space, channels last", lambda output: _hidden(output).mean(dim=(1, 2))
+)
+
 TIMM_RULE = PoolingRule("timm: input of the classifier", _pooler_output)
+# Two classifiers, one on each token, whose answers are averaged; timm's own input of "the" classifier averages the
+# tokens, from which neither can be had. The same vector as of these weights in transformers ("deit" below).
+TIMM_DISTILLED_RULE = PoolingRule("timm: class and distillation tokens, concatenated", _pooler_output)
 
 FAMILY_RULES: Mapping[str, PoolingRule] = MappingProxyType(
     {
@@ -112,6 +120,25 @@ FAMILY_RULES: Mapping[str, PoolingRule] = MappingProxyType(
     }
 )
 
+# Where the model itself gives the vector, or gives its output in a form of its own.
+OWN_OUTPUT_RULES: Mapping[str, PoolingRule] = MappingProxyType(
+    {
+        "mlcd": NORMALISED_CLASS_TOKEN,
+        "mlcd_vision_model": NORMALISED_CLASS_TOKEN,
+        "tipsv2_vision_model": CLASS_TOKEN,
+        # Several class tokens, of which the model itself gives the mean, after the last layer norm.
+        "pixio": PoolingRule("mean of class tokens", _pooler_output),
+        # The class tokens of the teachers that describe whole images, one after the other, as the model itself gives.
+        "radio": PoolingRule("summary: class tokens, concatenated", lambda output: output["summary"].float()),
+        # Height and width come before the channels; the classifier averages over them.
+        "dinat": MEAN_OVER_SPACE_CHANNELS_LAST,
+        # Built as a backbone, with its last stage alone; the classifier averages that.
+        "hgnet_v2": PoolingRule(
+            "mean over space, last stage", lambda output: output["feature_maps"][-1].float().mean(dim=(-2, -1))
+        ),
+    }
+)
+
 
 def pooling_rule(backbone: PreTrainedModel, untrained: frozenset[str]) -> PoolingRule:
     """The rule of the backbone's family, or the general rule for a family not known by name.
@@ -123,21 +150,31 @@ def pooling_rule(backbone: PreTrainedModel, untrained: frozenset[str]) -> Poolin
     family = str(backbone.config.model_type)
     if family in FAMILY_RULES:
         return FAMILY_RULES[family]
+    if family in OWN_OUTPUT_RULES:
+        return OWN_OUTPUT_RULES[family]
     if family in _RULES_BY_SETTINGS:
         return _RULES_BY_SETTINGS[family](backbone, untrained)
     return _general_rule(backbone, untrained)
 
 
-def _general_rule(backbone: PreTrainedModel, _untrained: frozenset[str]) -> PoolingRule:
-    """Feature map: mean over space. Tokens: the class token if the embeddings have one, else the mean of tokens."""
-    has_class_token = any(name.endswith(_CLASS_TOKEN_NAMES) for name, _ in backbone.named_parameters())
+def _general_rule(backbone: PreTrainedModel, untrained: frozenset[str]) -> PoolingRule:
+    """Of a family not known by name: its own trained pooler, else mean over space, its class token or mean of tokens.
+
+    What the tokens are is told by their number, against that of the patches, and by the tokens in the embeddings.
+    Where these do not add up, nothing is guessed.
+    """
+    if _has_trained_pooler(backbone, untrained):
+        return PoolingRule("general rule: the model's own pooler", _pooler_output)
+    special = _special_tokens(backbone)
 
     def pool(output: Output) -> Tensor:
         hidden = output.get("last_hidden_state")
         if isinstance(hidden, Tensor) and hidden.ndim == 4:
-            return hidden.float().mean(dim=(-2, -1))
+            return hidden.float().mean(dim=_space_of(hidden, backbone))
         if isinstance(hidden, Tensor) and hidden.ndim == 3:
-            return hidden[:, 0].float() if has_class_token else hidden.float().mean(dim=1)
+            n_patches = _count_patches(backbone, output)
+            _check_tokens(hidden.shape[1], n_patches, special=special, family=type(backbone).__name__)
+            return hidden[:, 0].float() if special else hidden.float().mean(dim=1)
         found = f"shape {tuple(hidden.shape)}" if isinstance(hidden, Tensor) else f"only {sorted(output)}"
         raise CandidateError(
             "the backbone's last_hidden_state must be [image, channel, height, width] or [image, token, feature],"
@@ -145,8 +182,81 @@ def _general_rule(backbone: PreTrainedModel, _untrained: frozenset[str]) -> Pool
             stage="extract",
         )
 
-    tokens = "class token" if has_class_token else "mean of tokens"
+    tokens = "class token" if special else "mean of tokens"
     return PoolingRule(f"general rule: mean over space, or {tokens}", pool)
+
+
+def _has_trained_pooler(backbone: PreTrainedModel, untrained: frozenset[str]) -> bool:
+    """Whether a learned pooler came with the checkpoint; BERT's, which ends in a tanh, was never made for images."""
+    for prefix in READOUT_PREFIXES:
+        part = getattr(backbone, prefix.removesuffix("."), None)
+        if not isinstance(part, nn.Module) or not any(True for _ in part.parameters()):
+            continue
+        is_berts = any(isinstance(module, nn.Tanh) for module in part.modules())
+        if not is_berts and not any(name.startswith(prefix) for name in untrained):
+            return True
+    return False
+
+
+_CLASS_TOKENS = ("cls_token", "class_token", "class_embedding")
+_OTHER_TOKENS = ("register_tokens", "register_token", "registers", "distillation_token", "dist_token", "storage_tokens")
+
+
+def _special_tokens(backbone: PreTrainedModel) -> Mapping[str, int]:
+    """Learned tokens that the embeddings put beside the patches, by name: how many of each.
+
+    A token of that name elsewhere, as in a pooling head or a decoder, is none of them.
+    """
+    found: dict[str, int] = {}
+    for name, weight in backbone.named_parameters():
+        *place, last = name.split(".")
+        in_embeddings = not place or place[0].startswith(("embed", "patch_embed"))
+        if in_embeddings and last in _CLASS_TOKENS + _OTHER_TOKENS:
+            found[last] = weight.numel() // weight.shape[-1]
+    return found
+
+
+def _count_patches(backbone: PreTrainedModel, output: Output) -> int | None:
+    """How many patches the model cuts its input into, None where its config does not tell."""
+    patch, pixels = getattr(backbone.config, "patch_size", None), output.get(PIXELS)
+    size = pixels.shape[-2:] if isinstance(pixels, Tensor) else getattr(backbone.config, "image_size", None)
+    if patch is None or size is None:
+        return None
+    (patch_height, patch_width), (height, width) = (
+        (each, each) if isinstance(each, int) else tuple(each)[-2:] for each in (patch, size)
+    )
+    return int(height // patch_height) * int(width // patch_width)
+
+
+def _check_tokens(n_tokens: int, n_patches: int | None, *, special: Mapping[str, int], family: str) -> None:
+    n_class = sum(number for name, number in special.items() if name in _CLASS_TOKENS)
+    if special:
+        adds_up = n_class == 1 and n_patches is not None and n_tokens == n_patches + sum(special.values())
+    else:
+        adds_up = n_patches is None or n_tokens <= n_patches  # fewer, where a later stage merges them
+    if not adds_up:
+        raise CandidateError(
+            f"tokens must be one for each patch and at most one class token before them, {family} gives {n_tokens} for"
+            f" {n_patches or 'an unknown number of'} patches and learned {dict(special) or 'no'} tokens: which of them"
+            " describe the image is not clear, this family needs a rule of its own",
+            stage="extract",
+        )
+
+
+def _space_of(feature_map: Tensor, backbone: PreTrainedModel) -> tuple[int, int]:
+    """The axes of height and width: the other one, of channels, has the width that the config names."""
+    config, (_, first, middle, last) = backbone.config, feature_map.shape
+    named = [getattr(config, name, None) for name in ("hidden_size", "hidden_sizes", "embed_dim", "embed_dims")]
+    widths = {each for value in named for each in (value if isinstance(value, (list, tuple)) else [value])}
+    if (last in widths) != (first in widths):
+        return (1, 2) if last in widths else (2, 3)
+    if (first == middle) != (middle == last):  # as square as the image is
+        return (1, 2) if first == middle else (2, 3)
+    raise CandidateError(
+        f"a feature map must have one axis of channels, {type(backbone).__name__} gives {tuple(feature_map.shape)} and"
+        " its config does not tell which: this family needs a rule of its own",
+        stage="extract",
+    )
 
 
 def _dinov2_rule(backbone: PreTrainedModel, _untrained: frozenset[str]) -> PoolingRule:
@@ -187,6 +297,20 @@ def _trained_norm(backbone: PreTrainedModel, name: str, untrained: frozenset[str
     norm = dict(backbone.named_modules()).get(name)
     weights = {f"{name}.{weight}" for weight, _ in norm.named_parameters()} if norm is not None else set()
     return norm if weights and not weights & untrained else None
+
+
+def _aimv2_rule(backbone: PreTrainedModel, untrained: frozenset[str]) -> PoolingRule:
+    # The attention pooling head where the checkpoint was trained with one; its class token lives in that head alone.
+    if _has_trained_pooler(backbone, untrained):
+        return PoolingRule("attention pooling head", _pooler_output)
+    return MEAN_OF_TOKENS
+
+
+def _internvl_rule(backbone: PreTrainedModel, _untrained: frozenset[str]) -> PoolingRule:
+    # As in BEiT, whose settings these are, but that with mean pooling there is no last norm at all.
+    if not backbone.config.use_mean_pooling:
+        return CLASS_TOKEN
+    return PoolingRule("mean of patch tokens", lambda output: _hidden(output)[:, 1:].mean(dim=1))
 
 
 def _siglip_rule(backbone: PreTrainedModel, untrained: frozenset[str]) -> PoolingRule:
@@ -236,6 +360,8 @@ def _cvt_rule(backbone: PreTrainedModel, _untrained: frozenset[str]) -> PoolingR
 
 _RULES_BY_SETTINGS: Mapping[str, Callable[[PreTrainedModel, frozenset[str]], PoolingRule]] = MappingProxyType(
     {
+        "aimv2_vision_model": _aimv2_rule,
+        "internvl_vision": _internvl_rule,
         "beit": _beit_rule,
         "data2vec-vision": _beit_rule,
         "cvt": _cvt_rule,

@@ -6,7 +6,8 @@ import pytest
 
 from lead_hub.candidates.candidate_query import CandidateQuery
 from lead_hub.candidates.finding import find_candidates
-from lead_hub.checkpoint_outputs.checkpoint_folder import check_weights, model_class, read_config
+from lead_hub.checkpoint_files import check_weights
+from lead_hub.checkpoint_outputs.checkpoint_folder import model_class, read_config
 from lead_hub.errors import CandidateError
 from lead_hub.hub import hub_api
 from tests.candidates.published_models import card

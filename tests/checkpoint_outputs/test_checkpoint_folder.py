@@ -2,14 +2,22 @@
 
 import json
 import shutil
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 import torch
 import transformers
 
+from lead_hub.access import Access
+from lead_hub.checkpoint_files import CheckpointFiles
+from lead_hub.checkpoint_outputs.cache_keys import cache_key
+from lead_hub.checkpoint_outputs.checkpoint_folder import model_class
 from lead_hub.checkpoint_outputs.loaded_checkpoint import load_checkpoint
+from lead_hub.errors import CandidateError
+from lead_hub.labelled_images import DatasetQuery, load_labelled_images
 from tests.checkpoint_outputs.damaged_checkpoints import edit, refusal, vit_classifier
+from tests.conftest import coloured_images
 from tests.tiny_checkpoints import TinyFamily, random_images, save_checkpoint, tiny_processor
 from tests.tiny_families import FAMILIES, TEXT, TRANSFORMER
 
@@ -130,3 +138,46 @@ def test_quantised_weights_are_refused(folder: Path) -> None:
 def test_adapter_is_refused(folder: Path) -> None:
     (folder / "adapter_config.json").write_text('{"base_model_name_or_path": "org/name", "peft_type": "LORA"}')
     assert "adapter" in refusal(folder)
+
+
+@pytest.mark.parametrize("model_type", ["van", "nat", "efficientformer", "vit_hybrid", "deta"])
+def test_a_removed_model_type_is_said_to_be_removed(model_type: str, folder: Path) -> None:
+    assert model_type not in transformers.CONFIG_MAPPING
+    edit(folder, "config.json", model_type=model_type)
+    message = refusal(folder)
+    assert "transformers has removed it" in message
+    assert "newer version may know" not in message
+
+
+def test_a_wrong_setting_is_no_unknown_model(folder: Path) -> None:
+    edit(folder, "config.json", hidden_size="wide")
+    message = refusal(folder)
+    assert "hidden_size" in message
+    assert "correct that setting" in message
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"model_type": "no_such_family"}', '{"model_type": "vit", "a": '])
+def test_a_broken_config_is_not_blamed_on_the_image_processor(content: str, folder: Path, tmp_path: Path) -> None:
+    """Also where only the settings are read, to find what is kept of the checkpoint."""
+    (folder / "config.json").write_text(content)
+    files = CheckpointFiles(folder, sha="0" * 64, licence=None)
+    images_folder = coloured_images(tmp_path / "images", classes={"red": (200, 0, 0), "blue": (0, 0, 200)}, n_images=2)
+    images = load_labelled_images(DatasetQuery(str(images_folder)), Access(tmp_path / "cache"))
+    with closing(images), pytest.raises(CandidateError, match=r"config\.json must") as caught:
+        cache_key(files, images, dtype=torch.float32)
+    assert "image processor" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("family", "words"),
+    [
+        (TinyFamily("PPOCRV6TinyRecModel", "PPOCRV6TinyRecConfig", {}), "found a text recogniser"),
+        (TinyFamily("MgpstrForSceneTextRecognition", "MgpstrConfig", {}), "it has only MgpstrForSceneTextRecognition"),
+        (TinyFamily("Swin2SRModel", "Swin2SRConfig", {}), "found a model from image to image"),
+        (TinyFamily("SegGptModel", "SegGptConfig", {}), "also asks for prompt_pixel_values"),
+        (TinyFamily("Blip2Model", "Blip2Config", {}), "found a model that writes"),
+    ],
+)
+def test_what_is_no_encoder_of_one_image_is_refused_by_its_config(family: TinyFamily, words: str) -> None:
+    with pytest.raises(CandidateError, match=words):
+        model_class(family.tiny_config())

@@ -12,7 +12,7 @@ import transformers
 from lead_hub.checkpoint_outputs.image_preparation import prepare_images, processor_settings
 from lead_hub.checkpoint_outputs.loaded_checkpoint import load_checkpoint
 from lead_hub.errors import CandidateError
-from tests.checkpoint_outputs.damaged_checkpoints import edit, vit_classifier
+from tests.checkpoint_outputs.damaged_checkpoints import edit, refusal, vit_classifier
 from tests.tiny_checkpoints import random_images, save_timm, tiny_processor
 
 
@@ -93,3 +93,86 @@ def test_settings_are_json_and_tell_processors_apart(folder: Path, tmp_path: Pat
     assert processor_settings(moved) != settings
     (moved / "model.safetensors").unlink()
     assert processor_settings(moved)["image_mean"] == [0.1, 0.2, 0.3]
+
+
+INCOMPLETE = [
+    ({}, "size, image_mean, image_std"),
+    ({"image_processor_type": "ViTImageProcessor"}, "size, image_mean, image_std"),
+    ({"do_resize": True, "image_mean": [0.5] * 3, "image_std": [0.5] * 3}, "size"),
+    ({"size": {"height": 64, "width": 64}}, "image_mean, image_std"),
+    ({"size": 64, "image_mean": [0.5] * 3}, "image_std"),
+]
+
+
+@pytest.mark.parametrize(("settings", "lacking"), INCOMPLETE)
+@pytest.mark.parametrize("nested", [False, True])
+def test_what_a_processor_does_not_say_is_not_guessed(
+    settings: dict[str, object], lacking: str, nested: bool, folder: Path
+) -> None:
+    (folder / "preprocessor_config.json").write_text(json.dumps(settings))
+    if nested:
+        (folder / "preprocessor_config.json").unlink()
+        (folder / "processor_config.json").write_text(json.dumps({"image_processor": settings}))
+    message = refusal(folder)
+    assert "must bring its own image processor" in message
+    assert f"says nothing of {lacking}, neither" in message
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"size": 64, "image_mean": [0.5] * 3, "image_std": [0.5] * 3},  # as old versions wrote them
+        {"size": {"height": 64, "width": 64}, "do_normalize": False},
+        {"do_resize": False, "image_mean": [0.5] * 3, "image_std": [0.5] * 3},
+    ],
+)
+def test_a_processor_that_says_all_that_counts_is_taken(settings: dict[str, object], folder: Path) -> None:
+    (folder / "preprocessor_config.json").write_text(json.dumps(settings))
+    assert load_checkpoint(folder).processor == "ViTImageProcessor"
+
+
+def test_settings_of_timm_are_not_filled_in_where_another_file_stands_by(tmp_path: Path) -> None:
+    save_timm(tmp_path, "test_resnet", classes=3)
+    tiny_processor().save_pretrained(tmp_path)
+    edit(tmp_path, "config.json", pretrained_cfg={"input_size": [3, 64, 64]})
+    assert "says nothing of mean, std" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "found"),
+    [
+        ("ViTImageProcessor", {"size": {"height": 8000, "width": 8000}}, "8,000"),
+        ("ViTImageProcessor", {"size": {"height": 64, "width": 1e9}}, "1,000,000,000"),
+        ("ViTImageProcessor", {"size": 3000}, "3,000"),
+        ("CLIPImageProcessor", {"size": {"shortest_edge": 5000}}, "5,000"),
+        ("CLIPImageProcessor", {"crop_size": {"height": 2049, "width": 64}}, "2,049"),
+        ("ConvNextImageProcessor", {"crop_pct": 0.001}, "64,000"),  # 64 px, cropped out of 64,000
+        ("Siglip2ImageProcessor", {"max_num_patches": 10**6}, "16,000"),  # a million patches of 16 px: 16,000 a side
+    ],
+)
+def test_a_processor_of_huge_images_is_refused(name: str, changes: dict[str, object], found: str, folder: Path) -> None:
+    tiny_processor(name).save_pretrained(folder)
+    edit(folder, "preprocessor_config.json", **changes)
+    assert f"at most 2048 px a side, that of {folder} asks for {found}" in refusal(folder)
+
+
+@pytest.mark.parametrize("changes", [{"input_size": [3, 9000, 9000]}, {"crop_pct": 0.001}])
+def test_timm_settings_of_huge_images_are_refused(changes: dict[str, object], tmp_path: Path) -> None:
+    save_timm(tmp_path, "test_resnet", classes=3)
+    settings = json.loads((tmp_path / "config.json").read_text())["pretrained_cfg"]
+    edit(tmp_path, "config.json", pretrained_cfg=settings | changes)
+    assert "at most 2048 px a side" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize("is_timm", [False, True])
+def test_a_long_narrow_image_does_not_become_huge(is_timm: bool, tmp_path: Path) -> None:
+    """Its short side of 2 px becomes 64 px, its long side of 20,000 px 640,000: 41 million pixels."""
+    if is_timm:
+        save_timm(tmp_path, "test_resnet", classes=0)
+        processor = load_checkpoint(tmp_path).image_processor
+    else:
+        processor = tiny_processor("CLIPImageProcessor")
+    with pytest.raises(CandidateError, match="makes 40,960,000 of one of 20000 x 2") as caught:
+        prepare_images(processor, [np.zeros((2, 20_000, 3), dtype=np.uint8)])
+    assert caught.value.stage == "extract"
+    assert prepare_images(processor, [np.zeros((20, 2_000, 3), dtype=np.uint8)]).shape == (1, 3, 64, 64)

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from lead_hub.checkpoint_outputs.loaded_checkpoint import load_checkpoint
 from tests.checkpoint_outputs.damaged_checkpoints import edit, edit_weights, refusal, vit_classifier
 from tests.tiny_checkpoints import CLASSES, TinyFamily, random_images, save_checkpoint
-from tests.tiny_families import FAMILIES
+from tests.tiny_families import FAMILIES, TRANSFORMER, TWO_TOWERS
 
 
 @pytest.fixture
@@ -134,3 +134,87 @@ def test_masked_image_model_gives_its_encoder(tmp_path: Path) -> None:
     with torch.no_grad():
         expected = model.vit(pixels).last_hidden_state[:, 0]
     torch.testing.assert_close(checkpoint.forward(pixels)[0], expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("head", [True, False])
+@pytest.mark.parametrize(
+    ("name", "changes", "left_over"),
+    [
+        # A layer: query, key, value, output, two linear layers and two norms, each with weight and bias.
+        ("vit", {"num_hidden_layers": 1}, 16),
+        ("vit", {"num_hidden_layers": 0}, 32),
+        ("vit", {"qkv_bias": False}, 6),  # three biases in each of two layers
+        ("beit", {"layer_scale_init_value": 0.0}, 4),  # two in each of two layers
+        ("dinov2", {"num_hidden_layers": 1, "out_features": None, "out_indices": None, "stage_names": None}, 18),
+    ],
+)
+def test_weights_that_the_config_leaves_out_are_missed(
+    name: str, head: bool, changes: dict[str, object], left_over: int, tmp_path: Path
+) -> None:
+    folder = save_checkpoint(tmp_path, FAMILIES[name].build(head=head), FAMILIES[name].image_processor())
+    edit(folder, "config.json", **changes)
+    message = refusal(folder)
+    assert f"the backbone must use all of its weights in the file, {left_over} are left over" in message
+    assert str(folder) in message
+
+
+def test_a_tower_beside_its_text_tower_is_missed_too(tmp_path: Path) -> None:
+    family = TWO_TOWERS["clip"]
+    folder = save_checkpoint(tmp_path, family.build(head=False), family.image_processor())
+    edit(folder, "config.json", vision_config={**TRANSFORMER, "num_hidden_layers": 1})
+    assert "16 are left over" in refusal(folder)
+
+
+def test_what_stands_beside_the_backbone_is_nobodys_loss(folder: Path) -> None:
+    whole = load_checkpoint(folder)
+    beside = {
+        "vit.pooler.dense.weight": torch.zeros(16, 16),
+        "vit.embeddings.mask_token": torch.zeros(1, 1, 16),
+        "vit.embeddings.position_ids": torch.arange(17)[None],
+        "decoder.0.weight": torch.zeros(3, 3),
+        "lm_head.weight": torch.zeros(5, 16),
+        "teacher.layers.0.attention.q_proj.weight": torch.zeros(16, 16),
+    }
+    edit_weights(folder, lambda weights: weights | beside)
+    pixels = whole.prepare(random_images())
+    assert torch.equal(load_checkpoint(folder).forward(pixels)[0], whole.forward(pixels)[0])
+
+
+def test_a_weight_that_is_there_twice_is_refused(folder: Path) -> None:
+    """A pretraining head's own norm, which transformers takes for the backbone's."""
+    edit_weights(folder, lambda weights: weights | {"layernorm.weight": torch.zeros(16)})
+    assert "1 are there with and without the prefix 'vit'" in refusal(folder)
+
+
+def test_a_pickle_with_more_layers_is_missed_as_well(folder: Path) -> None:
+    as_pickle(folder)
+    edit(folder, "config.json", num_hidden_layers=1)
+    assert "16 are left over" in refusal(folder, allow_pickle=True)
+
+
+PRETRAINED = {
+    "ViTForMaskedImageModeling": ("vit", {"encoder_stride": 16}),
+    "DeiTForMaskedImageModeling": ("deit", {"encoder_stride": 16}),
+    "BeitForMaskedImageModeling": ("beit", {"vocab_size": 12}),
+    "SwinForMaskedImageModeling": ("swin", {"encoder_stride": 8}),
+    "FocalNetForMaskedImageModeling": ("focalnet", {"encoder_stride": 8}),
+    "ViTMAEForPreTraining": (
+        "vit_mae",
+        {
+            "decoder_hidden_size": 8,
+            "decoder_num_attention_heads": 2,
+            "decoder_num_hidden_layers": 1,
+            "decoder_intermediate_size": 8,
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PRETRAINED)
+def test_a_pretraining_head_may_be_left_over(name: str, tmp_path: Path) -> None:
+    family, more = PRETRAINED[name]
+    settings = FAMILIES[family].settings | more
+    model = getattr(transformers, name)(getattr(transformers, FAMILIES[family].config)(**settings))
+    save_checkpoint(tmp_path, model, FAMILIES[family].image_processor())
+    checkpoint = load_checkpoint(tmp_path)
+    assert torch.isfinite(checkpoint.forward(checkpoint.prepare(random_images()))[0]).all()

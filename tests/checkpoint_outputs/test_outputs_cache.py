@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -127,3 +128,15 @@ def test_outputs_must_be_finite(bad: float) -> None:
             device="cpu",
         )
     assert caught.value.stage == "extract"
+
+
+@pytest.mark.parametrize("noise", [0.0, 1e-8])
+def test_features_must_tell_images_apart(noise: float) -> None:
+    """As of weights that are all zero; what is left between images is rounding."""
+    features = torch.full((5, 3), 0.5) + noise * torch.arange(15).reshape(5, 3)
+    words = "found the same 3 numbers for all 5 images"
+    with pytest.raises(CandidateError, match=words) as caught:
+        replace(some_outputs(), features=features)
+    assert caught.value.stage == "extract"
+    one = replace(some_outputs(n_images=1), features=features[:1])  # one image has none to be told from
+    assert one.features.shape == (1, 3)

@@ -105,6 +105,18 @@ def attention_pooled(backbone: PreTrainedModel, pixels: Tensor) -> Tensor:
     return pooled + head.mlp(head.layernorm(pooled))
 
 
+def aimv2_head(backbone: PreTrainedModel, pixels: Tensor) -> Tensor:
+    """AIMv2's head in formulas: a learned token of its own attends to all normed tokens, then one linear layer."""
+    head, tokens = backbone.head, backbone.rms_norm(last_hidden(backbone, pixels))
+    key, value = (
+        (tokens @ layer.weight.T + (0 if layer.bias is None else layer.bias)).unflatten(2, (head.num_heads, -1))
+        for layer in (head.k_proj, head.v_proj)
+    )
+    query = head.cls_token[0, 0].unflatten(0, (head.num_heads, -1))
+    attention = (torch.einsum("hd,nthd->nht", query, key) / query.shape[1] ** 0.5).softmax(dim=2)
+    return head.output_proj(torch.einsum("nht,nthd->nhd", attention, value).flatten(1))
+
+
 def poolformer(backbone: PreTrainedModel, pixels: Tensor) -> Tensor:
     feature_map = last_hidden(backbone, pixels)
     return over_space(without_weights(feature_map.flatten(1), 1e-5).unflatten(1, feature_map.shape[1:]))
@@ -147,6 +159,19 @@ BY_HAND: dict[str, Callable[[PreTrainedModel, Tensor], Tensor]] = {
     "clip_vision_model": lambda backbone, pixels: backbone.post_layernorm(last_hidden(backbone, pixels)[:, 0]),
     "siglip_vision_model": attention_pooled,
 }
+OTHERS_BY_HAND: dict[str, Callable[[PreTrainedModel, Tensor], Tensor]] = {
+    "aimv2_vision_model": aimv2_head,
+    "aimv2 without head": lambda backbone, pixels: over_tokens(backbone.rms_norm(last_hidden(backbone, pixels))),
+    "mlcd_vision_model": lambda backbone, pixels: backbone.post_layernorm(last_hidden(backbone, pixels)[:, 0]),
+    "pixio": lambda backbone, pixels: over_tokens(normed_tokens(backbone, pixels)[:, :3]),  # of 3 class tokens
+    # Three class tokens, the first and the last of which describe the image, four registers, 16 patches.
+    "radio": lambda backbone, pixels: last_hidden(backbone, pixels)[:, [0, 2]].flatten(1),
+    "tipsv2_vision_model": lambda backbone, pixels: backbone(pixels).last_hidden_state[:, 0],
+    "internvl_vision": lambda backbone, pixels: over_tokens(last_hidden(backbone, pixels)[:, 1:]),
+    "internvl class token": class_token,
+    "hgnet_v2": lambda backbone, pixels: over_space(backbone(pixels).feature_maps[-1]),
+    "textnet": mean_of_feature_map,
+}
 TOWERS_BY_HAND = {
     "clip": BY_HAND["clip_vision_model"],
     "metaclip_2": BY_HAND["clip_vision_model"],
@@ -167,4 +192,5 @@ HEADS: dict[str, Callable[[PreTrainedModel, Tensor], Tensor]] = {
     "poolformer": lambda model, mean: model.classifier(mean * model.norm.weight + model.norm.bias),
     "cvt": lambda model, token: model.classifier(token * model.layernorm.weight + model.layernorm.bias),
     "swiftformer": averaged_heads,
+    "textnet": lambda model, mean: model.fc(mean),
 }
