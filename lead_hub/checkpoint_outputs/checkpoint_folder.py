@@ -249,14 +249,14 @@ def model_class(config: PreTrainedConfig) -> type[PreTrainedModel]:
             f" architecture {named}",
             stage="load",
         )
-    bare: object = MODEL_MAPPING[type(config)]
-    name = str(getattr(bare, "__name__", ""))
+    only: object = MODEL_MAPPING[type(config)]
+    name = str(getattr(only, "__name__", ""))
     if re.search(r"For[A-Z]", name):
         raise CandidateError(
             f"transformers must have a bare model of model_type {config.model_type!r}, it has only {name}",
             stage="load",
         )
-    return _vision_class(bare, config)
+    return _vision_class(only, config)
 
 
 def _vision_class(found: object, config: PreTrainedConfig) -> type[PreTrainedModel]:

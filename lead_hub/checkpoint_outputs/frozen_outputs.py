@@ -8,7 +8,7 @@ from torch import Tensor
 
 from lead_hub.errors import CandidateError
 
-ROUNDING = 1e-6  # of the largest number: what one image's features differ by from batch to batch
+ROUNDING = 2.0**-23  # of the largest number: the last digit of float32, by which batches of other sizes may differ
 
 
 def is_constant(features: Float[Tensor, "image feature"]) -> bool:
