@@ -25,7 +25,7 @@ from spaces_app.results import Results, Shown, finished, growing, made_results, 
 from spaces_app.runs import Images, RunState, RunsUnderWay
 from spaces_app.status import empty_html, paragraph, problem, state_html, waiting_html
 from spaces_app.uploads import unpacked
-from spaces_app.visitors import Deployment, this_deployment, visitor
+from spaces_app.visitors import Deployment, listening_address, this_deployment, visitor
 from spaces_app.zero_gpu import Follow, follow_here
 
 STYLE = Path(__file__).with_name("style.css")
@@ -207,7 +207,8 @@ def main(*, port: int | None = None, open_browser: bool = False, quiet: bool = F
 
 def _launch(app: gr.Blocks, deployment: Deployment, *, port: int | None, open_browser: bool, quiet: bool) -> None:
     app.launch(
-        server_name="0.0.0.0" if deployment.is_shared else "127.0.0.1",  # noqa: S104 - in a Space the proxy is outside
+        server_name=listening_address(),
+        share=None if deployment.is_shared else False,  # in a notebook Gradio would open a tunnel unasked
         server_port=port,
         inbrowser=open_browser,
         quiet=quiet,

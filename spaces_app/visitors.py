@@ -3,8 +3,10 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 BEARER = "bearer "
+THIS_MACHINE, EVERYWHERE = "127.0.0.1", "0.0.0.0"  # noqa: S104 - a Space's proxy is outside
 
 
 @dataclass(frozen=True)
@@ -22,9 +24,38 @@ class Deployment:
 
 
 def this_deployment(environment: Mapping[str, str] = os.environ) -> Deployment:
-    """As the variables say that the Hub sets in a Space."""
-    is_shared = environment.get("SYSTEM") == "spaces"
-    return Deployment(is_shared, is_shared and "OAUTH_CLIENT_ID" in environment)
+    """Shared at any sign of a Space or of strangers; one's own is what this machine alone can reach."""
+    is_shared = _is_space(environment) or _lets_others_in(environment)
+    # Without both of these Gradio's sign-in is a mock, which gives every visitor the login of the machine.
+    has_real_sign_in = environment.get("SYSTEM") == "spaces" and bool(environment.get("SPACE_ID"))
+    return Deployment(is_shared, has_real_sign_in and "OAUTH_CLIENT_ID" in environment)
+
+
+def listening_address(environment: Mapping[str, str] = os.environ) -> str:
+    """Where the page listens: on this machine alone, unless this is a Space or the environment names another place."""
+    if not this_deployment(environment).is_shared:
+        return THIS_MACHINE
+    return environment.get("GRADIO_SERVER_NAME") or (EVERYWHERE if _is_space(environment) else THIS_MACHINE)
+
+
+def _is_space(environment: Mapping[str, str]) -> bool:
+    """By any of the variables that the Hub sets; a Space that was copied elsewhere may have but some."""
+    return environment.get("SYSTEM") == "spaces" or any(name.startswith("SPACE_") for name in environment)
+
+
+def _lets_others_in(environment: Mapping[str, str]) -> bool:
+    """Whether Gradio is told to listen beyond this machine, to open a tunnel, or to stand behind a proxy."""
+    shares = environment.get("GRADIO_SHARE", "").strip().lower() not in ("", "false", "0", "no")
+    behind = any(environment.get(name) for name in ("GRADIO_ROOT_PATH", "GRADIO_SHARE_SERVER_ADDRESS"))
+    name = environment.get("GRADIO_SERVER_NAME", "").strip().strip("[]")
+    return shares or behind or not (name in ("", "localhost") or _is_loopback(name))
+
+
+def _is_loopback(name: str) -> bool:
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:  # a host's name, which may lead anywhere
+        return False
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,9 @@
 
 import pytest
 
-from spaces_app.visitors import Deployment, this_deployment, token_of_headers, visitor
+from spaces_app.visitors import Deployment, listening_address, this_deployment, token_of_headers, visitor
 
-OWN, SHARED = Deployment(), Deployment(is_shared=True, has_sign_in=True)
+OWN, SHARED, STRANGERS = Deployment(), Deployment(is_shared=True, has_sign_in=True), Deployment(is_shared=True)
 
 
 def test_a_stranger_asks_as_nobody_even_where_the_machine_is_logged_in() -> None:
@@ -26,14 +26,51 @@ def test_a_token_of_ones_own_is_used_and_never_shown() -> None:
 @pytest.mark.parametrize(
     ("environment", "expected"),
     [
-        ({}, Deployment()),
-        ({"OAUTH_CLIENT_ID": "x"}, Deployment()),
-        ({"SYSTEM": "spaces"}, Deployment(is_shared=True)),
-        ({"SYSTEM": "spaces", "OAUTH_CLIENT_ID": "x"}, Deployment(is_shared=True, has_sign_in=True)),
+        ({}, OWN),
+        ({"OAUTH_CLIENT_ID": "x"}, OWN),
+        ({"SYSTEM": "spaces"}, STRANGERS),
+        ({"SPACE_ID": "me/lead-hub"}, STRANGERS),
+        ({"SPACE_HOST": "me-lead-hub.hf.space"}, STRANGERS),
+        ({"SPACE_AUTHOR_NAME": "me"}, STRANGERS),
+        ({"SPACESHIP_PROMPT_ORDER": "user"}, OWN),  # of a shell
+        # Gradio mocks the sign-in where either is missing: whoever pressed it would be the machine's own user.
+        ({"SYSTEM": "spaces", "OAUTH_CLIENT_ID": "x"}, STRANGERS),
+        ({"SPACE_ID": "me/lead-hub", "OAUTH_CLIENT_ID": "x"}, STRANGERS),
+        ({"SYSTEM": "spaces", "SPACE_ID": "me/lead-hub", "OAUTH_CLIENT_ID": "x"}, SHARED),
     ],
 )
-def test_a_space_is_known_by_the_hubs_variables(environment: dict[str, str], expected: Deployment) -> None:
+def test_a_space_is_known_by_any_of_the_hubs_variables(environment: dict[str, str], expected: Deployment) -> None:
     assert this_deployment(environment) == expected
+
+
+@pytest.mark.parametrize(
+    ("environment", "address"),
+    [
+        ({"GRADIO_SERVER_NAME": "0.0.0.0"}, "0.0.0.0"),
+        ({"GRADIO_SERVER_NAME": "192.168.1.5"}, "192.168.1.5"),
+        ({"GRADIO_SERVER_NAME": "::"}, "::"),
+        ({"GRADIO_SERVER_NAME": "my-machine"}, "my-machine"),
+        ({"GRADIO_SHARE": "True"}, "127.0.0.1"),  # through a tunnel
+        ({"GRADIO_ROOT_PATH": "/lead-hub"}, "127.0.0.1"),  # behind a proxy
+        ({"SPACE_ID": "me/lead-hub"}, "0.0.0.0"),
+        ({"SYSTEM": "spaces", "GRADIO_SERVER_NAME": "127.0.0.1"}, "127.0.0.1"),
+    ],
+)
+def test_whatever_strangers_can_reach_is_shared(environment: dict[str, str], address: str) -> None:
+    assert this_deployment(environment).is_shared
+    assert listening_address(environment) == address
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        *[{}, {"GRADIO_SERVER_PORT": "7861"}, {"GRADIO_TEMP_DIR": "/tmp/x"}, {"GRADIO_SHARE": "false"}],
+        *[{"GRADIO_SERVER_NAME": name} for name in ("", "localhost", "127.0.0.1", "127.0.1.1", "::1", "[::1]")],
+    ],
+)
+def test_ones_own_page_listens_on_this_machine_alone(environment: dict[str, str]) -> None:
+    assert this_deployment(environment) == OWN
+    assert listening_address(environment) == "127.0.0.1"
 
 
 @pytest.mark.parametrize(
