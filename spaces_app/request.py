@@ -12,8 +12,8 @@ from lead_hub.errors import CandidateError, DatasetError, LeadHubError
 
 DEMO = "demo:"  # what a dataset of the demo is called; no Hub id has a colon
 SOURCES = ("index", "hub", "own", "demo")
-HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
-CHECKPOINT = re.compile(rf"{HUB_ID.pattern}(@[\w./-]+)?")
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?", re.ASCII)
+CHECKPOINT = re.compile(rf"{HUB_ID.pattern}(@[\w./-]+)?", re.ASCII)
 MOST_OWN = 200
 FEWEST_IMAGES, MOST_IMAGES = 4, 20_000
 
@@ -79,8 +79,10 @@ class RunRequest:
             paths_allowed: whether the visitor may name folders of the machine that this runs on.
 
         Raises:
-            DatasetError: no such target of the demo, or a path where only Hub ids are allowed.
+            DatasetError: nothing is named, no such target of the demo, or a path where only Hub ids are allowed.
         """
+        if not self.dataset.strip():  # as a path it would be the folder that the server runs in
+            raise DatasetError(f"a dataset must be named, found none: {_ways_to_name(paths_allowed=paths_allowed)}")
         if self.is_demo:
             return target_folder(self.dataset.removeprefix(DEMO))
         if not paths_allowed:
@@ -91,7 +93,7 @@ class RunRequest:
         """What `recommend` takes for the candidates.
 
         Raises:
-            CandidateError: an own list that is empty or names a path where only Hub ids are allowed.
+            CandidateError: an own list that is empty, has an empty name, or names a path where only Hub ids are allowed.
         """
         if self.source == "demo":
             return [*pool()]
@@ -103,8 +105,10 @@ class RunRequest:
                 max_parameters=self.max_parameters, licences=licences, families=self.families, limit=self.limit or 20
             )
             return [query]
-        if not self.own_candidates:
-            raise CandidateError("name at least one checkpoint of your own, one a line, found none", stage="find")
+        if not self.own_candidates or not all(name.strip() for name in self.own_candidates):
+            raise CandidateError(
+                "name at least one checkpoint of your own, one a line, found an empty name or none", stage="find"
+            )
         if not paths_allowed:
             for checkpoint in self.own_candidates:
                 check_checkpoint_id(checkpoint)
@@ -148,6 +152,15 @@ def _parsed(name: str, texts: list[str]) -> object:
     return texts[0]
 
 
+def _ways_to_name(*, paths_allowed: bool) -> str:
+    folder = ", the path of a folder of images" if paths_allowed else ""
+    return f'give its id on the Hub, such as "my-org/my-dataset"{folder}, or one of {_demos()}'
+
+
+def _demos() -> str:
+    return ", ".join(DEMO + target for target in TARGETS)
+
+
 def check_hub_id(dataset: str) -> None:
     """On a shared machine a dataset is an id of the Hub, never a path.
 
@@ -157,7 +170,7 @@ def check_hub_id(dataset: str) -> None:
     if not HUB_ID.fullmatch(dataset) or Path(dataset).exists():
         raise DatasetError(
             f'a dataset must be named by its id on the Hub, such as "my-org/my-dataset", or be one of'
-            f" {', '.join(DEMO + target for target in TARGETS)}, found {dataset[:100]!r}"
+            f" {_demos()}, found {dataset[:100]!r}"
         )
 
 

@@ -55,7 +55,7 @@ def test_what_a_link_holds_that_makes_no_sense_is_left_out(parameter: tuple[str,
     "dataset",
     [
         *["/etc", "~/pictures", "../secrets", ".", "lead_hub/demo", "tests", "a/b/c", "org/birds\n", "org/<b>", ""],
-        *["demo:../../etc", "demo:", "http://127.0.0.1/x", "-o/x"],
+        *["demo:../../etc", "demo:", "http://127.0.0.1/x", "-o/x", "a" * 300, "ä" * 200, f"a/{'b' * 300}", "  "],
     ],
 )
 def test_on_a_shared_machine_a_dataset_is_never_a_path(dataset: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,7 +64,10 @@ def test_on_a_shared_machine_a_dataset_is_never_a_path(dataset: str, monkeypatch
         RunRequest(dataset).dataset_source(paths_allowed=False)
 
 
-@pytest.mark.parametrize("checkpoint", ["/etc", "lead_hub/demo", "~/x", "org/a@", "org/a@b c", "../x", "index.json\0"])
+@pytest.mark.parametrize(
+    "checkpoint",
+    ["/etc", "lead_hub/demo", "~/x", "org/a@", "org/a@b c", "../x", "index.json\0", "a" * 300, f"org/{'é' * 200}@main"],
+)
 def test_on_a_shared_machine_a_checkpoint_is_never_a_path(checkpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(Path(__file__).parents[2])
     request = RunRequest("org/birds", source="own", own_candidates=("org/good", checkpoint))
@@ -82,6 +85,21 @@ def test_on_ones_own_machine_folders_are_welcome(tmp_path: Path) -> None:
     request = RunRequest(str(tmp_path), source="own", own_candidates=(str(tmp_path),))
     assert request.dataset_source(paths_allowed=True) == str(tmp_path)
     assert request.candidates(paths_allowed=True) == [str(tmp_path)]
+
+
+@pytest.mark.parametrize("dataset", ["", " ", "\t\n"])
+@pytest.mark.parametrize("paths_allowed", [True, False])
+def test_an_empty_field_is_no_dataset(dataset: str, *, paths_allowed: bool) -> None:
+    """As a path it would be the folder that the server runs in."""
+    with pytest.raises(DatasetError, match=r"a dataset must be named, found none: give its id on the Hub.*demo:emoji"):
+        RunRequest(dataset).dataset_source(paths_allowed=paths_allowed)
+
+
+@pytest.mark.parametrize("paths_allowed", [True, False])
+def test_an_empty_name_is_no_checkpoint(*, paths_allowed: bool) -> None:
+    request = RunRequest("org/birds", source="own", own_candidates=("org/good", " "))
+    with pytest.raises(CandidateError, match="found an empty name"):
+        request.candidates(paths_allowed=paths_allowed)
 
 
 def test_the_demo_needs_no_path_of_the_visitor() -> None:
