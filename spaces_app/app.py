@@ -1,14 +1,16 @@
 """The Gradio app, wiring only: which component calls which function. `lead-hub space` runs it, and so does a Space."""
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 import gradio as gr
+from gradio.events import Dependency
 
 from lead_hub.demo import TARGETS
-from lead_hub.errors import LeadHubError
+from lead_hub.errors import LeadHubError, RunCancelledError
 from spaces_app.events import IN_TURN, QUIETLY, RUNS_AT_ONCE, Block, Updates
 from spaces_app.inputs import (
     InputNotes,
@@ -24,8 +26,8 @@ from spaces_app.request import DEMO, RunRequest
 from spaces_app.results import Results, Shown, finished, growing, made_results, wire_results
 from spaces_app.runs import Images, RunState, RunsUnderWay
 from spaces_app.status import empty_html, paragraph, problem, state_html, waiting_html
-from spaces_app.uploads import unpacked
-from spaces_app.visitors import Deployment, listening_address, this_deployment, visitor
+from spaces_app.uploads import ShownZips, keep_for_now, unpacked
+from spaces_app.visitors import Deployment, Visitor, listening_address, this_deployment, visitor
 from spaces_app.zero_gpu import Follow, follow_here
 
 STYLE = Path(__file__).with_name("style.css")
@@ -63,7 +65,8 @@ def build(deployment: Deployment) -> gr.Blocks:
             stop = gr.Button("Cancel", variant="stop", visible=False, elem_id="cancel")
         status = gr.HTML(empty_html(), elem_id="status")
         results = made_results(deployment)
-        shown, ticket = gr.State(None, time_to_live=3600), gr.State("")
+        # The ticket travels with the press that it was given for: a state would be looked up when its turn comes.
+        shown, ticket = gr.State(None, time_to_live=3600), gr.Textbox("", visible=False)
         controls = Controls(inputs, results, status, start, stop, shown, ticket)
         run = _Run(controls, deployment=deployment, runs=runs, follow=follow)
         heard = [start.click(run.announce, None, run.outputs(), queue=False, **QUIETLY)]
@@ -75,9 +78,9 @@ def build(deployment: Deployment) -> gr.Blocks:
         beside = InputNotes(parts["filters"], parts["found"], estimate)  # type: ignore[arg-type]  # named as they were made
         wire_inputs(app, inputs, beside=beside, demos=filled, deployment=deployment)
         for event in heard:
-            ranked = event.then(run.rank, {*inputs.all(), ticket}, run.outputs(), **IN_TURN, **QUIETLY)
-            ranked.failure(run.broken, None, run.outputs(), **QUIETLY)
+            run.follows(event)
         stop.click(run.cancel, None, [status, start, stop], queue=False, **QUIETLY)
+        inputs.upload.change(run.bring, inputs.upload, None, queue=False, **QUIETLY)
         app.unload(run.leave)
         wire_results(app, results, shown, deployment=deployment)
         add_endpoints(deployment, runs, follow=follow)
@@ -94,18 +97,30 @@ class Controls:
     start: gr.Button
     stop: gr.Button
     shown: gr.State
-    ticket: gr.State
+    ticket: gr.Textbox
 
 
 class _Run:
-    """The button that ranks, and all that it changes on the page."""
+    """The button that ranks, and all that it changes on the page.
+
+    A run that a later one of the same page has replaced shows nothing any more, not even its end.
+    """
 
     def __init__(self, controls: Controls, *, deployment: Deployment, runs: RunsUnderWay, follow: Follow) -> None:
         self._page, self._deployment, self._runs, self._follow = controls, deployment, runs, follow
+        self._zips = ShownZips()
 
     def outputs(self) -> list[Block]:
         page = self._page
         return [*page.results.all(), page.status, page.start, page.stop, page.shown, page.ticket]
+
+    def follows(self, heard: Dependency) -> None:
+        """The run begins after this event, which has announced it."""
+        page, asked = self._page, {*self._page.inputs.all(), self._page.ticket}
+        # A press while another run ends must not be lost, as it is in Gradio's other modes.
+        ranked = heard.then(self.rank, asked, self.outputs(), trigger_mode="multiple", **IN_TURN, **QUIETLY)
+        ranked.then(self.buttons, None, [page.start, page.stop], queue=False, **QUIETLY)
+        ranked.failure(self.broken, page.ticket, [page.status, page.start, page.stop], queue=False, **QUIETLY)
 
     def rank(
         self,
@@ -116,39 +131,64 @@ class _Run:
         who = visitor(
             self._deployment, token=token.token if token else None, name=profile.username if profile else None
         )
-        with self._runs.started(str(values.get(self._page.ticket))) as cancelled, ExitStack() as stack:
-            state, board, end = RunState("running"), None, None
+        ticket = str(values.get(self._page.ticket))
+        with self._runs.started(ticket) as cancelled:
+            for updates in self._moments(values, who, cancelled):
+                if not self._runs.is_shown(ticket):
+                    break
+                yield updates
+            # Gradio sends the last updates again when all is over, which may be after another run has been announced;
+            # and without any it empties all outputs.
+            yield {self._page.status: gr.skip()}
+
+    def _moments(self, values: Updates, who: Visitor, cancelled: threading.Event) -> Iterator[Updates]:
+        """What the page shows of a run: its beginning, wiping off what came late of another, its rows, its end."""
+        state, board, end = RunState("running"), None, None
+        yield {self._page.status: state_html(state, self._deployment), **self._empty()}
+        with ExitStack() as stack:
             try:
                 question = read_request(values, self._page.inputs)
-                images = _brought(values.get(self._page.inputs.upload), question, stack)
+                images = _brought(values.get(self._page.inputs.upload), stack, cancelled)
                 brought = images.name if images else ""
+                question = question.about_folder(brought) if images else question
                 for state in self._follow(
                     question, who, deployment=self._deployment, cancelled=cancelled, images=images
                 ):
                     has_grown = state.board is not board
                     if has_grown:  # the table is sent again only with another row
-                        board, end = state.board, Shown.of(question, state, brought=brought)
+                        board, end = state.board, Shown.of(question, state, self._deployment, brought=brought)
                     rows = growing(self._page.results, end) if has_grown else {}
                     yield {self._page.status: state_html(state, self._deployment), **rows}
+            except RunCancelledError:
+                state = RunState("cancelled")
             except LeadHubError as error:
                 state = RunState("failed", error=error)
             yield {
                 self._page.status: state_html(state, self._deployment),
                 self._page.shown: end,
                 **finished(self._page.results, end),
-                self._page.start: gr.update(interactive=True),
-                self._page.stop: gr.update(visible=False),
             }
 
-    def broken(self) -> Updates:
-        """An error that nobody foresaw; its traceback is in the server's log, not on the page."""
-        page = self._page
-        words = "The run stopped on an error of lead-hub itself, which the server's log has. Please report it."
-        return {
-            page.status: problem(words),
-            page.start: gr.update(interactive=True),
-            page.stop: gr.update(visible=False),
-        }
+    def _empty(self) -> Updates:
+        return {self._page.shown: None, **self._page.results.cleared()}
+
+    def buttons(self, request: gr.Request) -> Updates:
+        """Cancel where there is something to cancel; asked after every run, for another may be under way by then."""
+        goes_on = self._runs.goes_on(str(request.session_hash))
+        return {self._page.start: gr.update(interactive=not goes_on), self._page.stop: gr.update(visible=goes_on)}
+
+    def broken(self, ticket: str, request: gr.Request) -> Updates:
+        """An error that nobody foresaw, whose traceback is in the server's log and not on the page.
+
+        Or the run was refused before it began: the queue was full, or an input out of its bounds.
+        """
+        if self._runs.is_shown(ticket):  # its turn never came, and Gradio has said why
+            self._runs.forget(str(request.session_hash))
+            words = "The run did not begin; the message in the corner says why. Then press Rank checkpoints again."
+        else:
+            words = "The run stopped on an error of lead-hub itself, which the server's log has. Please report it."
+        is_over = not self._runs.goes_on(str(request.session_hash))
+        return {**({self._page.status: problem(words)} if is_over else {}), **self.buttons(request)}
 
     def announce(self, request: gr.Request) -> Updates:
         """Before its turn comes; this is not queued, so that the visitor sees at once that the button was heard."""
@@ -157,34 +197,34 @@ class _Run:
         return {
             page.ticket: ticket,
             page.status: waiting_html(others, at_once=RUNS_AT_ONCE),
-            page.start: gr.update(interactive=False),
-            page.stop: gr.update(visible=True),
-            page.shown: None,
-            **page.results.cleared(),
+            **self._empty(),
+            **self.buttons(request),
         }
 
     def cancel(self, request: gr.Request) -> Updates:
-        """A run that has begun shows its own end; one that has not is over already."""
-        page = self._page
-        if self._runs.cancel(str(request.session_hash)):
+        """A run that has begun shows its own end, one that has not is over already, one that has ended stays shown."""
+        page, session = self._page, str(request.session_hash)
+        if not self._runs.goes_on(session):
+            return self.buttons(request)
+        if self._runs.cancel(session):
             return {page.status: paragraph("Stopping …")}
-        return {
-            page.status: state_html(RunState("cancelled"), self._deployment),
-            page.start: gr.update(interactive=True),
-            page.stop: gr.update(visible=False),
-        }
+        return {page.status: state_html(RunState("cancelled"), self._deployment), **self.buttons(request)}
+
+    def bring(self, upload: str | None, request: gr.Request) -> None:
+        self._zips.show(str(request.session_hash), Path(upload) if upload else None)
 
     def leave(self, request: gr.Request) -> None:
         self._runs.forget(str(request.session_hash))
+        self._zips.forget(str(request.session_hash))
 
 
-def _brought(upload: object, question: RunRequest, stack: ExitStack) -> Images | None:
-    """The images that the visitor dropped; the demo's buttons ask for the demo's."""
-    if not isinstance(upload, str) or question.is_demo:
+def _brought(upload: object, stack: ExitStack, cancelled: threading.Event) -> Images | None:
+    """The images that the visitor dropped, unpacked."""
+    if not isinstance(upload, str):
         return None
     archive = Path(upload)
-    stack.callback(archive.unlink, missing_ok=True)
-    return Images(stack.enter_context(unpacked(archive)), archive.stem)
+    keep_for_now(archive)
+    return Images(stack.enter_context(unpacked(archive, is_cancelled=cancelled.is_set)), archive.stem)
 
 
 def _filled(question: RunRequest, inputs: Inputs) -> Callable[[], Updates]:

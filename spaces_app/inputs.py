@@ -98,7 +98,7 @@ def dataset_inputs(deployment: Deployment) -> dict[str, Block]:
             )
         revision = gr.Textbox(label="Revision", info="branch, tag or commit", max_lines=1, elem_id="revision")
         upload = gr.File(
-            label="Zip of images, one folder a class (used instead of the dataset; deleted after the run)",
+            label="Zip of images, one folder a class (used instead of the dataset; deleted when you leave)",
             file_types=[".zip"],
             type="filepath",
             height=120,
@@ -234,10 +234,10 @@ def wire_inputs(
     n_rows, found, estimate, filters = gr.State({}), beside.found, beside.estimate, beside.filters
 
     def described(values: Updates, token: gr.OAuthToken | None) -> Updates:
-        question = read_request(values, inputs)
-        if not question.dataset:
-            return {found: "", n_rows: {}}
         try:
+            question = read_request(values, inputs)
+            if not question.dataset:
+                return {found: "", n_rows: {}}
             description = look_at(
                 question, visitor(deployment, token=token.token if token else None), deployment=deployment
             )
@@ -252,12 +252,11 @@ def wire_inputs(
         }
 
     def estimated(values: Updates) -> Updates:
-        question = read_request(values, inputs)
-        if question.source == "hub":
-            return {
-                estimate: paragraph("The Hub is searched when the run begins; what is found decides how long it takes.")
-            }
         try:
+            question = read_request(values, inputs)
+            if question.source == "hub":
+                words = "The Hub is searched when the run begins; what is found decides how long it takes."
+                return {estimate: paragraph(words)}
             candidates = read_candidates(question.candidates(paths_allowed=not deployment.is_shared))
             known = values.get(n_rows)
             in_split = known.get(question.split) if isinstance(known, dict) else None

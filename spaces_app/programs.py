@@ -13,7 +13,7 @@ from spaces_app.answers import answer
 from spaces_app.events import IN_TURN
 from spaces_app.request import RunRequest
 from spaces_app.runs import RunState, RunsUnderWay
-from spaces_app.status import running_text
+from spaces_app.status import running_text, told
 from spaces_app.visitors import Deployment, Visitor, token_of_headers, visitor
 from spaces_app.zero_gpu import Follow
 
@@ -71,7 +71,7 @@ def add_endpoints(deployment: Deployment, runs: RunsUnderWay, *, follow: Follow)
         session = f"program {uuid.uuid4()}"  # one caller may have several runs
         try:
             question = RunRequest(
-                dataset=dataset.strip(),
+                dataset=(dataset or "").strip(),
                 config=config or None,
                 split=split,
                 image_column=image_column or None,
@@ -87,7 +87,7 @@ def add_endpoints(deployment: Deployment, runs: RunsUnderWay, *, follow: Follow)
                 score=score,
             )
         except LeadHubError as error:
-            raise told(error) from error
+            raise refused(error, deployment) from error
         ticket, _ = runs.announce(session)
         with runs.started(ticket) as cancelled:
             state = RunState("running")
@@ -97,9 +97,9 @@ def add_endpoints(deployment: Deployment, runs: RunsUnderWay, *, follow: Follow)
                 n_tried = len(state.board.rows) + len(state.board.skipped) if state.board else 0
                 if state.board and n_tried > n_seen:
                     n_seen = n_tried
-                    yield answer(question, state.board, full_board=full_board)
+                    yield answer(question, state.board, deployment, full_board=full_board)
         if state.error is not None:
-            raise told(state.error) from state.error
+            raise refused(state.error, deployment) from state.error
 
     def push_score_cards(
         request: gr.Request,
@@ -131,7 +131,7 @@ def add_endpoints(deployment: Deployment, runs: RunsUnderWay, *, follow: Follow)
                 repo_id, private=private, collection=collection, token=who.token
             )
         except LeadHubError as error:
-            raise told(error) from error
+            raise refused(error, deployment) from error
         return {"repo_id": pushed.repo_id, "changed": pushed.changed, "commit_url": pushed.commit_url}
 
     api(recommend_checkpoints, api_name="recommend", **IN_TURN)
@@ -152,6 +152,6 @@ def calling(deployment: Deployment, request: gr.Request, token: gr.OAuthToken | 
     return visitor(deployment, token=given)
 
 
-def told(error: LeadHubError) -> gr.Error:
-    """The error as the caller reads it."""
-    return gr.Error(str(error), print_exception=False)
+def refused(error: LeadHubError, deployment: Deployment) -> gr.Error:
+    """The error as the caller may read it."""
+    return gr.Error(told(error, deployment, to_program=True), print_exception=False)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -93,7 +93,7 @@ class RunRequest:
         """What `recommend` takes for the candidates.
 
         Raises:
-            CandidateError: an own list that is empty, has an empty name, or names a path where only Hub ids are allowed.
+            CandidateError: an own list without a name or with an empty one, or a path where only Hub ids are allowed.
         """
         if self.source == "demo":
             return [*pool()]
@@ -113,6 +113,10 @@ class RunRequest:
             for checkpoint in self.own_candidates:
                 check_checkpoint_id(checkpoint)
         return [*self.own_candidates]
+
+    def about_folder(self, name: str) -> "RunRequest":
+        """The same question about a folder of that name; a configuration and a revision are the Hub's."""
+        return replace(self, dataset=f"./{name}", config=None, revision=None)
 
     def to_link(self) -> str:
         """The query string of a link to this question: what differs from the defaults."""

@@ -25,6 +25,7 @@ from spaces_app.status import paragraph, problem, pushed_html, sign_in_html, tol
 from spaces_app.visitors import Deployment, visitor
 
 LONGEST_CHOICE = 100
+NOT_KEPT = "These results are kept for an hour, which is over: press Rank checkpoints again."
 # Of the table's columns, in pixels; the last one takes what is left.
 PAGE_WIDTH = 1215
 WIDTHS = {
@@ -52,18 +53,25 @@ class Shown:
 
     Attributes:
         question: that was asked.
-        board: what was found, without paths of the machine.
+        board: what was found, as the visitor may read it.
+        brought: name of the visitor's zip, if its images were ranked on.
     """
 
     question: RunRequest
     board: Leaderboard
+    brought: str = ""
 
     @staticmethod
-    def of(question: RunRequest, state: RunState, *, brought: str = "") -> "Shown | None":
+    def of(question: RunRequest, state: RunState, deployment: Deployment, *, brought: str = "") -> "Shown | None":
         """None where nothing was found."""
         if state.board is None:
             return None
-        return Shown(question, shown_board(state.board, question, brought=brought))
+        return Shown(question, shown_board(state.board, question, deployment, brought=brought), brought)
+
+    @property
+    def link(self) -> str:
+        """The query string of a link to the question; no link carries a zip."""
+        return "" if self.brought else self.question.to_link()
 
     def row(self, number: int | None) -> RankedCheckpoint | None:
         """The row of that number, from 0."""
@@ -203,18 +211,19 @@ def growing(results: Results, shown: Shown | None) -> Updates:
 
 
 def table_update(board: Leaderboard) -> dict[str, object]:
-    """The rows, without the columns that nothing is known for."""
+    """The rows, without the columns that nothing is known for; no table of no columns, which Gradio cannot make."""
+    if not board.rows:
+        return gr.update(value=[], visible=False)
     rows = view.board_rows(board, endpoint=ENDPOINT)
     columns = [number for number in range(len(view.COLUMNS)) if any(row[number] not in (None, "") for row in rows)]
     widths = [WIDTHS[view.COLUMNS[number].header] for number in columns]
-    if widths:
-        widths[-1] = max(widths[-1], PAGE_WIDTH - sum(widths[:-1]))
+    widths[-1] = max(widths[-1], PAGE_WIDTH - sum(widths[:-1]))
     return gr.update(
         value=[[row[number] for number in columns] for row in rows],
         headers=[view.COLUMNS[number].header for number in columns],
         datatype=[view.COLUMNS[number].datatype for number in columns],
         column_widths=widths,
-        visible=bool(rows),
+        visible=True,
     )
 
 
@@ -223,6 +232,7 @@ def finished(results: Results, shown: Shown | None) -> Updates:
     if shown is None:
         return {}
     board = shown.board
+    unpack = f"# with {one_line(shown.brought)}.zip unpacked to a folder of that name\n" if shown.brought else ""
     skipped = view.skipped_rows(board)
     choices = shown.choices()
     first = 0 if choices else None
@@ -233,11 +243,13 @@ def finished(results: Results, shown: Shown | None) -> Updates:
         **explained(results, shown, first),
         results.intervals: figures.rank_intervals(board),
         results.parameters: figures.score_against_parameters(board),
-        results.skipped_panel: gr.update(visible=bool(skipped), label=f"Skipped checkpoints: {len(skipped)}"),
+        results.skipped_panel: gr.update(
+            visible=bool(skipped), label=f"Skipped checkpoints: {len(skipped)}", open=not board.rows
+        ),
         results.skipped: skipped,
-        results.python: repeat_line(shown.question),
-        results.shell: shell_line(shown.question),
-        results.query: shown.question.to_link(),
+        results.python: unpack + repeat_line(shown.question),
+        results.shell: unpack + shell_line(shown.question),
+        results.query: shown.link,
     }
 
 
@@ -253,13 +265,27 @@ def explained(results: Results, shown: Shown | None, number: int | None) -> Upda
 
 
 def csv_text(shown: Shown | None) -> str:
-    """The table as a file; made in the browser, so that no copy lies on the server."""
-    return shown.board.to_pandas().to_csv(index=False) if shown else ""
+    """The table as a file; made in the browser, so that no copy lies on the server.
+
+    Raises:
+        gr.Error: the results are no longer kept.
+    """
+    return _kept(shown).board.to_pandas().to_csv(index=False)
 
 
 def json_text(shown: Shown | None) -> str:
-    """The whole board, as `Leaderboard.load` reads it."""
-    return json.dumps(shown.board.to_document(), indent=2, ensure_ascii=False) if shown else ""
+    """The whole board, as `Leaderboard.load` reads it.
+
+    Raises:
+        gr.Error: the results are no longer kept.
+    """
+    return json.dumps(_kept(shown).board.to_document(), indent=2, ensure_ascii=False)
+
+
+def _kept(shown: Shown | None) -> Shown:
+    if shown is None:
+        raise gr.Error(NOT_KEPT, print_exception=False)
+    return shown
 
 
 # The file is made in the browser: on the server no copy of a private dataset's results is left behind.
@@ -293,7 +319,9 @@ def wire_results(app: gr.Blocks, results: Results, shown: gr.State, *, deploymen
         who = visitor(deployment, token=token.token if token else None)
         if not who.is_signed_in or (who.token is None and get_token() is None):
             return sign_in_html(deployment, name=None, has_login=False)
-        if found is None or not repository.strip():
+        if found is None:
+            return problem(NOT_KEPT)
+        if not repository.strip():
             return problem("Name the dataset repository to push to, such as your-name/lead-scores.")
         private = None if visibility == "as" else visibility == "private"
         try:
@@ -316,7 +344,7 @@ def wire_results(app: gr.Blocks, results: Results, shown: gr.State, *, deploymen
         (results.csv, csv_text, "text/csv", "leaderboard.csv"),
         (results.json, json_text, "application/json", "leaderboard.json"),
     ):
-        button.click(text, shown, results.file_text, **QUIETLY).then(
+        button.click(text, shown, results.file_text, **QUIETLY).success(
             None, results.file_text, None, js=SAVE % (kind, name), api_visibility="private"
         )
     results.push.click(

@@ -55,15 +55,23 @@ def share_done(state: RunState) -> float:
 
 @dataclass
 class UnderWay:
-    """A run that waits for its turn or has begun."""
+    """A run that waits for its turn or has begun.
+
+    Attributes:
+        session: whose it is.
+        cancelled: set when it is to stop.
+        has_begun: whether its turn has come.
+        is_replaced: whether the session's page shows a later run by now, or nothing any more.
+    """
 
     session: str
     cancelled: threading.Event
     has_begun: bool = False
+    is_replaced: bool = False
 
 
 class RunsUnderWay:
-    """The runs of one app, by ticket; of a session only the last one goes on, and that can be cancelled."""
+    """The runs of one app, by ticket; of a session only the last one goes on, is shown and can be cancelled."""
 
     def __init__(self) -> None:
         self._runs: dict[str, UnderWay] = {}
@@ -71,45 +79,65 @@ class RunsUnderWay:
 
     def announce(self, session: str) -> tuple[str, int]:
         """The ticket of a run that will begin when its turn comes, and how many of others are under way."""
-        self.cancel(session)
         ticket = uuid.uuid4().hex
         with self._lock:
+            self._replace(session)
             others = sum(run.session != session for run in self._runs.values())
             self._runs[ticket] = UnderWay(session, threading.Event())
         return ticket, others
 
     @contextmanager
     def started(self, ticket: str) -> Iterator[threading.Event]:
-        """The run within the block; the event says that it is to stop, also where that was wanted before its turn."""
+        """The run within the block; the event says that it is to stop, also where that was wanted before its turn.
+
+        A ticket is for one run: that of a run that has begun already, or was never announced, is to stop at once.
+        """
         with self._lock:
             run = self._runs.get(ticket)
-            if run:
-                run.has_begun = True
-        cancelled = run.cancelled if run else threading.Event()
-        if run is None:
-            cancelled.set()
+            if run is None or run.has_begun:
+                run, ticket = UnderWay("", threading.Event(), is_replaced=True), ""
+                run.cancelled.set()
+            run.has_begun = True
         try:
-            yield cancelled
+            yield run.cancelled
         finally:
-            cancelled.set()
+            run.cancelled.set()
             with self._lock:
                 self._runs.pop(ticket, None)
+
+    def is_shown(self, ticket: str) -> bool:
+        """Whether the session's page still waits for what this run has to show."""
+        with self._lock:
+            run = self._runs.get(ticket)
+            return run is not None and not run.is_replaced
+
+    def goes_on(self, session: str) -> bool:
+        """Whether the session has a run that waits or has begun, and that nobody has cancelled."""
+        with self._lock:
+            return any(run.session == session and not run.cancelled.is_set() for run in self._runs.values())
 
     def cancel(self, session: str) -> bool:
         """Stop the session's run; tells whether it had begun, so that its end will be shown."""
         with self._lock:
-            own = [run for run in self._runs.values() if run.session == session]
-            for run in own:
-                run.cancelled.set()
-            return any(run.has_begun for run in own)
+            return any(not run.is_replaced for run in self._stop(session))
 
     def forget(self, session: str) -> None:
-        """The visitor has left: what has not begun never will."""
-        self.cancel(session)
+        """The visitor has left: nothing is shown any more."""
         with self._lock:
-            gone = [ticket for ticket, run in self._runs.items() if run.session == session and not run.has_begun]
-            for ticket in gone:
+            self._replace(session)
+
+    def _replace(self, session: str) -> None:
+        for run in self._stop(session):
+            run.is_replaced = True
+
+    def _stop(self, session: str) -> list[UnderWay]:
+        """The session's runs that have begun, stopped; those that wait are gone."""
+        own = {ticket: run for ticket, run in self._runs.items() if run.session == session}
+        for ticket, run in own.items():
+            run.cancelled.set()
+            if not run.has_begun:
                 del self._runs[ticket]
+        return [run for run in own.values() if run.has_begun]
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,16 @@ from lead_hub.labelled_images import DatasetDescription
 from lead_hub.recommendation import RunEstimate
 from lead_hub.score_cards import Push
 from spaces_app.runs import RunState, share_done
+from spaces_app.shown_text import without_paths
 from spaces_app.visitors import Deployment
 
+SIGN_IN = "sign in at the top of the page"
+ASK_ELSEWHERE = "run lead-hub on a machine of yours that is logged in, for this page has no sign-in"
+ASK_AS_YOURSELF = 'pass a token of yours (oauth_token=, or the header "X-HF-Authorization: Bearer hf_...")'
 NO_PATH = re.compile(r"there is no path .*? here, and ", re.DOTALL)
+# What only whoever runs the server can do: a clause of advice, and what it names.
+CLAUSE = re.compile(r"(?:,|;) (?:or )?(?:name|choose|make|limit|set|pass)\b(?:[^,;:()]|\([^)]*\))*")
+OF_A_TERMINAL = re.compile(r"cache_dir|TMPDIR|max_disk|\bHF_[A-Z_]+|`lead-hub |(?<![\w-])--[a-z]")
 STEPS = {
     "dataset": "reading the dataset",
     "download": "downloading",
@@ -56,12 +63,20 @@ def estimate_html(estimate: RunEstimate) -> str:
     return paragraph(f"{counted(estimate.n_checkpoints)} on up to {estimate.n_images:,} images: {size}{time}.")
 
 
-def told(error: LeadHubError, deployment: Deployment) -> str:
-    """An error in the words of the page: on a shared machine nobody has a terminal, a token at hand or a folder."""
+def told(error: LeadHubError | str, deployment: Deployment, *, to_program: bool = False) -> str:
+    """An error, or a reason, as whoever asked may read it: strangers have no terminal here and are told no paths of it.
+
+    Args:
+        error: in the words of a terminal.
+        deployment: on one's own machine they stay as they are.
+        to_program: whether a program reads it, which sends a token instead of signing in.
+    """
     text = str(error)
     if not deployment.is_shared:
         return text
-    return NO_PATH.sub("", text.replace(LOGIN_ADVICE, "sign in at the top of the page"))
+    sign_in = ASK_AS_YOURSELF if to_program else SIGN_IN if deployment.has_sign_in else ASK_ELSEWHERE
+    text = NO_PATH.sub("", text.replace(LOGIN_ADVICE, sign_in))
+    return without_paths(CLAUSE.sub(lambda clause: "" if OF_A_TERMINAL.search(clause[0]) else clause[0], text))
 
 
 def waiting_html(others: int, *, at_once: int) -> str:

@@ -13,7 +13,7 @@ import pytest
 
 from tests.loopback_hub import HubServer
 from tests.spaces_app.seeds import CHECKPOINTS, COLOURS
-from tests.spaces_app.served import ServedSpace
+from tests.spaces_app.served import PROJECT, ServedSpace
 
 pytest.importorskip("gradio_client", reason="no gradio_client: pip install lead-hub[space,test]")
 pytest.importorskip("mcp", reason="no mcp: pip install lead-hub[test]")
@@ -64,6 +64,64 @@ def test_a_program_without_a_token_is_a_stranger(space: ServedSpace) -> None:
             stranger.predict(path, ["demo"], api_name="/recommend")
         with pytest.raises(AppError, match="id on the Hub"):
             stranger.predict("org/colours", [path], api_name="/recommend")
+
+
+def test_where_none_could_be_ranked_the_verdict_says_so_and_why(space: ServedSpace) -> None:
+    answer = client(space).predict(
+        "org/colours", ["nobody/one", "alice/secret"], full_board=True, api_name="/recommend"
+    )
+    assert answer["is_complete"]
+    assert answer["checkpoints"] == []
+    assert answer["verdict"].startswith("none of the 2 checkpoints could be ranked: nobody/one (download): ")
+    assert "alice/secret (download): " in answer["verdict"]
+    for words in (answer["verdict"], *(skip["reason"] for skip in answer["skipped"])):
+        assert "pass a token of yours (oauth_token=" in words
+    assert not re.search(r"hf auth login|sign in at the top", json.dumps(answer))
+    assert str(space.home) not in json.dumps(answer)
+
+
+def test_a_verdict_before_the_end_says_that_it_is_not_final(space: ServedSpace) -> None:
+    job = client(space).submit("org/colours", [*CHECKPOINTS, "nobody/one"], api_name="/recommend")
+    last = job.result(540)["verdict"]
+    *earlier, final = [output["verdict"] for output in job.outputs()]
+    assert final == last
+    assert "not final" not in final
+    assert all(re.match(r"not final, after [123] of 4 checkpoints: .", verdict) for verdict in earlier)
+
+
+@pytest.mark.parametrize(
+    ("question", "words"),
+    [
+        ({"dataset": "nobody/nothing"}, r"check the spelling of nobody/nothing.*pass a token of yours \(oauth_token="),
+        ({"dataset": "  "}, "a dataset must be named, found none"),
+        ({"dataset": "demo:none"}, "one of scripts, clipart, emoji"),
+        ({"dataset": "org/colours", "candidates": [""]}, "name at least one checkpoint"),
+        ({"dataset": "org/colours", "families": ["none"]}, r"at least one checkpoint.*widen them"),
+        ({"dataset": "org/colours", "limit": -1}, "limit must be"),
+        ({"dataset": "org/colours", "candidates": ["demo"], "score": "none"}, "none"),
+        ({"dataset": "org/colours", "max_images": 1}, "from 4 to 20,000 images"),
+        ({"dataset": "org/texts", "candidates": ["demo"]}, "sentence"),
+        ({"dataset": "x" * 300}, "id on the Hub"),
+    ],
+)
+def test_what_is_wrong_is_said_in_words_for_a_program(space: ServedSpace, question: dict[str, Any], words: str) -> None:
+    with pytest.raises(AppError, match=words) as caught:
+        client(space).predict(**question, api_name="/recommend")
+    said = str(caught.value)
+    assert not re.search(r"hf auth login|sign in at the top|there is no path|lead-hub crawl", said)
+    assert not any(place in said for place in (str(space.home), str(PROJECT), "site-packages"))
+
+
+def test_a_wrong_push_is_refused_in_words_for_a_program(space: ServedSpace, space_hub: HubServer) -> None:
+    program = client(space, oauth_token=space_hub.add_user("carol", role="write"))
+    for board in ({}, {"rows": 5}, {"schema_version": 1}):
+        with pytest.raises(AppError, match="leaderboard"):
+            program.predict(board, "carol/scores", api_name="/push")
+    board = client(space).predict("org/colours", ["org/resnet"], full_board=True, api_name="/recommend")["board"]
+    for repository in ("nobody/scores", "carol/../x"):
+        with pytest.raises(AppError) as caught:
+            program.predict(board, repository, api_name="/push")
+        assert not re.search(r"hf auth login|sign in at the top|verbose error", str(caught.value))
 
 
 def test_a_token_reads_what_its_user_may(space: ServedSpace, space_hub: HubServer) -> None:

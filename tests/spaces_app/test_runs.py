@@ -119,6 +119,40 @@ def test_a_run_that_was_cancelled_or_left_before_its_turn_never_begins() -> None
         assert cancelled.is_set()
 
 
+def test_only_the_last_run_of_a_page_is_shown() -> None:
+    runs = RunsUnderWay()
+    first, _ = runs.announce("alice")
+    with runs.started(first) as cancelled:
+        assert runs.is_shown(first)
+        second, others = runs.announce("alice")
+        assert others == 0
+        assert cancelled.is_set()
+        assert not runs.is_shown(first)
+        assert runs.is_shown(second)
+        assert runs.goes_on("alice")
+        assert not runs.cancel("alice")  # it has not begun, though the first has not ended yet
+        assert not runs.goes_on("alice")
+    third, _ = runs.announce("alice")
+    with runs.started(third):
+        assert runs.cancel("alice")
+        assert runs.is_shown(third)  # its end
+        assert not runs.goes_on("alice")
+        runs.forget("alice")
+        assert not runs.is_shown(third)
+
+
+def test_a_ticket_begins_one_run() -> None:
+    """Also where two presses in a row read the same one."""
+    runs = RunsUnderWay()
+    ticket, _ = runs.announce("alice")
+    with runs.started(ticket) as cancelled:
+        with runs.started(ticket) as again:
+            assert again.is_set()
+        assert not cancelled.is_set()
+        assert runs.is_shown(ticket)
+    assert not runs.is_shown(ticket)
+
+
 def test_a_cancelled_run_ends_at_once() -> None:
     cancelled = threading.Event()
     cancelled.set()

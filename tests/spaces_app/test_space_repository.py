@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from http import HTTPStatus
 from pathlib import Path
 
 import httpx
@@ -15,6 +16,7 @@ from lead_hub.errors import LeadHubError
 from spaces_app.exported_space import export
 from tests.loopback_hub import HubServer
 from tests.project import project_settings
+from tests.spaces_app.seeds import SECRETS, parquet
 from tests.spaces_app.served import ServedSpace, check_log, served_space
 
 FOLDER = Path(spaces_app.__file__).parent
@@ -78,3 +80,19 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     with pytest.raises(LeadHubError, match="must be new or empty"):
         export(tmp_path)
     assert (tmp_path / "mine.txt").read_text() == "mine"
+
+
+@pytest.mark.slow
+def test_a_machine_that_strangers_reach_gives_nobody_its_own_login_or_paths(tmp_path: Path, hub: HubServer) -> None:
+    """As a copy of a Space does on another server: it has but some of the Hub's variables."""
+    gradio_client = pytest.importorskip("gradio_client", reason="no gradio_client: pip install lead-hub[space,test]")
+    hub.add_repo("alice/secret", kind="dataset", files=parquet(SECRETS), private=True)
+    login = {"HF_ENDPOINT": hub.endpoint, "HF_TOKEN": hub.add_user("alice"), "OAUTH_CLIENT_ID": "x"}
+    with served_space(tmp_path, SPACE_ID="alice/lead-hub", **login) as space:
+        assert httpx.get(f"{space.url}/login/huggingface").status_code == HTTPStatus.NOT_FOUND
+        stranger = gradio_client.Client(space.url, verbose=False, analytics_enabled=False, download_files=False)
+        for dataset in (str(tmp_path), ".", "alice/secret"):
+            with pytest.raises(gradio_client.exceptions.AppError, match=r"id on the Hub|check the spelling"):
+                stranger.predict(dataset, ["demo"], api_name="/recommend")
+        check_log(space.log)
+    assert all(request.user is None for request in hub.requests if "alice/secret" in request.path)

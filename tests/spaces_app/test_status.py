@@ -3,6 +3,7 @@
 import pytest
 
 from lead_hub.errors import DatasetError, LeadHubError
+from lead_hub.hub import LOGIN_ADVICE
 from lead_hub.labelled_images import describe_dataset
 from lead_hub.recommendation import RunEstimate, RunProgress
 from spaces_app.runs import RunState, share_done
@@ -74,3 +75,49 @@ def test_strangers_are_not_told_of_terminals_and_paths(hub: HubServer) -> None:
     assert "there is no path nobody/nothing here" in told(caught.value, OWN)
     words = f"{hub.endpoint} has no such dataset for you: check the spelling of nobody/nothing, and if it is private"
     assert told(caught.value, SHARED).startswith(f"{words} sign in at the top of the page")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("the files of /tmp/lead-hub-upload-x1/data cannot be read", "the files of …/data cannot be read"),
+        ("found 'a' in '/home/me/.cache/x y/1.png': again", "found 'a' in '…/x y/1.png': again"),
+        ("PosixPath('/app/lead_hub/model_index.json')", "PosixPath('…/model_index.json')"),
+        ("see file:///srv/data/a.png, ~/models/mine and /data/", "see file://…/a.png, …/mine and /data/"),
+        (
+            "/root/.cache/huggingface/hub/models--org--re-s--net/snapshots/0123abcd holds no weights",
+            "org/re-s/net holds no weights",
+        ),
+        (
+            "in /x/hub/models--org--net/snapshots/0123abcd/config.json it is not",
+            "in org/net/config.json it is not",
+        ),
+        ("org/net@v1, train/cat and https://hub.example/org/net stay", None),
+        ("http://127.0.0.1:9/api/models and 1/2 of a/b/c stay, as 5 GB/s", None),
+    ],
+)
+def test_strangers_are_told_no_paths(text: str, words: str | None) -> None:
+    assert told(text, SHARED) == (words or text)
+    assert told(text, SHARED, to_program=True) == (words or text)
+    assert told(text, OWN) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("2 GB free; lower max_images, or name another folder (cache_dir, or TMPDIR)", "2 GB free; lower max_images"),
+        ("widen them, or make another index with `lead-hub crawl`", "widen them"),
+        ("name another one, make it private, or allow it", None),
+    ],
+)
+def test_strangers_are_not_advised_what_only_the_servers_user_can_do(text: str, words: str | None) -> None:
+    assert told(text, SHARED) == (words or text)
+    assert told(text, OWN) == text
+
+
+def test_the_advice_to_log_in_is_one_that_can_be_followed() -> None:
+    text = f"org/net is gated: accept its terms, then {LOGIN_ADVICE}"
+    assert told(text, SHARED).endswith("then sign in at the top of the page")
+    assert told(text, SHARED, to_program=True).startswith("org/net is gated: accept its terms, then pass a token")
+    assert "on a machine of yours" in told(text, Deployment(is_shared=True))
+    assert told(text, OWN) == text

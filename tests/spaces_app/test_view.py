@@ -10,6 +10,7 @@ import pytest
 
 from lead_hub.leaderboard import FineTunedAccuracy, Leaderboard, Skipped
 from spaces_app import view
+from spaces_app.results import table_update
 from tests.spaces_app.made_boards import (
     COMMIT,
     DATASET,
@@ -212,3 +213,12 @@ def test_p_best_of_a_hand_made_board_reads_as_percent() -> None:
     board = board_of(replace(GOOD, confidence=replace(SURE, p_best=0.00049, predicted_accuracy=1.0)))
     assert cells(board, "best, %") == [0.0]
     assert cells(board, "predicted accuracy, %") == [100.0]
+
+
+def test_a_table_without_rows_has_no_columns_to_leave_out() -> None:
+    """As while the first candidates are skipped: Gradio makes no table of no columns."""
+    waiting = board_of(n_candidates=2).with_skipped(Skipped("org/bad", None, "load", "no weights"))
+    update = table_update(waiting)
+    assert (update["value"], update["visible"]) == ([], False)
+    assert "headers" not in update
+    assert update.keys() <= table_update(board_of(GOOD)).keys()

@@ -1,0 +1,206 @@
+"""What visitors press and when: in the middle of a run, while one waits, with nothing named, with a zip."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lead_hub.demo import pool
+from tests.spaces_app.seeds import CHECKPOINTS
+from tests.spaces_app.served import ServedSpace
+from tests.spaces_app.test_uploads import zipped
+
+pytest.importorskip("playwright", reason="no playwright: pip install lead-hub[test]")
+pytest.importorskip("gradio_client", reason="no gradio_client: pip install lead-hub[space,test]")
+from gradio_client import Client
+from playwright.sync_api import Page, expect
+
+from tests.spaces_app import visiting
+from tests.spaces_app.visiting import RUN_MS, Window
+
+pytestmark = pytest.mark.usefixtures("seeded")
+
+N_DEMO = len(pool())
+MISSING = ("nobody/one", "nobody/two")
+
+
+def press(page: Page, name: str) -> None:
+    page.get_by_role("button", name=name).click()
+
+
+def begun(page: Page) -> None:
+    """Wait for the first row."""
+    expect(page.get_by_role("grid", name="Leaderboard")).to_be_visible(timeout=RUN_MS)
+
+
+def is_idle(page: Page) -> None:
+    """Nothing can be cancelled, and a run can be started."""
+    expect(page.get_by_role("button", name="Cancel")).not_to_be_visible(timeout=RUN_MS)
+    expect(page.get_by_role("button", name="Rank checkpoints")).to_be_enabled(timeout=RUN_MS)
+
+
+def test_a_run_goes_on_whose_first_candidate_is_skipped(space: ServedSpace, visit: Callable[..., Window]) -> None:
+    page = visit(space.url).page
+    visiting.dataset_box(page).fill("org/colours")
+    visiting.own_list(page, MISSING[0], "org/resnet")
+    press(page, "Rank checkpoints")
+    expect(visiting.status(page)).to_contain_text("Finished: 1 checkpoint ranked, 1 skipped", timeout=RUN_MS)
+    assert visiting.column(page, "checkpoint") == ["org/resnet"]
+    is_idle(page)
+
+
+def test_where_none_could_be_ranked_the_page_says_so_and_why(space: ServedSpace, visit: Callable[..., Window]) -> None:
+    page = visit(space.url).page
+    visiting.dataset_box(page).fill("org/colours")
+    visiting.own_list(page, *MISSING)
+    press(page, "Rank checkpoints")
+    expect(visiting.status(page)).to_contain_text("No checkpoint could be ranked", timeout=RUN_MS)
+    expect(page.locator("#verdict")).to_contain_text("None of the 2 checkpoints could be")
+    for name in MISSING:
+        expect(page.locator("#skipped-rows")).to_contain_text(f"check the spelling of {name}")
+    expect(page.locator("#skipped-rows")).to_contain_text("sign in at the top of the page")
+    is_idle(page)
+    press(page, "Emoji")  # and the page goes on working
+    begun(page)
+    press(page, "Cancel")
+    expect(visiting.status(page)).to_contain_text("Cancelled", timeout=RUN_MS)
+    is_idle(page)
+
+
+def test_a_demo_that_is_pressed_in_the_middle_of_another_can_be_cancelled(
+    space: ServedSpace, visit: Callable[..., Window]
+) -> None:
+    page = visit(space.url).page
+    press(page, "Emoji")
+    begun(page)
+    press(page, "Clip art")
+    expect(page.locator("#verdict")).to_contain_text("demo:clipart", timeout=RUN_MS)
+    expect(page.get_by_role("button", name="Cancel")).to_be_visible()
+    expect(page.get_by_role("button", name="Rank checkpoints")).to_be_disabled()
+    press(page, "Cancel")
+    expect(visiting.status(page)).to_contain_text("Cancelled", timeout=RUN_MS)
+    assert 0 < visiting.row_count(page) < N_DEMO
+    is_idle(page)
+
+
+def test_a_demo_that_is_pressed_twice_begins_anew(space: ServedSpace, visit: Callable[..., Window]) -> None:
+    page = visit(space.url).page
+    press(page, "Emoji")
+    begun(page)
+    press(page, "Emoji")
+    press(page, "Emoji")
+    expect(visiting.status(page)).to_contain_text(f"Finished: {N_DEMO}", timeout=RUN_MS)
+    assert visiting.row_count(page) == N_DEMO
+    is_idle(page)
+
+
+def test_a_run_that_waits_gives_way_to_a_later_one_and_to_a_cancel(
+    space: ServedSpace, visit: Callable[..., Window]
+) -> None:
+    page = visit(space.url).page
+    program = Client(space.url, verbose=False, analytics_enabled=False, download_files=False)
+    # Of these two run at once, and the others wait as well; no other run has such samples, so none is kept on the disk.
+    others = [
+        program.submit("demo:clipart", ["demo"], max_images=number, api_name="/recommend") for number in range(151, 157)
+    ]
+    next(iter(others[0]))
+    press(page, "Emoji")
+    expect(visiting.status(page)).to_contain_text("begins when its turn comes", timeout=RUN_MS)
+    press(page, "Cancel")
+    expect(visiting.status(page)).to_contain_text("Cancelled with 0 checkpoints", timeout=RUN_MS)
+    is_idle(page)
+    press(page, "Emoji")
+    expect(visiting.status(page)).to_contain_text("begins when its turn comes", timeout=RUN_MS)
+    press(page, "Writing systems")
+    expect(visiting.status(page)).to_contain_text("begins when its turn comes", timeout=RUN_MS)
+    for job in others:
+        job.cancel()
+    expect(visiting.status(page)).to_contain_text(f"Finished: {N_DEMO}", timeout=RUN_MS)
+    expect(page.locator("#verdict")).to_contain_text("demo:scripts")
+    is_idle(page)
+
+
+def test_whoever_reloads_the_page_leaves_no_run_behind(space: ServedSpace, visit: Callable[..., Window]) -> None:
+    page, other = visit(space.url).page, visit(space.url).page
+    press(page, "Emoji")
+    begun(page)
+    page.reload()
+    expect(visiting.status(page)).to_contain_text("Nothing ranked yet")
+    press(page, "Clip art")
+    press(other, "Clip art")
+    for each in (page, other):
+        begun(each)
+        press(each, "Cancel")
+        expect(visiting.status(each)).to_contain_text("Cancelled with", timeout=RUN_MS)
+        is_idle(each)
+
+
+def test_with_nothing_named_nothing_is_ranked(space: ServedSpace, visit: Callable[..., Window]) -> None:
+    page = visit(space.url).page
+    press(page, "Rank checkpoints")
+    expect(visiting.status(page)).to_contain_text("a dataset must be named, found none", timeout=RUN_MS)
+    is_idle(page)
+
+
+def drop(page: Page, archive: Path) -> None:
+    """Let the page have a zip."""
+    fold = page.get_by_role("button", name="or a zip of your own")
+    if not page.locator("#upload").is_visible():
+        fold.click()
+    page.locator("#upload input[type=file]").set_input_files(archive)
+    expect(page.locator("#upload")).to_contain_text(archive.name[:5])
+
+
+def rank_zip(page: Page) -> None:
+    press(page, "Rank checkpoints")
+    expect(visiting.status(page)).to_contain_text(f"Finished: {len(CHECKPOINTS)} checkpoints", timeout=RUN_MS)
+    expect(page.locator("#verdict")).to_contain_text("flags")
+    expect(page.locator("#verdict")).to_contain_text("36 images of 3 classes")
+
+
+def test_two_visitors_rank_the_same_zip_as_often_as_they_like(
+    space: ServedSpace, visit: Callable[..., Window], colour_folder: Path, tmp_path: Path
+) -> None:
+    files = {str(path.relative_to(colour_folder)): path.read_bytes() for path in colour_folder.rglob("*.png")}
+    archive = zipped(tmp_path / "flags.zip", files)
+    first, second = visit(space.url), visit(space.url)
+    for page in (first.page, second.page):
+        drop(page, archive)
+        visiting.own_list(page, *CHECKPOINTS)
+    rank_zip(first.page)
+    rank_zip(first.page)
+    rank_zip(second.page)
+    first.page.get_by_role("tab", name="Repeat").click()
+    expect(first.page.locator("#python")).to_contain_text('recommend("./flags"')
+    first.page.goto("about:blank")
+    rank_zip(second.page)
+    assert [path.name for path in (space.home / "gradio").rglob("flags.zip")] == ["flags.zip"]
+    visiting.dataset_box(second.page).fill("demo:emoji")  # a zip is used instead of whatever is named
+    rank_zip(second.page)
+    second.page.goto("about:blank")
+    until_gone(second.page, space, "flags.zip")
+
+
+def until_gone(page: Page, space: ServedSpace, name: str) -> None:
+    """Wait until no file of that name is left on the server."""
+    for _ in range(RUN_MS // 100):
+        if not list(space.home.rglob(name)):
+            return
+        page.wait_for_timeout(100)
+    raise AssertionError(f"{name} is still there: {list(space.home.rglob(name))}")
+
+
+def test_a_zip_that_cannot_be_used_says_why_and_can_be_replaced(
+    space: ServedSpace, visit: Callable[..., Window], tmp_path: Path
+) -> None:
+    page = visit(space.url).page
+    drop(page, zipped(tmp_path / "texts.zip", {"a.txt": b"a"}))
+    visiting.own_list(page, *CHECKPOINTS)
+    press(page, "Rank checkpoints")
+    expect(visiting.status(page)).to_contain_text("images in one folder a class", timeout=RUN_MS)
+    is_idle(page)
+    press(page, "Emoji")
+    begun(page)
+    until_gone(page, space, "texts.zip")
+    press(page, "Cancel")
+    expect(visiting.status(page)).to_contain_text("Cancelled with", timeout=RUN_MS)
