@@ -108,7 +108,7 @@ class Results:
     intervals: gr.HTML
     parameters: gr.HTML
     skipped_panel: gr.Accordion
-    skipped: gr.Dataframe
+    skipped: gr.HTML
     python: gr.Code
     shell: gr.Code
     query: gr.Textbox
@@ -149,10 +149,9 @@ def made_results(deployment: Deployment) -> Results:
             json_button = gr.Button("Download JSON", size="sm", elem_id="json")
         file_text = gr.Textbox(visible=False)
         with gr.Accordion("Skipped checkpoints", open=False, visible=False, elem_id="skipped") as skipped_panel:
-            skipped = gr.Dataframe(
-                headers=["checkpoint", "at", "why, and what to do"], datatype=["str", "str", "str"], interactive=False,
-                wrap=True, label="Skipped", elem_id="skipped-rows", column_widths=["25%", "10%", "65%"],
-            )  # fmt: skip
+            skipped = gr.HTML(
+                elem_id="skipped-rows"
+            )  # a gr.Dataframe that is folded away while it is filled stays empty
         with gr.Tabs():
             with gr.Tab("Explain"):
                 choice = gr.Dropdown([], label="Checkpoint to explain (or press its row above)", elem_id="choice")
@@ -233,7 +232,6 @@ def finished(results: Results, shown: Shown | None) -> Updates:
         return {}
     board = shown.board
     unpack = f"# with {one_line(shown.brought)}.zip unpacked to a folder of that name\n" if shown.brought else ""
-    skipped = view.skipped_rows(board)
     choices = shown.choices()
     first = 0 if choices else None
     return {
@@ -244,9 +242,9 @@ def finished(results: Results, shown: Shown | None) -> Updates:
         results.intervals: figures.rank_intervals(board),
         results.parameters: figures.score_against_parameters(board),
         results.skipped_panel: gr.update(
-            visible=bool(skipped), label=f"Skipped checkpoints: {len(skipped)}", open=not board.rows
+            visible=bool(board.skipped), label=f"Skipped checkpoints: {len(board.skipped)}"
         ),
-        results.skipped: skipped,
+        results.skipped: view.skipped_html(board),
         results.python: unpack + repeat_line(shown.question),
         results.shell: unpack + shell_line(shown.question),
         results.query: shown.link,

@@ -25,6 +25,7 @@ Cell: TypeAlias = str | float | None
 Datatype: TypeAlias = Literal["str", "number", "html"]
 LONGEST_NOTE = 300
 CLASSES_NAMED = 12
+REASONS_SHOWN = 10
 WORDS = '<div style="overflow-wrap: anywhere; margin-bottom: 8px">{}</div>'
 
 
@@ -126,14 +127,23 @@ def board_rows(board: Leaderboard, *, endpoint: str = HUB) -> list[list[Cell]]:
 
 
 def skipped_rows(board: Leaderboard) -> list[list[str]]:
-    """Checkpoint, stage and reason of what could not be scored, for columns of type "str"."""
+    """Checkpoint, stage and reason of what could not be scored, as text."""
     return [[one_line(skip.checkpoint), one_line(skip.stage), one_line(skip.reason)] for skip in board.skipped]
+
+
+def skipped_html(board: Leaderboard) -> str:
+    """A table of what could not be scored, and why."""
+    head = "".join(f'<th scope="col">{header}</th>' for header in ("checkpoint", "at", "why, and what to do"))
+    rows = "".join(
+        f"<tr>{''.join(f'<td>{escaped(cell)}</td>' for cell in cells)}</tr>" for cells in skipped_rows(board)
+    )
+    return WORDS.format(f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>")
 
 
 def verdict_html(board: Leaderboard) -> str:
     """Whether there is a winner, what to expect of it, and how far that can be trusted."""
     if not board.rows:
-        return WORDS.format(f"<p><strong>{_nothing_scored(board)}</strong></p>")
+        return WORDS.format(_nothing_ranked(board))
     if not board.is_complete:  # no verdict before all have had their turn
         leads = f"{bdi(row_name(board.rows[0]))} leads after {_tried(board)} of {board.n_candidates} checkpoints"
         return WORDS.format(f"<p><strong>{leads}.</strong></p>")
@@ -143,10 +153,17 @@ def verdict_html(board: Leaderboard) -> str:
     return WORDS.format("".join(parts))
 
 
-def _nothing_scored(board: Leaderboard) -> str:
+def _nothing_ranked(board: Leaderboard) -> str:
     if not board.is_complete:
-        return "No checkpoint has been scored yet."
-    return f"None of the {board.n_candidates} checkpoints could be scored; the list of those skipped says why."
+        return "<p><strong>No checkpoint has been ranked yet.</strong></p>"
+    reasons = [
+        f"<li>{bdi(skip.checkpoint)} ({escaped(skip.stage)}): {escaped(skip.reason)}</li>"
+        for skip in board.skipped[:REASONS_SHOWN]
+    ]
+    more = len(board.skipped) - len(reasons)
+    rest = f"<p>The list of those skipped says it of {more} more.</p>" if more > 0 else ""
+    words = f"None of the {board.n_candidates} checkpoints could be ranked."
+    return f"<p><strong>{words}</strong></p><ul>{''.join(reasons)}</ul>{rest}"
 
 
 def _tried(board: Leaderboard) -> int:

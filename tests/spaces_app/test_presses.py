@@ -46,6 +46,8 @@ def test_a_run_goes_on_whose_first_candidate_is_skipped(space: ServedSpace, visi
     press(page, "Rank checkpoints")
     expect(visiting.status(page)).to_contain_text("Finished: 1 checkpoint ranked, 1 skipped", timeout=RUN_MS)
     assert visiting.column(page, "checkpoint") == ["org/resnet"]
+    page.get_by_role("button", name="Skipped checkpoints: 1").click()
+    expect(page.locator("#skipped-rows")).to_contain_text(f"check the spelling of {MISSING[0]}", timeout=RUN_MS)
     is_idle(page)
 
 
@@ -57,8 +59,8 @@ def test_where_none_could_be_ranked_the_page_says_so_and_why(space: ServedSpace,
     expect(visiting.status(page)).to_contain_text("No checkpoint could be ranked", timeout=RUN_MS)
     expect(page.locator("#verdict")).to_contain_text("None of the 2 checkpoints could be")
     for name in MISSING:
-        expect(page.locator("#skipped-rows")).to_contain_text(f"check the spelling of {name}")
-    expect(page.locator("#skipped-rows")).to_contain_text("sign in at the top of the page")
+        expect(page.locator("#verdict")).to_contain_text(f"check the spelling of {name}")
+    expect(page.locator("#verdict")).to_contain_text("sign in at the top of the page")
     is_idle(page)
     press(page, "Emoji")  # and the page goes on working
     begun(page)

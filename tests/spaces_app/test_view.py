@@ -171,11 +171,27 @@ def test_verdict_warns_of_checkpoints_that_know_the_images() -> None:
 
 def test_verdict_of_nothing() -> None:
     waiting = board_of(n_candidates=2)
-    assert text_of(view.verdict_html(waiting)) == "No checkpoint has been scored yet."
+    assert text_of(view.verdict_html(waiting)) == "No checkpoint has been ranked yet."
     for name in ("org/a", "org/b"):
         waiting = waiting.with_skipped(Skipped(name, None, stage="load", reason="no weights"))
-    assert text_of(view.verdict_html(waiting)).startswith("None of the 2 checkpoints could be scored")
+    reasons = "org/a (load): no weightsorg/b (load): no weights"
+    assert text_of(view.verdict_html(waiting)) == f"None of the 2 checkpoints could be ranked.{reasons}"
     assert view.skipped_rows(waiting) == [["org/a", "load", "no weights"], ["org/b", "load", "no weights"]]
+    table = [[cell.text for cell in row] for row in parsed(view.skipped_html(waiting)).iter("tr")]
+    assert table[1:] == view.skipped_rows(waiting)
+    many = board_of(n_candidates=12)
+    for _ in range(12):
+        many = many.with_skipped(Skipped("org/a", None, stage="load", reason="no weights"))
+    assert text_of(view.verdict_html(many)).endswith("The list of those skipped says it of 2 more.")
+
+
+def test_what_is_skipped_is_text() -> None:
+    board = board_of(n_candidates=len(HOSTILE))
+    for name in HOSTILE:
+        board = board.with_skipped(Skipped(name, None, stage="load", reason=name))
+    for html in (view.skipped_html(board), view.verdict_html(board)):
+        assert is_harmless(html)
+        assert "<img src=x onerror=alert(1)>" in text_of(html)
 
 
 def test_summary() -> None:
