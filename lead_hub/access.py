@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from huggingface_hub import HfApi, cached_assets_path, constants
+from huggingface_hub import HfApi, constants
 
 from lead_hub.errors import RunCancelledError
-from lead_hub.hub import Token, hub_api, patiently
+from lead_hub.hub import Token, assets_folder, clean_token, hub_api, patiently
 
 Result = TypeVar("Result")
 
@@ -26,6 +26,9 @@ class Access:
         progress: whether to show bars on a terminal's standard error.
         cancelled: whether nobody wants the answer any more; asked with each part of the work.
         hub_is_down: whether the Hub did not answer before in this call: it is asked for nothing more.
+
+    Raises:
+        LeadHubError: a token that no request can carry.
     """
 
     cache_dir: Path | None = None
@@ -34,6 +37,9 @@ class Access:
     progress: bool = True
     cancelled: Callable[[], bool] = bool
     hub_is_down: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "token", clean_token(self.token))
 
     @property
     def api(self) -> HfApi:
@@ -66,9 +72,7 @@ class Access:
         return self._kept("verified")
 
     def _kept(self, what: str) -> Path:
-        if self.cache_dir:
-            return self.cache_dir / what
-        return cached_assets_path(library_name="lead_hub", namespace=what)
+        return self.cache_dir / what if self.cache_dir else assets_folder(what)
 
     def check_wanted(self) -> None:
         """Go on, unless nobody waits any more.

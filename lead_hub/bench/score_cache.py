@@ -9,10 +9,9 @@ from functools import cache
 from pathlib import Path
 
 import torch
-from huggingface_hub import cached_assets_path
 
 import lead_hub.transferability
-from lead_hub.hub import write_text_whole
+from lead_hub.hub import assets_folder, write_text_whole
 from lead_hub.transferability import SCORES
 
 PACKAGE = "lead_hub.transferability"
@@ -30,7 +29,7 @@ class Cell:
 
 def default_cache_folder() -> Path:
     """Where scores live unless the caller says otherwise: under HF_ASSETS_CACHE."""
-    return cached_assets_path(library_name="lead_hub", namespace="bench")
+    return assets_folder("bench")
 
 
 def read_cells(file: Path | None, methods: Iterable[str]) -> dict[str, Cell]:

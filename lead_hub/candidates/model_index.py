@@ -28,11 +28,9 @@ from importlib import resources
 from pathlib import Path
 from typing import NoReturn, TypeAlias
 
-from huggingface_hub import cached_assets_path, constants
-
 from lead_hub.candidates.model_index_checks import BadIndexValueError, check_document, line_of
 from lead_hub.errors import CandidateError, LeadHubError
-from lead_hub.hub import write_text_whole
+from lead_hub.hub import assets_folder, hub_address, write_text_whole
 
 WHAT = "lead-hub: index of candidate checkpoints"
 SCHEMA_VERSION = 1
@@ -131,7 +129,7 @@ def shipped_model_index() -> Path:
 
 def user_model_index() -> Path:
     """Where `lead-hub crawl` keeps the index of this machine's user: under HF_ASSETS_CACHE."""
-    return cached_assets_path(library_name="lead_hub", namespace="crawl") / "model_index.json"
+    return assets_folder("crawl") / "model_index.json"
 
 
 def default_model_index() -> Path:
@@ -146,7 +144,7 @@ def default_model_index() -> Path:
     if named := os.environ.get(OWN_INDEX_VARIABLE):
         return Path(named).expanduser()
     own = user_model_index()
-    if own.is_file() and read_model_index(own).hub == constants.ENDPOINT:
+    if own.is_file() and read_model_index(own).hub == hub_address():
         return own
     return shipped_model_index()
 

@@ -2,7 +2,8 @@
 
 requests.py     one request, with finite timeouts, retries and one clear error
 refusals.py     what each answer of the Hub means, and what to do about it
-whole_files.py  files that appear whole or not at all
+tokens.py       the token of a call, clean; the Hub's address without a password
+whole_files.py  files that appear whole or not at all; where lead-hub keeps its own
 file_hashes.py  the form of a commit, one hash over files, the hash that the Hub announces
 """
 
@@ -14,13 +15,13 @@ from lead_hub.hub.requests import (
     TIMEOUT_S,
     TRANSPORT_ERROR,
     HubDownError,
-    Token,
     cancellable_bar,
     hub_api,
     limited,
     patiently,
 )
-from lead_hub.hub.whole_files import write_text_whole, written_whole
+from lead_hub.hub.tokens import Token, clean_token, hub_address
+from lead_hub.hub.whole_files import assets_folder, make_folder, write_text_whole, written_whole
 
 __all__ = [
     "LOGIN_ADVICE",
@@ -30,12 +31,16 @@ __all__ = [
     "AnnouncedHash",
     "HubDownError",
     "Token",
+    "assets_folder",
     "cancellable_bar",
+    "clean_token",
     "files_sha256",
+    "hub_address",
     "hub_api",
     "is_commit",
     "is_content_sha",
     "limited",
+    "make_folder",
     "patiently",
     "why_refused",
     "write_text_whole",

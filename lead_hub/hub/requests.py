@@ -1,27 +1,31 @@
 """One request to the Hub, with the patience that the client itself lacks: finite timeouts, retries, one clear error.
 
 The client retries listings and uploads, but neither `model_info` nor a commit, and waits for ever where it was given
-no timeout. What is asked for here must be safe to ask for twice.
+no timeout; the datasets library takes a file that it did not get for one that is not there. So what only reads (GET,
+HEAD) is repeated below both of them, where they send it, and what writes by `patiently` alone. What is asked for here
+must be safe to ask for twice.
 """
 
+import json
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
-from typing import Protocol, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from huggingface_hub import HfApi, constants, get_session
 from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 from huggingface_hub.utils import tqdm  # type: ignore[attr-defined]  # public, exported lazily
 
 from lead_hub.errors import HubError, RunCancelledError
+from lead_hub.hub.tokens import Token, clean_token
 
 Result = TypeVar("Result")
 LOGIN_ADVICE = "log in with `hf auth login` or pass a token"
-Token: TypeAlias = str | bool | None  # None: this machine's own login; False: nobody's, even where one is logged in
 
 TIMEOUT_S = 10.0  # to connect, and for the next bytes
 SILENCE_S = 20.0  # a Hub that has not answered for so long is down
@@ -29,14 +33,27 @@ LONGEST_TOLD_WAIT_S = 310.0  # the Hub counts requests in windows of five minute
 FIRST_WAIT_S = 0.5
 LONGEST_NAP_S = 0.2  # between two looks at whether the wait is still wanted
 PASSING = frozenset({408, 429, 500, 502, 503, 504})
+SMALL_BYTES = 1 << 20  # read whole before anybody sees it, so that it can be asked for again
+REFUSALS = 400  # and above
+SHOWN_BYTES = 60  # of an answer that is none
+READS_OF_NONSENSE = 3  # of one answer, before it is taken for what the Hub means
 
 # The base of the HTTP library's errors, httpx or httpx2, whichever the installed client is built on.
 TRANSPORT_ERROR: type[Exception] = HfHubHTTPError.__mro__[1]
-_BYTE_STREAM: type = sys.modules[TRANSPORT_ERROR.__module__].SyncByteStream
+_HTTP_LIBRARY = sys.modules[TRANSPORT_ERROR.__module__]
+_BYTE_STREAM: type = _HTTP_LIBRARY.SyncByteStream
+# Nothing was sent: the request itself cannot be, for instance because of a token with a line break in it.
+_UNSENDABLE: tuple[type[Exception], ...] = (_HTTP_LIBRARY.LocalProtocolError, _HTTP_LIBRARY.UnsupportedProtocol)
+
+
+class _Address(Protocol):
+    path: str
 
 
 class _Request(Protocol):
     extensions: dict[str, object]
+    method: str
+    url: _Address
 
 
 class _ByteStream(Protocol):
@@ -49,6 +66,11 @@ class _Response(Protocol):
     headers: Mapping[str, str]
     stream: _ByteStream
 
+    @property
+    def content(self) -> bytes: ...
+    def read(self) -> bytes: ...
+    def close(self) -> None: ...
+
 
 class HubDownError(HubError):
     """The Hub did not answer at all, or only that it is unable to."""
@@ -57,11 +79,13 @@ class HubDownError(HubError):
 class _Patience:
     """When to give up: 20 s after the first request without a real answer, not counting waits the Hub asked for."""
 
-    def __init__(self, cancelled: Callable[[], bool] = bool) -> None:
+    def __init__(self, asked_for: str, cancelled: Callable[[], bool] = bool) -> None:
+        self.asked_for = asked_for
         self.give_up_at = time.monotonic() + SILENCE_S
         self.told_s = 0.0
         self.cancelled = cancelled
         self._is_answered = False
+        self._wait_s = FIRST_WAIT_S
 
     def asked(self) -> None:
         if self._is_answered:  # what was done between the answer and this request was not the Hub's silence
@@ -74,11 +98,34 @@ class _Patience:
 
     def answered(self) -> None:
         self._is_answered = True
+        self._wait_s = FIRST_WAIT_S
         self.give_up_at = time.monotonic() + SILENCE_S
 
     def told(self, wait_s: float) -> None:
         self.told_s += wait_s
         self.give_up_at += wait_s
+
+    def wait_after(self, failure: Exception | str, *, told_s: float = 0.0) -> None:
+        """Wait for the next attempt: as long as the Hub asked, else twice as long as the last time.
+
+        Raises:
+            HubDownError: it would be too late.
+            HubError: it cannot help.
+            RunCancelledError: nobody waits for it any more.
+        """
+        if isinstance(failure, _UNSENDABLE):
+            raise HubError(
+                f"{self.asked_for} cannot be asked for, found {describe(failure)}: check the token (HF_TOKEN, `hf auth"
+                " login`) and the address (HF_ENDPOINT)"
+            ) from None
+        if time.monotonic() + self._wait_s > self.give_up_at:
+            found = failure if isinstance(failure, str) else describe(failure)
+            raise HubDownError(
+                f"{constants.ENDPOINT} cannot be reached, found {found} when asked for {self.asked_for}: check"
+                " the network, try again later, or set HF_HUB_OFFLINE=1 to use what is in the cache"
+            ) from (None if isinstance(failure, str) else failure)
+        wait(told_s or self._wait_s, self.cancelled)
+        self._wait_s *= 2
 
 
 _patience: ContextVar[_Patience | None] = ContextVar("_patience", default=None)
@@ -91,7 +138,7 @@ def hub_api(token: Token = None) -> HfApi:
         own_version = version("lead-hub")
     except PackageNotFoundError:
         own_version = "unknown"
-    return HfApi(token=token, library_name="lead_hub", library_version=own_version)
+    return HfApi(token=clean_token(token), library_name="lead_hub", library_version=own_version)
 
 
 def patiently(request: Callable[[], Result], *, asked_for: str, cancelled: Callable[[], bool] = bool) -> Result:
@@ -109,9 +156,9 @@ def patiently(request: Callable[[], Result], *, asked_for: str, cancelled: Calla
         HubError: a wait of more than 310 s was asked for.
         HfHubHTTPError: any other refusal, as the client raised it.
     """
-    patience = _Patience(cancelled)
-    wait_s = FIRST_WAIT_S
+    patience = _Patience(asked_for, cancelled)
     while True:
+        told_s = 0.0
         try:
             with _finite_timeouts(patience):
                 return request()
@@ -123,25 +170,23 @@ def patiently(request: Callable[[], Result], *, asked_for: str, cancelled: Calla
             failure: Exception = error
             told_s = told_wait_s(error.response.headers)
         except (TRANSPORT_ERROR, ConnectionError) as error:
-            failure, told_s = error, 0.0
-        if time.monotonic() + wait_s > patience.give_up_at:
-            raise HubDownError(
-                f"{constants.ENDPOINT} cannot be reached, found {describe(failure)} when asked for {asked_for}: check"
-                " the network, try again later, or set HF_HUB_OFFLINE=1 to use what is in the cache"
-            ) from failure
-        wait(told_s or wait_s, cancelled)
-        wait_s *= 2
+            failure = error
+        patience.wait_after(failure, told_s=told_s)
 
 
 @contextmanager
-def limited(cancelled: Callable[[], bool] = bool) -> Iterator[None]:
-    """Within the block, what another library asks of the Hub in this thread has an end: for blocks that only ask.
+def limited(cancelled: Callable[[], bool] = bool, *, asked_for: str = "its files") -> Iterator[None]:
+    """Within the block, what another library reads from the Hub in this thread is asked for patiently, and has an end.
+
+    Args:
+        cancelled: whether nobody wants the answers any more; asked with each request and answer.
+        asked_for: what it is about, for the error.
 
     Raises:
-        RunCancelledError: it was cancelled; asked with each request and answer.
+        RunCancelledError: it was cancelled.
         HubError: no answer, or none but 429 and 5xx, for 20 seconds, or a wait of more than 310 s was asked for.
     """
-    with _finite_timeouts(_Patience(cancelled)):
+    with _finite_timeouts(_Patience(asked_for, cancelled)):
         yield
 
 
@@ -195,7 +240,7 @@ def describe(error: Exception) -> str:
 def _finite_timeouts(patience: _Patience) -> Iterator[None]:
     """Within the block, this thread's requests have timeouts, and the client's own retries end when patience does."""
     token = _patience.set(patience)
-    client = get_session()
+    client: Any = get_session()
     with _hooks_lock:  # left in place: outside such a block they do nothing
         hooks = client.event_hooks
         if _limit not in hooks["request"]:
@@ -203,10 +248,64 @@ def _finite_timeouts(patience: _Patience) -> Iterator[None]:
                 "request": [*hooks["request"], _limit],
                 "response": [*hooks["response"], _note_answer],
             }
+            # Where the client, and whoever uses it, sends all that it asks; there is no hook for a broken connection.
+            client.send = partial(_sent_patiently, client.send)
     try:
         yield
     finally:
         _patience.reset(token)
+
+
+def _sent_patiently(
+    send: Callable[..., _Response], request: _Request, *, stream: bool = False, **how: object
+) -> object:
+    """The answer to a request; one that only reads is sent again for as long as the Hub is unable to answer."""
+    patience = _patience.get()
+    if patience is None or not _can_be_asked_again(request):
+        return send(request, stream=stream, **how)
+    n_nonsense = 0
+    while True:
+        told_s = 0.0
+        try:
+            response: _Response = send(request, stream=stream, **how)
+            if response.status_code in PASSING:
+                failure: Exception | str = f"status {response.status_code}"
+                told_s = told_wait_s(response.headers)
+                response.close()
+            else:
+                if stream and int(response.headers.get("content-length", SMALL_BYTES + 1)) <= SMALL_BYTES:
+                    response.read()
+                if stream or not (failure := _nonsense(request, response)):
+                    return response
+                n_nonsense += 1
+        except TRANSPORT_ERROR as error:
+            failure = error
+        if n_nonsense == READS_OF_NONSENSE:
+            raise HubError(
+                f"{constants.ENDPOINT} must answer with JSON when asked for {patience.asked_for}, found {failure}"
+                f" {n_nonsense} times: a proxy or a login page in between does this; try again later"
+            )
+        patience.wait_after(failure, told_s=told_s)
+
+
+def _can_be_asked_again(request: _Request) -> bool:
+    """Whether it only reads, from the Hub or where the Hub keeps large files; other hosts are asked for no heads.
+
+    The datasets library counts its own use by asking another host for one, and does without where nobody answers.
+    """
+    is_of_hub = str(request.url).startswith(constants.ENDPOINT)
+    return request.method == "GET" or (request.method == "HEAD" and is_of_hub)
+
+
+def _nonsense(request: _Request, response: _Response) -> str:
+    """What stands where the Hub's interface promises JSON; nothing where there is JSON, or none is promised."""
+    if request.method != "GET" or not request.url.path.startswith("/api/") or response.status_code >= REFUSALS:
+        return ""
+    try:
+        json.loads(response.content)
+    except ValueError:
+        return f"{response.content[:SHOWN_BYTES]!r}" if response.content else "nothing"
+    return ""
 
 
 def _limit(request: _Request) -> None:
