@@ -130,6 +130,7 @@ class _Patience:
 
 _patience: ContextVar[_Patience | None] = ContextVar("_patience", default=None)
 _hooks_lock = threading.Lock()
+_limited: list[_Patience] = []  # of the blocks that are open, in any thread
 
 
 def hub_api(token: Token = None) -> HfApi:
@@ -186,8 +187,13 @@ def limited(cancelled: Callable[[], bool] = bool, *, asked_for: str = "its files
         RunCancelledError: it was cancelled.
         HubError: no answer, or none but 429 and 5xx, for 20 seconds, or a wait of more than 310 s was asked for.
     """
-    with _finite_timeouts(_Patience(asked_for, cancelled)):
-        yield
+    patience = _Patience(asked_for, cancelled)
+    _limited.append(patience)
+    try:
+        with _finite_timeouts(patience):
+            yield
+    finally:
+        _limited.remove(patience)
 
 
 def cancellable_bar(cancelled: Callable[[], bool], *, shown: bool) -> type[tqdm]:
@@ -261,21 +267,31 @@ def _sent_patiently(
 ) -> object:
     """The answer to a request; one that only reads is sent again for as long as the Hub is unable to answer."""
     patience = _patience.get()
-    if patience is None or not _can_be_asked_again(request):
+    if not _can_be_asked_again(request) or (patience is None and not _limited):
         return send(request, stream=stream, **how)
+    if patience is None:  # a thread that the client started for a part of a listing, or somebody else's meanwhile
+        patience = _Patience(_limited[-1].asked_for if _limited else "its files")
+    token = _patience.set(patience)
+    try:
+        return _answer(partial(send, request, stream=stream, **how), request, patience, is_stream=stream)
+    finally:
+        _patience.reset(token)
+
+
+def _answer(send: Callable[[], _Response], request: _Request, patience: _Patience, *, is_stream: bool) -> _Response:
     n_nonsense = 0
     while True:
         told_s = 0.0
         try:
-            response: _Response = send(request, stream=stream, **how)
+            response = send()
             if response.status_code in PASSING:
                 failure: Exception | str = f"status {response.status_code}"
                 told_s = told_wait_s(response.headers)
                 response.close()
             else:
-                if stream and int(response.headers.get("content-length", SMALL_BYTES + 1)) <= SMALL_BYTES:
+                if is_stream and int(response.headers.get("content-length", SMALL_BYTES + 1)) <= SMALL_BYTES:
                     response.read()
-                if stream or not (failure := _nonsense(request, response)):
+                if is_stream or not (failure := _nonsense(request, response)):
                     return response
                 n_nonsense += 1
         except TRANSPORT_ERROR as error:

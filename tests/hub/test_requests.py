@@ -5,9 +5,10 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
-from huggingface_hub import HfApi, get_session
+from huggingface_hub import HfApi, HfFileSystem, get_session
 from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 
 from lead_hub.errors import HubError, RunCancelledError
@@ -168,3 +169,60 @@ def test_a_block_has_an_end_and_work_between_two_requests_does_not_count(hub: Hu
         list(hub_api().list_repo_tree("org/model"))  # which clients of version 2 would ask for again and again
     with pytest.raises(RunCancelledError), limited(lambda: True):
         hub_api().model_info("org/model")
+
+
+def as_library(hub: HubServer) -> list[str]:
+    """What another library asks: a listing in a thread of the client's own, a small file, a head that is refused."""
+    with limited(asked_for="the files of org/model"):
+        files = HfFileSystem(endpoint=hub.endpoint, skip_instance_cache=True).find("org/model")
+        HfApi(endpoint=hub.endpoint).hf_hub_download("org/model", "README.md", force_download=True)
+    return sorted(files)
+
+
+TRANSIENT = {
+    "503": Fault("status", status=503),
+    "429": Fault("status", status=429, headers={"Retry-After": "1"}),
+    "reset": Fault("cut"),
+    "cut body": Fault("cut", method="GET", after_bytes=3),
+    "lost reply": Fault("lost_reply"),
+}
+
+
+@pytest.mark.parametrize("request_of", ["/tree/", "/README.md", "/api/models/org/model"])
+@pytest.mark.parametrize("kind", TRANSIENT)
+def test_what_a_library_reads_outlives_a_fault(
+    hub: HubServer, kind: str, request_of: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub_requests, "FIRST_WAIT_S", 0.05)
+    hub.add_repo("org/model", files={"README.md": b"# all of it", "a/b/config.json": b"{}"})
+    hub.add_fault(replace(TRANSIENT[kind], match=request_of))
+    assert as_library(hub) == ["org/model/README.md", "org/model/a/b/config.json"]
+    assert hub.faults.left() == []
+
+
+def test_an_answer_that_is_no_json_is_asked_for_again(hub: HubServer) -> None:
+    sha = hub.add_repo("org/model", files={"config.json": b"{}"})
+    hub.add_fault(Fault("wrong_bytes", match="/api/models/org/model"))
+    assert patiently(lambda: hub_api().model_info("org/model"), asked_for="it").sha == sha
+
+
+@pytest.mark.usefixtures("short_waits")
+def test_a_page_in_place_of_the_answer_is_a_refusal_and_not_a_hub_that_is_down(hub: HubServer) -> None:
+    hub.add_repo("org/model", files={"config.json": b"{}"})
+    hub.add_fault(Fault("wrong_bytes", match="/api/models/org/model", times=None))
+    with pytest.raises(HubError, match=r"must answer with JSON when asked for the model, found b'.* 3 times") as caught:
+        patiently(lambda: hub_api().model_info("org/model"), asked_for="the model")
+    assert not isinstance(caught.value, HubDownError)
+
+
+def test_a_refusal_need_not_be_json_and_is_passed_on(hub: HubServer) -> None:
+    with pytest.raises(RepositoryNotFoundError), limited():
+        hub_api().model_info("org/none")
+    assert len(hub.requests) == 1
+
+
+@pytest.mark.usefixtures("short_waits")
+def test_a_library_without_a_context_of_ours_does_not_wait_for_ever(silent_endpoint: str) -> None:
+    files = HfFileSystem(endpoint=silent_endpoint, skip_instance_cache=True)
+    with pytest.raises(HubDownError, match="when asked for the files"), limited(asked_for="the files"):
+        files.find("org/model@" + "0" * 40)
