@@ -1,11 +1,14 @@
 """How the processes of one run (one a GPU, started by `accelerate launch` or `torchrun`) stay in step.
 
 A process that fails alone would leave the others waiting for ever at the next gather. So every step that can fail
-ends in an exchange of what went wrong, and either all processes go on or all raise the same error.
+ends in an exchange of what went wrong, and either all processes go on or all raise the same error. Exchanged is what
+lead-hub raises on purpose; a step of one candidate is `guarded`, so that whatever else it meets is such an error too.
 """
 
+import logging
 import shutil
 import tempfile
+import traceback
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,7 +20,9 @@ from accelerate import PartialState
 from accelerate.utils import broadcast_object_list, gather, gather_object, parse_flag_from_env
 from torch import Tensor
 
-from lead_hub.errors import CandidateError, LeadHubError
+from lead_hub.errors import CandidateError, LeadHubError, Stage, redacted
+
+log = logging.getLogger("lead_hub")
 
 Result = TypeVar("Result")
 Processes: TypeAlias = PartialState
@@ -27,6 +32,41 @@ def running_processes() -> Processes:
     """The processes of this run: one unless `accelerate launch` or `torchrun` started more."""
     # Without being told that it is on the CPU, accelerate takes each of several CPU processes for the only one.
     return PartialState(cpu=not torch.accelerator.is_available() or parse_flag_from_env("ACCELERATE_USE_CPU"))
+
+
+def guarded(step: Callable[[], Result], *, stage: Stage) -> Callable[[], Result]:
+    """A step of one candidate that raises, of all that is an error, only what lead-hub raises on purpose.
+
+    A checkpoint by a stranger, and the libraries that read it, can fail in ways that nobody has seen; none of them may
+    cost the other candidates. The traceback is logged at level DEBUG.
+
+    Args:
+        step: does a part of the work for one candidate.
+        stage: what that part is, for the CandidateError that an unforeseen error becomes.
+    """
+
+    def run() -> Result:
+        try:
+            return step()
+        except LeadHubError:
+            raise
+        except Exception as error:
+            log.debug("unforeseen at stage %s:\n%s", stage, redacted(traceback.format_exc()))
+            raise CandidateError(unforeseen(error), stage=stage) from error
+
+    return run
+
+
+def unforeseen(error: Exception) -> str:
+    """What to say of an error that nobody has foreseen."""
+    said = " ".join(str(error).split())
+    found = f"{type(error).__name__}: {said}" if said else type(error).__name__
+    if isinstance(error, MemoryError):
+        return f"the checkpoint must fit into this machine's memory, found {found}: use a smaller one, or more memory"
+    return (
+        f"the checkpoint must be one that can be read and run, found {found}: are its files whole and its model card"
+        " sound? The traceback is in the log 'lead_hub', at level DEBUG"
+    )
 
 
 def on_every_process(step: Callable[[], Result], processes: Processes) -> Result:

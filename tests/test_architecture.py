@@ -224,13 +224,17 @@ def test_no_module_is_named_like_what_it_exports(path: Path) -> None:
     assert path.stem not in definitions(path)
 
 
+# The one file that may catch whatever a stranger's checkpoint raises, so that it costs no other candidate.
+LAST_RESORT = "lead_hub/processes.py"
+
+
 @pytest.mark.parametrize("path", [*FILES, *SPACE], ids=short)
 def test_house_rules(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert len(text.splitlines()) <= 400
     assert path.stem not in {"utils", "common", "helpers"}
     for forbidden in ("nan_to_num", "trust_remote_code=True", "except Exception", "except:"):
-        assert forbidden not in text
+        assert forbidden not in text or (forbidden, short(path)) == ("except Exception", LAST_RESORT)
 
 
 # The page is wiring: no numerics, and of the Hub's client only its address and whether this machine is logged in.

@@ -37,7 +37,7 @@ import json, sys
 from pathlib import Path
 import torch
 from lead_hub.errors import CandidateError, DatasetError
-from lead_hub.processes import first_on_each_node, gather_rows, on_every_process, on_main_process
+from lead_hub.processes import first_on_each_node, gather_rows, guarded, on_every_process, on_main_process
 from lead_hub.processes import running_processes, shared_folder
 
 state = running_processes()
@@ -59,6 +59,10 @@ for process in (0, 1):
         on_every_process(only_on(process, CandidateError("broken", stage="load")), state)
     except CandidateError as error:
         heard[f"failed on {process}"] = [str(error), error.stage]
+try:
+    on_every_process(guarded(only_on(1, OSError("odd")), stage="extract"), state)
+except CandidateError as error:
+    heard["unforeseen"] = [str(error), error.stage]
 try:
     on_main_process(only_on(0, DatasetError("no images")), state)
 except DatasetError as error:
@@ -144,6 +148,8 @@ def test_steps_of_two_processes(tmp_path: Path) -> None:
         for n_rows in (1, 2, 5, 6):
             assert process[f"rows {n_rows}"] == [[row, -row] for row in range(n_rows)]
         assert process["failed on 0"] == process["failed on 1"] == ["broken", "load"]
+        assert process["unforeseen"][1] == "extract"
+        assert "found OSError: odd" in process["unforeseen"][0]
         assert process["main failed"] == "no images"
         assert process["from main"] == 0
         assert process["folder is gone"]

@@ -33,5 +33,8 @@ class Candidate:
     @property
     def folder(self) -> Path | None:
         """The local checkpoint folder, or None for a repository on the Hub."""
-        path = Path(self.checkpoint).expanduser()
-        return path if path.is_dir() else None
+        try:
+            path = Path(self.checkpoint).expanduser()
+            return path if self.checkpoint.strip() and path.is_dir() else None
+        except (OSError, RuntimeError, ValueError):  # no name that a folder can have here, or none to look at
+            return None

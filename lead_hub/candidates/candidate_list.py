@@ -52,18 +52,37 @@ def expand(source: CandidateSource, api: HfApi | None) -> list[Candidate]:
         return [source]
     if isinstance(source, (CandidateQuery, IndexQuery)):
         return [from_index(entry) for entry in answer(source, api)]
-    path = Path(source).expanduser()
+    path = existing(source)
+    if path is None:
+        return [named(source)]
     if path.is_dir():
         inner = checkpoint_folders(path)
         return [Candidate(str(folder)) for folder in inner] or [Candidate(str(source))]
-    if path.is_file() and path.suffix == ".json":
+    if path.suffix == ".json":
         return [from_index(entry) for entry in read_model_index(path).entries]
-    if path.is_file():
-        return [candidate for line in read_lines(path) for candidate in expand(line, api)]
-    if isinstance(source, Path) or path.suffix in {".txt", ".json"}:
-        raise CandidateError(f"the file of candidates must exist, found nothing at {str(path)!r}", stage="find")
+    return [candidate for line in read_lines(path) for candidate in expand(line, api)]
+
+
+def existing(source: str | Path) -> Path | None:
+    """The file or folder of that name; None where there is none, or no file can have such a name; "" is no folder."""
+    try:
+        path = Path(source).expanduser()
+        return path if str(source).strip() and (path.is_dir() or path.is_file()) else None
+    except PermissionError as error:
+        raise CandidateError(
+            f"a source of candidates must be readable, found {error}: change its permissions, or leave it out",
+            stage="find",
+        ) from error
+    except (OSError, RuntimeError, ValueError):
+        return None
+
+
+def named(source: str | Path) -> Candidate:
+    """The candidate that a text names: a Hub id, perhaps with a revision; whether there is one, its turn will tell."""
+    if isinstance(source, Path) or source.endswith((".txt", ".json")):
+        raise CandidateError(f"the file of candidates must exist, found nothing at {str(source)!r}", stage="find")
     checkpoint, _, revision = source.strip().partition("@")
-    return [Candidate(checkpoint, revision=revision or None)]
+    return Candidate(checkpoint, revision=revision or None)
 
 
 def answer(query: CandidateQuery | IndexQuery, api: HfApi | None) -> tuple[IndexEntry, ...]:
@@ -88,20 +107,20 @@ def from_index(entry: IndexEntry) -> Candidate:
     )
 
 
-def read_lines(path: Path) -> list[str]:
+def read_lines(file: Path) -> list[str]:
     """Lines of a text file without comments and blanks; a line may not name another text file."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise CandidateError(
-            f"a file of candidates must be readable UTF-8 text, one candidate a line; {str(path)!r} is not: {error}",
+            f"a file of candidates must be readable UTF-8 text, one candidate a line; {str(file)!r} is not: {error}",
             stage="find",
         ) from error
     lines = [line.partition("#")[0].strip() for line in text.splitlines()]
     for number, line in enumerate(lines, start=1):
-        if line and Path(line).expanduser().is_file():
+        if line and (path := existing(line)) and path.is_file():
             raise CandidateError(
-                f"{path}, line {number}: each line must be a Hub id or a checkpoint folder, found the file {line!r}",
+                f"{file}, line {number}: each line must be a Hub id or a checkpoint folder, found the file {line!r}",
                 stage="find",
             )
     return [line for line in lines if line]
@@ -109,9 +128,15 @@ def read_lines(path: Path) -> list[str]:
 
 def checkpoint_folders(folder: Path) -> list[Path]:
     """The subfolders that are checkpoints, by name; none of a folder that is a checkpoint itself."""
-    if (folder / "config.json").is_file():
-        return []
-    return sorted(path.parent for path in folder.glob("*/config.json"))
+    try:
+        if (folder / "config.json").is_file():
+            return []
+        return sorted(path.parent for path in folder.glob("*/config.json"))
+    except OSError as error:
+        raise CandidateError(
+            f"a folder of checkpoints must be readable, found {error}: change its permissions, or leave it out",
+            stage="find",
+        ) from error
 
 
 def unique(candidates: Iterable[Candidate]) -> Iterator[Candidate]:

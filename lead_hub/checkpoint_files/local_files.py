@@ -5,6 +5,7 @@ Needed are config, image processor, card, and one format of the weights.
 
 import re
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -175,7 +176,7 @@ def names_in(field: object) -> tuple[str, ...]:
 
 
 def fetch_settings(pinned: HubCheckpoint, access: Access) -> Path:
-    """Download config, image processor and card; the folder that they are in.
+    """Download config, image processor and card; the folder that they are in. A card that is refused is none.
 
     Raises:
         CandidateError: the Hub did not give them (stage "download").
@@ -185,7 +186,9 @@ def fetch_settings(pinned: HubCheckpoint, access: Access) -> Path:
     for file in files:
         if file.name in CONFIGURATION:
             check_json_size(file.name, file.size_bytes, where=f"{pinned.checkpoint}@{pinned.sha}")
-    fetch([file for file in files if file.name != CARD or file.size_bytes <= MOST_CARD_BYTES], pinned, access)
+    fetch([file for file in files if file.name != CARD], pinned, access)
+    with suppress(CandidateError):
+        fetch([file for file in files if file.name == CARD and file.size_bytes <= MOST_CARD_BYTES], pinned, access)
     verify(SETTINGS, pinned, access)
     return folder
 

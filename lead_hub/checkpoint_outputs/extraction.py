@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, Protocol, runtime_checkable
 
 import torch
@@ -16,7 +17,7 @@ from lead_hub.checkpoint_outputs.frozen_outputs import CheckpointOutputs
 from lead_hub.checkpoint_outputs.loaded_checkpoint import LoadedCheckpoint
 from lead_hub.errors import CandidateError, LeadHubError
 from lead_hub.labelled_images import Pixels
-from lead_hub.processes import Processes, gather_rows, on_every_process
+from lead_hub.processes import Processes, gather_rows, guarded, on_every_process
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 
@@ -110,9 +111,8 @@ def extract(
     mine = range(processes.process_index, len(images), processes.num_processes) or range(1)
     batch_size = AUTO_BATCH_SIZE.get(device.type, 32) if settings.batch_size == "auto" else settings.batch_size
     forward = BatchedForward(checkpoint, device=device, dtype=dtype, batch_size=batch_size)
-    features, logits = on_every_process(
-        lambda: forward.over(images, mine, advance=lambda n: advance(n * processes.num_processes)), processes
-    )
+    over_mine = partial(forward.over, images, mine, advance=lambda n: advance(n * processes.num_processes))
+    features, logits = on_every_process(guarded(over_mine, stage="extract"), processes)
     return CheckpointOutputs(
         features=gather_rows(features, n_rows=len(images), processes=processes),
         logits=None if logits is None else gather_rows(logits, n_rows=len(images), processes=processes),

@@ -55,6 +55,7 @@ class RunFollower:
         self._n_images = self._total_images = 0
         self._stage: Stage = "dataset"
         self._since_s = 0.0
+        self.is_asking_caller = False  # still so after an error: then it is the caller's own, and none of a candidate's
 
     def reads_dataset(self) -> None:
         """The run has begun."""
@@ -78,7 +79,7 @@ class RunFollower:
         self._checkpoint, self._n_images = candidate.checkpoint, 0
         if self._bar is not None:
             self._bar.set_description(f"{self._number}/{self._n_candidates} {candidate.checkpoint}")
-        self._access.check_wanted()
+        self._check_wanted()
 
     def reached(self, stage: Stage) -> None:
         """The candidate has come to a stage."""
@@ -96,16 +97,22 @@ class RunFollower:
             if self._bar is not None:
                 self._bar.update(n_images)
             self._tell()
-        self._access.check_wanted()
+        self._check_wanted()
 
     def ends(self) -> None:
         """The candidate is done with, also where not every image had to run through it."""
         if self._bar is not None:
             self._bar.update(self._number * self._total_images - self._bar.n)
 
+    def _check_wanted(self) -> None:
+        self.is_asking_caller = True
+        self._access.check_wanted()
+        self.is_asking_caller = False
+
     def _tell(self) -> None:
         if self._on_progress is None:
             return
+        self.is_asking_caller = True
         is_running = self._stage == "extract" and self._n_images > 0
         self._on_progress(
             RunProgress(
@@ -119,3 +126,4 @@ class RunFollower:
                 device=self._device,
             )
         )
+        self.is_asking_caller = False

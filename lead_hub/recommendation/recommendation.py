@@ -18,11 +18,11 @@ from lead_hub.access import Access, access_of
 from lead_hub.candidates import Candidate, CandidateQuery, CandidateSource, IndexQuery, read_candidates
 from lead_hub.checkpoint_files import CheckpointFiles, Downloads
 from lead_hub.checkpoint_outputs import Dtype, ExtractionSettings
-from lead_hub.errors import CandidateError, LeadHubError, RunCancelledError, ScoreError
+from lead_hub.errors import LeadHubError, RunCancelledError, ScoreError
 from lead_hub.hub import HubDownError, Token
 from lead_hub.labelled_images import DatasetQuery, LabelledImages
 from lead_hub.leaderboard import Leaderboard, Skipped
-from lead_hub.processes import Processes, on_every_process, on_main_process, running_processes
+from lead_hub.processes import Processes, guarded, on_every_process, on_main_process, running_processes
 from lead_hub.recommendation.board_rows import empty_board, find_cards
 from lead_hub.recommendation.judging import ScoredCandidate, judged_board
 from lead_hub.recommendation.progress import OnProgress, RunFollower
@@ -225,22 +225,28 @@ class Recommendation:
             for candidate in candidates:
                 score: float | None = None
                 try:
-                    on_every_process(partial(follower.begins, candidate), processes)
+                    on_every_process(guarded(partial(follower.begins, candidate), stage="find"), processes)
                     follower.reached("download")
                     files = find_files(candidate, downloads, access=access, processes=processes)
-                    one = from_card(candidate, files, cards)
+                    one = on_every_process(
+                        guarded(partial(from_card, candidate, files, cards), stage="score"), processes
+                    )
                     if one is None:
                         outputs = outputs_of.checkpoint(files, follower)
                         follower.reached("score")
                         to_score = partial(scored_candidate, candidate, files, outputs, methods=self.methods)
-                        one = on_main_process(partial(to_score, images=images, seed=self.seed), processes)
+                        to_score = partial(to_score, images=images, seed=self.seed)
+                        one = on_main_process(guarded(to_score, stage="score"), processes)
+                    judge = partial(judged_board, board, [*scored, one], images, seed=self.seed)
+                    board = on_main_process(guarded(judge, stage="score"), processes)
                     scored.append(one)
                     score = one.row.score
-                    board = on_main_process(partial(judged_board, board, scored, images, seed=self.seed), processes)
                 except RunCancelledError:
                     yield board
                     return
-                except (CandidateError, HubDownError) as error:
+                except LeadHubError as error:
+                    if follower.is_asking_caller:
+                        raise error.__cause__ or error from None
                     down = down or (error if isinstance(error, HubDownError) else None)
                     board = board.with_skipped(Skipped.because(candidate.checkpoint, candidate.revision, error))
                 downloads.scored(candidate, score)

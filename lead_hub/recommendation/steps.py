@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 
@@ -22,6 +23,7 @@ from lead_hub.labelled_images import DatasetQuery, LabelledImages, load_labelled
 from lead_hub.processes import (
     Processes,
     first_on_each_node,
+    guarded,
     on_every_process,
     on_main_process,
     shared_folder,
@@ -52,10 +54,15 @@ def find_files(candidate: Candidate, downloads: Downloads, *, access: Access, pr
         RunCancelledError: cancelled while they were on the way.
     """
     is_first = processes.is_local_main_process
-    downloaded = on_every_process(lambda: downloads.take(candidate) if is_first else None, processes)
+    take = guarded(lambda: downloads.take(candidate) if is_first else None, stage="download")
+    downloaded = on_every_process(take, processes)
     sha = on_main_process(lambda: downloaded.sha if downloaded else "", processes)
-    pinned = candidate if candidate.folder else replace(candidate, revision=sha)
-    return on_every_process(lambda: downloaded or find_checkpoint(pinned, access), processes)
+
+    def find() -> CheckpointFiles:
+        pinned = candidate if candidate.folder else replace(candidate, revision=sha)
+        return downloaded or find_checkpoint(pinned, access)
+
+    return on_every_process(guarded(find, stage="download"), processes)
 
 
 @dataclass(frozen=True)
@@ -97,25 +104,30 @@ class OutputsOfImages:
             RunCancelledError: nobody waits for them any more.
         """
         images, processes = self._images, self._processes
-        key = on_every_process(lambda: self._key(files), processes)
-        outputs = self._cache.read(key, n_images=len(images)) if processes.is_main_process else None
+        key = on_every_process(guarded(lambda: self._key(files), stage="load"), processes)
+        outputs = on_every_process(guarded(partial(self._kept, key), stage="load"), processes)
         if not on_main_process(lambda: outputs is None, processes):
             return FoundOutputs(outputs, None, self.device)
         # The weights are there already, unless another run's limit on the disk, or a damaged file, came in between.
-        on_every_process(lambda: fetch_weights(files, self._access), processes)
+        on_every_process(guarded(lambda: fetch_weights(files, self._access), stage="download"), processes)
         follower.reached("load")
-        checkpoint = on_every_process(
-            lambda: load_checkpoint(files.folder, allow_pickle=self._access.allow_pickle), processes
-        )
+        load = partial(load_checkpoint, files.folder, allow_pickle=self._access.allow_pickle)
+        checkpoint = on_every_process(guarded(load, stage="load"), processes)
         follower.reached("extract")
         start_s = time.perf_counter()
         outputs = extract(
             checkpoint, images.pixels, processes=processes, settings=self._extraction, advance=follower.advance
         )
         images_per_s = len(images) / (time.perf_counter() - start_s)
-        if processes.is_main_process:
-            self._cache.write(key, outputs)
+        on_every_process(guarded(partial(self._keep, key, outputs), stage="extract"), processes)
         return FoundOutputs(outputs, images_per_s, self.device)
+
+    def _kept(self, key: str) -> CheckpointOutputs | None:
+        return self._cache.read(key, n_images=len(self._images)) if self._processes.is_main_process else None
+
+    def _keep(self, key: str, outputs: CheckpointOutputs) -> None:
+        if self._processes.is_main_process:
+            self._cache.write(key, outputs)
 
     def _key(self, files: CheckpointFiles) -> str:
         return cache_key(files, self._images, dtype=self._dtype)
