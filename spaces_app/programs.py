@@ -121,7 +121,8 @@ def add_endpoints(deployment: Deployment, runs: RunsUnderWay, *, follow: Follow)
             collection: also keep a collection of the best checkpoints.
 
         Returns:
-            The repository, and the address of the commit.
+            The repository, the address of the commit, and how many rows were left out, because they are of checkpoints
+            that not everybody may read and all can see the repository.
         """
         who = calling(deployment, request, token)
         if not who.is_signed_in:
@@ -132,7 +133,8 @@ def add_endpoints(deployment: Deployment, runs: RunsUnderWay, *, follow: Follow)
             )
         except LeadHubError as error:
             raise refused(error, deployment) from error
-        return {"repo_id": pushed.repo_id, "changed": pushed.changed, "commit_url": pushed.commit_url}
+        told_of = ("repo_id", "changed", "commit_url", "n_left_out")
+        return {name: getattr(pushed, name) for name in told_of}
 
     api(recommend_checkpoints, api_name="recommend", **IN_TURN)
     api(push_score_cards, api_name="push")

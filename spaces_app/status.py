@@ -168,8 +168,14 @@ def sign_in_html(deployment: Deployment, *, name: str | None, has_login: bool) -
 
 def pushed_html(pushed: Push) -> str:
     """What a push did, with links."""
+    left_out = (
+        f" Left out: {pushed.n_left_out} checkpoints that not everybody may read, because all can see this repository;"
+        " name a private one to keep them, too."
+        if pushed.n_left_out
+        else ""
+    )
     if not pushed.changed:
-        return paragraph(f"{escape(pushed.repo_id)} holds all of it already: nothing to write.")
+        return paragraph(f"{escape(pushed.repo_id)} holds all of it already: nothing to write.{left_out}")
     links = [
         (pushed.commit_url, "the commit"),
         (pushed.pr_url, "the pull request"),
@@ -178,7 +184,7 @@ def pushed_html(pushed: Push) -> str:
     there = ", ".join(
         f'<a href="{escape(url, quote=True)}" target="_blank" rel="noopener">{name}</a>' for url, name in links if url
     )
-    return paragraph(f"Pushed {len(pushed.files)} files to <b>{escape(pushed.repo_id)}</b>: see {there}.")
+    return paragraph(f"Pushed {len(pushed.files)} files to <b>{escape(pushed.repo_id)}</b>: see {there}.{left_out}")
 
 
 def paragraph(html: str) -> str:

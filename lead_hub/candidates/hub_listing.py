@@ -1,19 +1,20 @@
 """The Hub's listings behind a query, page by page, and what of them is already done when a crawl is cut short."""
 
 import json
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TypeAlias
 
-from huggingface_hub import HfApi, constants
+from huggingface_hub import HfApi
 from huggingface_hub.errors import BadRequestError, HfHubHTTPError, OfflineModeIsEnabled
 
 from lead_hub.candidates.candidate_query import CandidateQuery
 from lead_hub.candidates.listed_models import ListedModel, from_json, listed_model, to_json
-from lead_hub.errors import HubError, LeadHubError
-from lead_hub.hub import patiently, why_refused, write_text_whole
+from lead_hub.errors import HubError
+from lead_hub.hub import hub_address, patiently, why_refused, write_text_whole
 
 EXPAND = (
     *("sha", "safetensors", "config", "tags", "library_name", "pipeline_tag", "gated", "private", "downloads"),
@@ -123,12 +124,12 @@ def refused(asked_for: str, error: Exception) -> HubError:
 
 def read_progress(path: Path | None, query: CandidateQuery) -> dict[str, list[ListedModel]]:
     """The finished listings; none where there is no file, or one of another query, Hub or day, or a damaged one."""
-    if path is None or not path.is_file():
+    if path is None:
         return {}
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
         age = datetime.now(timezone.utc) - datetime.fromisoformat(document["started"])
-        if document["hub"] != constants.ENDPOINT or document["query"] != query.to_json() or age > PROGRESS_LASTS:
+        if document["hub"] != hub_address() or document["query"] != query.to_json() or age > PROGRESS_LASTS:
             return {}
         return {name: [from_json(model) for model in models] for name, models in document["finished"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -140,12 +141,16 @@ def write_progress(path: Path | None, query: CandidateQuery, finished: dict[str,
     if path is None:
         return
     document = {
-        "hub": constants.ENDPOINT,
+        "hub": hub_address(),
         "query": query.to_json(),
         "started": datetime.now(timezone.utc).isoformat(),
         "finished": {name: [to_json(model) for model in models] for name, models in finished.items()},
     }
     try:
-        write_text_whole(path, json.dumps(document, ensure_ascii=False))
-    except OSError as error:
-        raise LeadHubError(f"{path.name} must be written to {str(path.parent)!r}, found: {error}") from error
+        write_text_whole(path, json.dumps(document, ensure_ascii=False), private=True)
+    except OSError as error:  # what was listed is in memory
+        warnings.warn(
+            f"how far the crawl is could not be kept, and one that is cut short starts again: {error}; free some of the"
+            " disk, or set HF_HOME to a folder that can be written",
+            stacklevel=2,
+        )

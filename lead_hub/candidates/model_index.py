@@ -204,7 +204,10 @@ def write_model_index(path: Path, index: ModelIndex) -> None:
     try:
         write_text_whole(path, index_as_text(index))
     except OSError as error:
-        raise LeadHubError(f"{path.name} must be written to {str(path.parent)!r}, found: {error}") from error
+        raise LeadHubError(
+            f"{path.name} must be written to {str(path.parent)!r}, found {error}: name another place with --output, or"
+            " set HF_HOME to a folder that can be written"
+        ) from error
 
 
 def index_as_text(index: ModelIndex) -> str:

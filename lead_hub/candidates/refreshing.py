@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import fields, replace
 from datetime import datetime, timezone
 
-from huggingface_hub import HfApi, ModelInfo, constants
+from huggingface_hub import HfApi, ModelInfo
 from huggingface_hub.errors import (
     GatedRepoError,
     HfHubHTTPError,
@@ -18,7 +18,7 @@ from lead_hub.candidates.hub_listing import EXPAND, EXPAND_IF_GIVEN, Advance, is
 from lead_hub.candidates.listed_models import listed_model
 from lead_hub.candidates.model_index import IndexEntry, LeftOut, ModelIndex
 from lead_hub.candidates.policy import GATED, GONE
-from lead_hub.hub import patiently
+from lead_hub.hub import hub_address, patiently
 
 SAVE_EVERY = 10
 # Known better from elsewhere, or not to the Hub at all.
@@ -54,7 +54,7 @@ def refresh_index(
 
     def so_far() -> ModelIndex:
         today = datetime.now(timezone.utc).date().isoformat()
-        return replace(index, entries=tuple(entries), hub=constants.ENDPOINT, crawled=today)
+        return replace(index, entries=tuple(entries), hub=hub_address(), crawled=today)
 
     done = 0
     try:

@@ -53,6 +53,11 @@ class CheckpointFiles:
     datasets: tuple[str, ...] = ()
     pinned: HubCheckpoint | None = None
 
+    @property
+    def is_private(self) -> bool:
+        """False only for a repository of which the Hub said in this run that everybody may read it."""
+        return self.pinned is None or self.pinned.is_private
+
 
 def find_checkpoint(candidate: Candidate, access: Access) -> CheckpointFiles:
     """Find a candidate and all of its files but the weights, downloading those that are not there yet.

@@ -36,11 +36,13 @@ class HubCheckpoint:
         checkpoint: Hub id.
         sha: the commit, 40 hex digits.
         files: all files of the commit; None where the cache had what was needed and the Hub was not asked.
+        is_private: False only where the Hub said that everybody may read it.
     """
 
     checkpoint: str
     sha: str
     files: tuple[RemoteFile, ...] | None
+    is_private: bool = True
 
 
 def snapshot(checkpoint: str, sha: str, access: Access) -> Path:
@@ -125,7 +127,8 @@ def listed(candidate: Candidate, access: Access) -> HubCheckpoint:
         )
         for file in info.siblings or ()
     )
-    return HubCheckpoint(candidate.checkpoint, info.sha, files)
+    is_open = info.private is False and info.gated is False
+    return HubCheckpoint(candidate.checkpoint, info.sha, files, is_private=not is_open)
 
 
 def cached_copy(candidate: Candidate, access: Access) -> str | None:

@@ -39,10 +39,17 @@ class OutputsCache:
     def read(self, key: str, *, n_images: int) -> CheckpointOutputs | None:
         """The outputs stored under a key; None if there are none, or none that can be trusted (with a warning)."""
         path = self.path(key)
-        if not path.is_file():
-            return None
         try:
+            if not path.is_file():
+                return None
             outputs = read_outputs(path)
+        except PermissionError as error:
+            warnings.warn(
+                f"outputs that are kept cannot be read and are computed again: {error}; name another cache_dir, or"
+                " change the permissions",
+                stacklevel=2,
+            )
+            return None
         except (SafetensorError, OSError, KeyError, ValueError, CandidateError) as error:
             warnings.warn(f"{path.name} in the cache is damaged and is computed again: {error}", stacklevel=2)
             return None
@@ -58,11 +65,13 @@ class OutputsCache:
     def write(self, key: str, outputs: CheckpointOutputs) -> None:
         """Store outputs. A full disk or a folder that cannot be written is a warning: the run has them in memory."""
         try:
-            with written_whole(self.path(key)) as part:
+            with written_whole(self.path(key), private=True) as part:
                 write_outputs(part, outputs)
         except (OSError, SafetensorError) as error:
             warnings.warn(
-                f"outputs could not be kept in {self.folder}, they will be computed again: {error}", stacklevel=2
+                f"outputs could not be kept in {self.folder}, and a next run computes them again: {error}; free some of"
+                " the disk, or name another cache_dir",
+                stacklevel=2,
             )
 
 

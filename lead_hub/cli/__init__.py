@@ -1,6 +1,7 @@
 """The command line: `lead-hub`, also installed as `hf-lead`.
 
-Exit codes: 0 done, 2 bad usage, dataset or Hub, 3 no candidate could be scored, 130 interrupted.
+Exit codes: 0 done, 1 an error that nobody has foreseen, 2 bad usage, dataset or Hub, 3 no candidate could be scored,
+130 interrupted.
 Everything that needs torch is imported inside the commands: `--version` and `--help` answer at once.
 """
 
@@ -21,6 +22,7 @@ from lead_hub.cli.verify import verify
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
+    pretty_exceptions_show_locals=False,  # the token is one of them
     help="Which pretrained vision checkpoint to fine-tune on your dataset, ranked without fine-tuning any.",
 )
 

@@ -59,7 +59,7 @@ def bench(
     quiet: QuietFlag = False,
 ) -> None:
     """Compare every score with what fine-tuning really gave."""
-    with exit_codes():
+    with exit_codes(quiet=quiet):
         if paper or paper_list:
             from lead_hub.access import access_of
             from lead_hub.bench.paper import PaperSettings

@@ -4,8 +4,9 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -13,6 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from lead_hub.cli.options import INTERRUPTED, NOTHING_SCORED, write_json
+from lead_hub.errors import LeadHubError
 
 if TYPE_CHECKING:
     from lead_hub.demo import DemoComparison
@@ -55,27 +57,51 @@ class Interrupts:
             signal.signal(signal.SIGINT, before)
 
 
-def last_board(boards: "Iterator[Leaderboard]", interrupts: Interrupts) -> "Leaderboard":
+def last_board(
+    boards: "Iterator[Leaderboard]", interrupts: Interrupts, *, keep: "Callable[[Leaderboard], None]"
+) -> "Leaderboard":
     """The last board, or after Ctrl-C the board so far: nothing that was computed is lost.
 
     Args:
         boards: of a run that was given `interrupts` as its `cancelled`.
         interrupts: of this run.
+        keep: saves and shows the board so far where an error ends the run after the first ranked checkpoint; the
+            error goes on its way afterwards.
 
     Raises:
         Exit: interrupted while the dataset was read, so that there is no board.
     """
     board: Leaderboard | None = None
+    is_over = False
     with interrupts.noted():
         try:
             for board in boards:  # noqa: B007 - the last one is wanted
                 pass
+            is_over = True
         except KeyboardInterrupt:
+            is_over = True
             if board is None:
                 raise
+        finally:
+            if not is_over and board is not None and board.rows and is_main_process():
+                keep(board)
     if board is None:  # there is one for every candidate, and at least one candidate, unless it was interrupted before
         raise typer.Exit(INTERRUPTED)
     return board
+
+
+def save_all(board: "Leaderboard", paths: "Sequence[Path]") -> list[LeadHubError]:
+    """Save a board under every name; what went wrong, after all have been tried."""
+    return [error for path in paths if (error := not_saved(board, path))]
+
+
+def not_saved(board: "Leaderboard", path: Path) -> LeadHubError | None:
+    """Save a board; why that could not be."""
+    try:
+        board.save(path)
+    except LeadHubError as error:
+        return error
+    return None
 
 
 def is_main_process() -> bool:

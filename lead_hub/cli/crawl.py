@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -61,7 +62,7 @@ def crawl(
     quiet: QuietFlag = False,
 ) -> None:
     """Find candidate checkpoints on the Hub and keep them, pinned, in a model index."""
-    with exit_codes():
+    with exit_codes(quiet=quiet):
         from lead_hub.access import Access
         from lead_hub.candidates import CandidateQuery, parse_count
 
@@ -98,9 +99,8 @@ def crawl_to_file(
     """Crawl, and write what was found unless that is nothing; the path that was written."""
     from datetime import datetime, timezone
 
-    from huggingface_hub import constants
-
     from lead_hub.candidates import PRIVATE, ModelIndex, find_candidates, user_model_index, write_model_index
+    from lead_hub.hub import hub_address
 
     progress_file = user_model_index().with_name("progress.json")
     advance = None if quiet else progress("listings")
@@ -111,9 +111,10 @@ def crawl_to_file(
         today = datetime.now(timezone.utc).date().isoformat()
         # An index may be published: it does not name what only this user may see.
         named = tuple(each for each in found.left_out if each.reason != PRIVATE)
-        index = ModelIndex(found.candidates, named, constants.ENDPOINT, today, query.to_json())
+        index = ModelIndex(found.candidates, named, hub_address(), today, query.to_json())
         write_model_index(written, index)
-    progress_file.unlink(missing_ok=True)
+    with suppress(OSError):  # a folder that cannot be written, of which a warning has told
+        progress_file.unlink(missing_ok=True)
     return found, written
 
 

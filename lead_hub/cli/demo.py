@@ -1,5 +1,6 @@
 """`lead-hub demo`."""
 
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -15,7 +16,7 @@ def demo(
     quiet: QuietFlag = False,
 ) -> None:
     """Rank the embedded checkpoints, offline, next to what fine-tuning them really gave."""
-    with exit_codes():
+    with exit_codes(quiet=quiet):
         from lead_hub.demo import TARGETS, compare, pool, target_folder
         from lead_hub.recommendation import Recommendation
 
@@ -25,7 +26,8 @@ def demo(
         target = target or TARGETS[0]
         interrupts = Interrupts()
         boards = Recommendation(target_folder(target), pool(), method, progress=not quiet, cancelled=interrupts)
-        board = last_board(iter(boards), interrupts)
+        keep = partial(show, as_json=json, quiet=quiet)
+        board = last_board(iter(boards), interrupts, keep=keep)
         if not is_main_process():
             return
         if interrupts() or not board.rows:

@@ -1,6 +1,8 @@
 """What every command shares: flags, exit codes, JSON on standard output."""
 
 import json as json_format
+import logging
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Annotated, Any
@@ -9,27 +11,67 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from lead_hub.errors import LeadHubError
+from lead_hub.errors import LeadHubError, redacted
 
 BAD_INPUT = 2
 NOTHING_SCORED = 3
 INTERRUPTED = 130
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="JSON on standard output, also on a terminal.")]
-QuietFlag = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no hints.")]
+QuietFlag = Annotated[
+    bool, typer.Option("--quiet", "-q", help="No progress, hints or warnings: nothing but errors on standard error.")
+]
 TokenOption = Annotated[str | None, typer.Option(help="Hub token; by default the Hub's own login.")]
 
 
 @contextmanager
-def exit_codes() -> Iterator[None]:
-    """Errors in plain words on standard error, and the exit code that they stand for."""
+def exit_codes(*, quiet: bool = False) -> Iterator[None]:
+    """Errors and warnings in plain words on standard error, and the exit code that an error stands for.
+
+    Args:
+        quiet: whether to say nothing but errors, nor let a library say anything.
+    """
     try:
-        yield
+        with plain_warnings(quiet=quiet):
+            yield
     except LeadHubError as error:
         Console(stderr=True, soft_wrap=True).print(Text(f"error: {error}", style="red"))
         raise typer.Exit(BAD_INPUT) from error
     except KeyboardInterrupt as error:
         raise typer.Exit(INTERRUPTED) from error
+
+
+@contextmanager
+def plain_warnings(*, quiet: bool) -> Iterator[None]:
+    """Within the block, warnings are sentences without the place in the code that they come from; or none are said."""
+    before, level = warnings.showwarning, logging.root.manager.disable
+
+    def said(message: Warning | str, category: type[Warning], *place: Any, **how: Any) -> None:
+        if issubclass(category, UserWarning):
+            Console(stderr=True, soft_wrap=True).print(Text(f"warning: {redacted(str(message))}", style="yellow"))
+        else:
+            before(message, category, *place, **how)
+
+    if not quiet:
+        warnings.showwarning = said
+        try:
+            yield
+        finally:
+            warnings.showwarning = before
+        return
+    from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+
+    has_bars = not are_progress_bars_disabled()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        logging.disable(logging.CRITICAL)
+        disable_progress_bars()
+        try:
+            yield
+        finally:
+            logging.disable(level)
+            if has_bars:
+                enable_progress_bars()
 
 
 def write_json(document: Mapping[str, Any]) -> None:

@@ -20,7 +20,10 @@ def push(
     to: Annotated[str, typer.Option(help="Dataset repository, user/name; created if it is missing.")],
     private: Annotated[
         bool | None,
-        typer.Option("--private/--public", help="Who sees a new repository; by default as the ranked dataset."),
+        typer.Option(
+            "--private/--public",
+            help="Who sees a new repository; by default as the ranked dataset. --public also shows private rows.",
+        ),
     ] = None,
     create_pr: Annotated[bool, typer.Option("--create-pr", help="Open a pull request instead.")] = False,
     message: Annotated[str | None, typer.Option("--message", "-m", help="Title of the commit.")] = None,
@@ -34,7 +37,7 @@ def push(
     quiet: QuietFlag = False,
 ) -> None:
     """Push a leaderboard's scores to the Hub as score cards; what is there already is kept."""
-    with exit_codes():
+    with exit_codes(quiet=quiet):
         from lead_hub.leaderboard import Leaderboard
 
         pushed = Leaderboard.load(board).push_to_hub(
@@ -75,5 +78,11 @@ def summary(pushed: "Push", *, dry_run: bool) -> str:
         )
     size_bytes = sum(file.size_bytes for file in pushed.files)
     what = f"{len(pushed.files)} files, {size_bytes:,} bytes"
+    left_out = ""
+    if pushed.n_left_out:
+        left_out = (
+            f"; left out {pushed.n_left_out} checkpoints that not everybody may read, because all can see"
+            f" {pushed.repo_id}: push to a private repository, or allow it with --public"
+        )
     refused = f"; {pushed.n_models_refused} models are not yours to write to" if pushed.n_models_refused else ""
-    return f"{'would write' if dry_run else 'wrote'} {what} to {pushed.repo_id}{refused}"
+    return f"{'would write' if dry_run else 'wrote'} {what} to {pushed.repo_id}{refused}{left_out}"

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from lead_hub.cli.boards import Interrupts, is_main_process, last_board, leave, show
+from lead_hub.cli.boards import Interrupts, is_main_process, last_board, leave, save_all, show
 from lead_hub.cli.estimates import show_estimate
 from lead_hub.cli.options import JsonFlag, QuietFlag, TokenOption, exit_codes
 from lead_hub.errors import LeadHubError
 
 if TYPE_CHECKING:
     from lead_hub.candidates import IndexQuery
+    from lead_hub.leaderboard import Leaderboard
 
 
 class Dtype(str, Enum):
@@ -73,9 +74,10 @@ def recommend(
     quiet: QuietFlag = False,
 ) -> None:
     """Rank checkpoints on a labelled image dataset."""
-    with exit_codes():
+    with exit_codes(quiet=quiet):
         from lead_hub.access import access_of
         from lead_hub.labelled_images import DatasetQuery
+        from lead_hub.leaderboard import check_ending
         from lead_hub.recommendation import Recommendation
 
         source = candidate_source(candidates, max_params=max_params, licence=licence, family=family, limit=limit)
@@ -85,6 +87,8 @@ def recommend(
                 query, source, access=access_of(cache_dir=cache_dir, token=token), device=device, as_json=json
             )
             return
+        for path in output or []:
+            check_ending(path)
         interrupts = Interrupts()
         boards = Recommendation(
             dataset,
@@ -108,12 +112,19 @@ def recommend(
             reuse_cards=reuse_cards,
             cancelled=interrupts,
         )
-        board = last_board(iter(boards), interrupts)
+        unsaved: list[LeadHubError] = []
+
+        def keep(board: "Leaderboard") -> None:
+            """Save and show; what was computed is shown also where it could not be saved."""
+            unsaved.extend(save_all(board, output or []))
+            show(board, as_json=json, quiet=quiet)
+
+        board = last_board(iter(boards), interrupts, keep=keep)
         if not is_main_process():
             return
-        for path in output or []:
-            board.save(path)
-        show(board, as_json=json, quiet=quiet)
+        keep(board)
+        if unsaved:
+            raise unsaved[0]
         leave(board, interrupted=interrupts())
 
 

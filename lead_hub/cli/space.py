@@ -19,7 +19,7 @@ def space(
     quiet: QuietFlag = False,
 ) -> None:
     """Open the page on this machine: pick a dataset, watch the ranks fill in, push the cards."""
-    with exit_codes():
+    with exit_codes(quiet=quiet):
         if find_spec("gradio") is None:
             raise LeadHubError("the page needs gradio, found none: pip install 'lead-hub[space]'")
         if export is not None:

@@ -52,7 +52,7 @@ def verify(
     quiet: QuietFlag = False,
 ) -> None:
     """Fine-tune the first checkpoints of a leaderboard, and put the outcome beside the prediction."""
-    with exit_codes():
+    with exit_codes(quiet=quiet):
         from lead_hub.verification import Verification
 
         verification = Verification(

@@ -149,7 +149,8 @@ class FinishedTrainings:
     def write(self, key: str, training: FinishedTraining) -> None:
         """Keep a training. A folder that cannot be written is a warning: the run has its result in memory."""
         try:
-            write_text_whole(self.folder / f"{key}.json", json.dumps(dataclasses.asdict(training), allow_nan=False))
+            text = json.dumps(dataclasses.asdict(training), allow_nan=False)
+            write_text_whole(self.folder / f"{key}.json", text, private=True)
         except OSError as error:
             warnings.warn(
                 f"a finished training could not be kept in {self.folder}, it will be done again: {error}", stacklevel=2

@@ -33,6 +33,6 @@ def clean_token(token: Token) -> Token:
     return token
 
 
-def hub_address() -> str:
+def hub_address(endpoint: str | None = None) -> str:
     """The Hub's address as it may be shown and kept: without the user and password that HF_ENDPOINT may hold."""
-    return redacted(constants.ENDPOINT)
+    return redacted(endpoint or constants.ENDPOINT)

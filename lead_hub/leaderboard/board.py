@@ -144,12 +144,13 @@ class Leaderboard:
         """Write the scores as score cards into a dataset repository, which is created if it is missing.
 
         What is there already is kept: pushing the same board twice makes no second commit. Paths of this machine are
-        never written, local data and checkpoints go by their folder's name.
+        never written, local data and checkpoints go by their folder's name. Where all can see the repository, rows of
+        checkpoints that not everybody may read (folders, private and gated repositories) are left out, and counted.
 
         Args:
             repo_id: "user/name" or "organisation/name".
             private: whether a new repository is private; None means if the ranked dataset is. False also allows to
-                write a private dataset's scores where all can see them.
+                write a private dataset's scores, and private checkpoints' rows, where all can see them.
             create_pr: open a pull request instead of writing to the main branch.
             commit_message: title of the commit or pull request.
             collection: also keep a collection of the best checkpoints for the dataset.
@@ -159,7 +160,8 @@ class Leaderboard:
 
         Raises:
             LeadHubError: no rows, or one that does not name its files by a sha.
-            HubError: the Hub refused or cannot be reached, or a private dataset's scores would become public.
+            HubError: the Hub refused or cannot be reached, or a private dataset's scores, or nothing but private
+                checkpoints' rows, would become public.
         """
         from lead_hub.access import Access  # noqa: PLC0415 - reading a saved board needs no Hub
         from lead_hub.score_cards import push_scores  # noqa: PLC0415

@@ -15,16 +15,28 @@ COMPLETE = (".json", ".parquet")
 ENDINGS = (*COMPLETE, ".csv")
 
 
+def check_ending(path: Path) -> None:
+    """Refuse a name that a board cannot be saved under, before it is computed.
+
+    Raises:
+        LeadHubError: another ending than .json, .parquet and .csv.
+    """
+    if path.suffix not in ENDINGS:
+        raise LeadHubError(f"a leaderboard is saved as {', '.join(ENDINGS)}, found {str(path)!r}")
+
+
 def write_board(path: Path, document: dict[str, Any], *, table: "pd.DataFrame") -> Path:
     """Write a board in the format that the file name's ending asks for; it appears whole or not at all.
+
+    Only this machine's user may read one of private or local data or checkpoints.
 
     Raises:
         LeadHubError: another ending than .json, .parquet and .csv, or a place that cannot be written.
     """
-    if path.suffix not in ENDINGS:
-        raise LeadHubError(f"a leaderboard is saved as {', '.join(ENDINGS)}, found {str(path)!r}")
+    check_ending(path)
+    is_private = any(part.get("is_private") is not False for part in (document["dataset"], *document["rows"]))
     try:
-        with written_whole(path) as part:
+        with written_whole(path, private=is_private) as part:
             if path.suffix == ".json":
                 text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
                 part.write_text(text + "\n", encoding="utf-8")
@@ -33,7 +45,10 @@ def write_board(path: Path, document: dict[str, Any], *, table: "pd.DataFrame") 
             else:
                 write_parquet(part, document, table=table)
     except OSError as error:
-        raise LeadHubError(f"the leaderboard could not be written to {str(path)!r}: {error}") from error
+        raise LeadHubError(
+            f"the leaderboard must be saved where there is room and a right to write, found {error} at {str(path)!r}:"
+            " name another place"
+        ) from error
     return path
 
 

@@ -76,6 +76,8 @@ class RankedCheckpoint:
         finetuned: what fine-tuning it gave, where `verify` has done that.
         confidence: how sure the score, the rank and what to expect of fine-tuning are; None where the score has no
             terms per image, or came from a score card that has none.
+        is_private: False only where the Hub said that everybody may read the checkpoint; True for folders, private and
+            gated repositories, and where nobody asked: pushing it to where all can see it must be asked for.
     """
 
     checkpoint: str
@@ -100,6 +102,7 @@ class RankedCheckpoint:
     note: str = ""
     finetuned: FineTunedAccuracy | None = None
     confidence: Confidence | None = None
+    is_private: bool = True
 
 
 @dataclass(frozen=True)

@@ -97,6 +97,7 @@ def ranked_checkpoint(
         images_per_s=images_per_s,
         trained_on_dataset=was_trained_on(images, (*candidate.datasets, *candidate.base_datasets, *files.datasets)),
         note=FROM_CACHE if images_per_s is None else "",
+        is_private=files.is_private,
     )
 
 

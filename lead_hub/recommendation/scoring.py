@@ -37,7 +37,9 @@ class OutputsScores:
 def from_card(candidate: Candidate, files: CheckpointFiles, cards: ScoreCards | None) -> ScoredCandidate | None:
     """The candidate as a score card of the same files has it; None without one."""
     card = cards.find(checkpoint=candidate.checkpoint, sha=files.sha) if cards else None
-    return None if card is None else ScoredCandidate(read_row({**card, "revision": candidate.revision}))
+    if card is None:
+        return None
+    return ScoredCandidate(read_row({**card, "revision": candidate.revision, "is_private": files.is_private}))
 
 
 def scored_candidate(

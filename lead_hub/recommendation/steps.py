@@ -93,7 +93,10 @@ class OutputsOfImages:
 
     def are_kept(self, files: CheckpointFiles) -> bool:
         """Whether a checkpoint's outputs need no weights."""
-        return self._cache.path(self._key(files)).is_file()
+        try:
+            return self._cache.path(self._key(files)).is_file()
+        except PermissionError:
+            return False
 
     def checkpoint(self, files: CheckpointFiles, follower: RunFollower) -> FoundOutputs:
         """Find the outputs of one checkpoint.

@@ -14,7 +14,8 @@ from lead_hub.hub import is_commit, is_content_sha
 from lead_hub.score_cards.public_names import public_name, slug, without_paths
 
 CARD_SCHEMA_VERSION = 1
-NOT_IN_CARDS = frozenset({"rank", "downloads"})  # the one depends on the other rows, the other on the day
+# The first depends on the other rows, the second on the day, the third on who may read the checkpoint today.
+NOT_IN_CARDS = frozenset({"rank", "downloads", "is_private"})
 COMPARABLE = ("sha", "config", "split", "image_column", "label_column", "class_names", "rows_sha256")
 
 Json = dict[str, Any]

@@ -7,7 +7,7 @@ from functools import partial
 from huggingface_hub import Collection, HfApi
 
 from lead_hub.errors import HubError
-from lead_hub.hub import is_commit, patiently
+from lead_hub.hub import hub_address, is_commit, patiently
 from lead_hub.score_cards.card import ScoreResult
 
 N_ITEMS = 10
@@ -38,7 +38,7 @@ def publish_collection(results: Sequence[ScoreResult], *, namespace: str, api: H
     for place, result in enumerate(ranked, start=1):
         note = f"{result.method} score {result.row['score']:.4f}, number {place} of {len(results)} checkpoints"
         keep_item(collection, result.row["checkpoint"], note, api)
-    return collection.url or f"{api.endpoint}/collections/{collection.slug}"
+    return collection.url or f"{hub_address(api.endpoint)}/collections/{collection.slug}"
 
 
 def collection_title(dataset: str) -> str:

@@ -13,10 +13,10 @@ from functools import partial
 from typing import Any
 
 from huggingface_hub import HfApi
-from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, RepositoryNotFoundError
 
 from lead_hub.errors import HubError
-from lead_hub.hub import patiently
+from lead_hub.hub import hub_address, is_commit, patiently
 from lead_hub.score_cards.card import ScoreResult, results_of, sha256_of
 from lead_hub.score_cards.collection import publish_collection
 from lead_hub.score_cards.models_of_user import open_model_pull_requests
@@ -51,6 +51,8 @@ class Push:
         model_prs: addresses of the pull requests to the user's own models, if asked for.
         n_models_refused: ranked checkpoints that got no pull request, because they are not the user's own models.
         readme: the README as written; empty where there was nothing to write.
+        n_left_out: rows of local, private or gated checkpoints, or of such that nobody knows, which were not written,
+            because all can see the repository: push to a private one, or allow it with private=False (--public).
     """
 
     repo_id: str
@@ -62,6 +64,7 @@ class Push:
     model_prs: tuple[str, ...] = ()
     n_models_refused: int = 0
     readme: str = ""
+    n_left_out: int = 0
 
 
 def push_scores(  # noqa: PLR0913 - the one call that users see carries every choice that they may make
@@ -78,12 +81,14 @@ def push_scores(  # noqa: PLR0913 - the one call that users see carries every ch
 ) -> Push:
     """Write a leaderboard's scores into a dataset repository, which is created if it is missing.
 
+    Where all can see the repository, rows of checkpoints that not everybody may read are left out.
+
     Args:
         document: of `Leaderboard.to_document`.
         repo_id: "user/name" or "organisation/name".
         api: the client, with the token that is used.
         private: whether a new repository is private; None means if the ranked dataset is. False also allows to write
-            a private dataset's scores where all can see them.
+            a private dataset's scores, and private checkpoints' rows, where all can see them.
         create_pr: open a pull request instead of writing to the main branch.
         commit_message: title of the commit or pull request.
         collection: also keep a collection of the best checkpoints for the dataset.
@@ -92,35 +97,76 @@ def push_scores(  # noqa: PLR0913 - the one call that users see carries every ch
 
     Raises:
         LeadHubError: the leaderboard has no rows, or one without a sha.
-        HubError: the Hub refused or cannot be reached, or a private dataset's scores would become public.
+        HubError: the Hub refused or cannot be reached, or a private dataset's scores, or nothing but private
+            checkpoints' rows, would become public.
     """
     results = results_of(document)
     # Unknown counts as private: what was published by mistake cannot be taken back.
     is_private = document["dataset"].get("is_private") is not False if private is None else private
-    title = commit_message or f"Add {len(results)} scores on {results[0].dataset['dataset']}"
     with plain_errors(repo_id, to="write score cards to"):
+        found = find(repo_id, api=api)
+        if found is not None:
+            refuse_to_publish(found, is_private=is_private)
+        may_all_go = is_private or private is False
+        open_to_all = results if may_all_go else public_results(results, document["rows"], api=api)
+        written = results if may_all_go or (found is not None and found.is_private) else open_to_all
+        refuse_nothing(repo_id, n_rows=len(results), n_written=len(written))
+        n_left_out = len(results) - len(written)
         if dry_run:
-            return rehearse(results, repo_id, api=api, is_private=is_private)
-        repository = find_or_create(repo_id, api=api, private=is_private)
-        if create_pr:
-            push = request_pull(results, repository, title=title, is_private=is_private)
-        else:
-            push = commit_results(results, repository, title=title, is_private=is_private)
-        if collection:
+            return replace(rehearse(written, found, repo_id, api=api, is_private=is_private), n_left_out=n_left_out)
+        title = commit_message or f"Add {len(written)} scores on {results[0].dataset['dataset']}"
+        repository = found or create(repo_id, api=api, private=is_private)
+        write = request_pull if create_pr else commit_results
+        push = replace(write(written, repository, title=title, is_private=is_private), n_left_out=n_left_out)
+        if collection and open_to_all:
             namespace = repo_id.split("/", maxsplit=1)[0]
-            url = publish_collection(results, namespace=namespace, api=api, private=is_private)
+            url = publish_collection(open_to_all, namespace=namespace, api=api, private=is_private)
             push = replace(push, collection_url=url)
-        if pr_to_models:
+        if pr_to_models:  # each card to its own model, which those see who may read it
             urls, n_refused = open_model_pull_requests(results, api=api, only_private=is_private)
             push = replace(push, model_prs=urls, n_models_refused=n_refused)
     return push
 
 
-def rehearse(results: Sequence[ScoreResult], repo_id: str, *, api: HfApi, is_private: bool) -> Push:
+def public_results(
+    results: Sequence[ScoreResult], rows: Sequence[Mapping[str, Any]], *, api: HfApi
+) -> list[ScoreResult]:
+    """Those of checkpoints that everybody may read: the run was told so, or the Hub says it now to nobody's question.
+
+    A run that finds a pinned checkpoint in its cache does not ask who may read it.
+    """
+    return [
+        result
+        for result, row in zip(results, rows, strict=True)
+        if is_commit(row["sha"]) and (row.get("is_private") is False or is_open(row["checkpoint"], api))
+    ]
+
+
+def is_open(model: str, api: HfApi) -> bool:
+    """Whether the Hub shows a model to everybody."""
+    try:
+        info = patiently(partial(api.model_info, model, token=False), asked_for=f"the model {model}")
+    except (HfHubHTTPError, HFValidationError):
+        return False
+    return info.private is False and info.gated is False
+
+
+def refuse_nothing(repo_id: str, *, n_rows: int, n_written: int) -> None:
+    """Raise if all rows would be left out."""
+    if not n_written:
+        raise HubError(
+            f"{repo_id} must be private to hold this board, because each of its {n_rows} checkpoints is a local folder,"
+            " private, gated, or of unknown access, and all would see it: push to a private repository, or allow it"
+            " with private=False (--public)"
+        )
+
+
+def rehearse(
+    results: Sequence[ScoreResult], repository: Repository | None, repo_id: str, *, api: HfApi, is_private: bool
+) -> Push:
     """What a push would write, without writing."""
-    repository = find(repo_id, api=api)
     if repository is None:
-        files = new_repository_files(results, endpoint=api.endpoint)
+        files = new_repository_files(results, endpoint=hub_address(api.endpoint))
     else:
         refuse_to_publish(repository, is_private=is_private)
         files = changed_files(results, repository)
@@ -193,13 +239,10 @@ def find(repo_id: str, *, api: HfApi) -> Repository | None:
         return None
 
 
-def find_or_create(repo_id: str, *, api: HfApi, private: bool) -> Repository:
-    """The repository at its head. One that exists stays as it is: a contributor need not be allowed to create it."""
-    found = find(repo_id, api=api)
-    if found is not None:
-        return found
-    create = partial(api.create_repo, repo_id, repo_type="dataset", private=private, exist_ok=True)
-    patiently(create, asked_for=f"the new repository {repo_id}")
+def create(repo_id: str, *, api: HfApi, private: bool) -> Repository:
+    """The new repository. Not asked for where there is one: a contributor need not be allowed to create it."""
+    make = partial(api.create_repo, repo_id, repo_type="dataset", private=private, exist_ok=True)
+    patiently(make, asked_for=f"the new repository {repo_id}")
     return open_repository(repo_id, api=api)
 
 

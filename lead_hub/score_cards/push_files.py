@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from lead_hub.hub import hub_address
 from lead_hub.score_cards.card import ScoreResult, card_bytes
 from lead_hub.score_cards.readme import readme_bytes
 from lead_hub.score_cards.repository import README_PATH, Repository
@@ -30,7 +31,9 @@ def changed_files(results: Sequence[ScoreResult], repository: Repository) -> dic
     identities = {result.identity for result in final}
     table = [*(row for row in rows if row.identity not in identities), *map(score_row, final)]
     readme = repository.read_one(there[README_PATH]) if README_PATH in there else None
-    return card_files(final, cards) | overview_files(table, endpoint=repository.api.endpoint, readme=readme)
+    return card_files(final, cards) | overview_files(
+        table, endpoint=hub_address(repository.api.endpoint), readme=readme
+    )
 
 
 def has_outcome(result: ScoreResult) -> bool:

@@ -91,7 +91,7 @@ def read_scores(
         results = results_on_cards([row for row in fitting if row.ranking_id == last], repository)
     if not results:
         raise HubError(f"{repo_id}@{repository.sha} has no card on {dataset!r} that is as it was written: push again")
-    return document_of(results)
+    return document_of(results, is_private=repository.is_private)
 
 
 def results_on_cards(rows: Sequence[ScoreRow], repository: Repository) -> list[ScoreResult]:
@@ -101,8 +101,13 @@ def results_on_cards(rows: Sequence[ScoreRow], repository: Repository) -> list[S
     return [by_identity[row.identity] for row in rows if row.identity in by_identity]
 
 
-def document_of(results: Sequence[ScoreResult]) -> Json:
-    """The leaderboard's document of comparable results; settings and versions are those of the last."""
+def document_of(results: Sequence[ScoreResult], *, is_private: bool) -> Json:
+    """The leaderboard's document of comparable results; settings and versions are those of the last.
+
+    Args:
+        results: from the cards of one repository.
+        is_private: whether others cannot see that repository: what all can see of a checkpoint on the Hub is no secret.
+    """
     last = results[-1]
     by_identity = {result.identity: result for result in results}
     ranked = with_ranks(map(score_row, by_identity.values()))
@@ -111,7 +116,10 @@ def document_of(results: Sequence[ScoreResult]) -> Json:
         "dataset": last.dataset,
         "method": last.method,
         "method_version": last.method_version,
-        "rows": [{**by_identity[row.identity].row, "rank": rank} for rank, row in ranked],
+        "rows": [
+            {**by_identity[row.identity].row, "rank": rank, "is_private": is_private or not is_commit(row.sha)}
+            for rank, row in ranked
+        ],
         "skipped": [],
         "settings": last.settings,
         "versions": last.versions,

@@ -34,9 +34,14 @@ GOOD = RankedCheckpoint(
     dtype="float32",
     device="cpu",
     images_per_s=12.5,
+    is_private=False,
 )
-FAIR = RankedCheckpoint("org/fair", -0.5, revision="v1", sha="2" * 40, parameters=5_000_000, trained_on_dataset=True)
-POOR = RankedCheckpoint("alice/poor", -2.0, sha="3" * 40, companions={"loo_accuracy": 0.4}, parameters=86_000_000)
+FAIR = RankedCheckpoint(
+    "org/fair", -0.5, revision="v1", sha="2" * 40, parameters=5_000_000, trained_on_dataset=True, is_private=False
+)
+POOR = RankedCheckpoint(
+    "alice/poor", -2.0, sha="3" * 40, companions={"loo_accuracy": 0.4}, parameters=86_000_000, is_private=False
+)
 
 
 def board_of(*rows: RankedCheckpoint, dataset: RankedDataset = FLOWERS, method: str = "lead") -> Leaderboard:

@@ -44,7 +44,7 @@ def test_every_number_of_the_board_is_on_the_cards(hub: HubServer) -> None:
         card = json.loads(files[f"cards/org--flowers/{row.checkpoint.replace('/', '--')}@{row.sha}.json"])
         assert (card["checkpoint"], card["sha"], card["dataset"]) == (row.checkpoint, row.sha, "org/flowers")
         (result,) = card["results"]
-        kept = {key: value for key, value in asdict(row).items() if key not in {"rank", "downloads"}}
+        kept = {key: value for key, value in asdict(row).items() if key not in {"rank", "downloads", "is_private"}}
         assert result["row"] == kept
         assert result["dataset"] == json.loads(json.dumps(asdict(FLOWERS)))
         assert (result["method"], result["method_version"]) == (BOARD.method, BOARD.method_version)

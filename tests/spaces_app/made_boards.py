@@ -76,9 +76,24 @@ SURE = Confidence(
 UNSURE = replace(SURE, rank_low=3, rank_high=3, tie_group=2, p_best=0.01, could_be_best=False)
 
 GOOD = RankedCheckpoint(
-    "org/good", -0.25, sha=COMMIT, parameters=11_700_000, licence="mit", images_per_s=1234.5, confidence=SURE
+    "org/good",
+    -0.25,
+    sha=COMMIT,
+    parameters=11_700_000,
+    licence="mit",
+    images_per_s=1234.5,
+    confidence=SURE,
+    is_private=False,
 )
-FAIR = RankedCheckpoint("org/fair", -0.5, revision="v1", sha=COMMIT, parameters=176_000, confidence=SURE)
+FAIR = RankedCheckpoint(
+    "org/fair",
+    -0.5,
+    revision="v1",
+    sha=COMMIT,
+    parameters=176_000,
+    confidence=SURE,
+    is_private=False,
+)
 LOCAL = RankedCheckpoint("/home/me/models/mine", -2.0, sha=FINGERPRINT, parameters=86_600_000, confidence=UNSURE)
 
 
