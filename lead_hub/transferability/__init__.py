@@ -44,7 +44,7 @@ SCORES: Mapping[str, ScoreMethod] = MappingProxyType(
 )
 
 
-def score(
+def score(  # noqa: PLR0913 - everything that a score can be of
     features: Tensor | ArrayLike,
     labels: Tensor | ArrayLike,
     method: str = "lead",
@@ -52,6 +52,7 @@ def score(
     logits: Tensor | ArrayLike | None = None,
     facts: Mapping[str, float] | None = None,
     seed: int = 0,
+    groups: Tensor | ArrayLike | None = None,
 ) -> float:
     """How well a checkpoint with these frozen features should do when fine-tuned. Higher is better.
 
@@ -63,14 +64,16 @@ def score(
         facts: what is known of the checkpoint, by name, for scores that are such a fact: "parameters",
             "imagenet_top1_percent", "downloads".
         seed: for scores that draw random numbers; the others ignore it.
+        groups: [n_images], integers: images of the same thing (copies, crops, one patient) have the same number and are
+            left out together, by the scores that leave images out; the others ignore it.
 
     Raises:
         ScoreError: unknown method, inputs that do not fit, or a score that is undefined for them.
     """
-    return transferability(features, labels, method, logits=logits, facts=facts, seed=seed).value
+    return transferability(features, labels, method, logits=logits, facts=facts, seed=seed, groups=groups).value
 
 
-def transferability(
+def transferability(  # noqa: PLR0913 - everything that a score can be of
     features: Tensor | ArrayLike,
     labels: Tensor | ArrayLike,
     method: str = "lead",
@@ -78,6 +81,7 @@ def transferability(
     logits: Tensor | ArrayLike | None = None,
     facts: Mapping[str, float] | None = None,
     seed: int = 0,
+    groups: Tensor | ArrayLike | None = None,
 ) -> TransferabilityScore:
     """`score` with its per-image terms and the figures that belong beside it."""
     if method not in SCORES:
@@ -85,7 +89,7 @@ def transferability(
     chosen = SCORES[method]
     if chosen.needs_logits and logits is None:
         raise ScoreError(f"{method} needs the logits of the checkpoint's own trained head, found none")
-    inputs = checked_inputs(features, labels, logits=logits, seed=seed)
+    inputs = checked_inputs(features, labels, logits=logits, seed=seed, groups=groups)
     if chosen.function is None:
         return static_score(chosen, facts)
     return chosen.function(inputs)

@@ -64,12 +64,13 @@ def lead(inputs: ScoreInputs, *, settings: LeadSettings = LEAD_SETTINGS) -> Tran
     The plain leave-one-out log-loss (lower is better) and accuracy go with it as "loo_log_loss" and
     "loo_accuracy", to show what the evolution adds. Features that say nothing about K balanced classes get
     -log K, and a leave-one-out accuracy below 1 / K, for constant features even 0: leaving an image out makes its own
-    class the rarest of those that are left, so with nothing else to go by any other is predicted.
+    class the rarest of those that are left, so with nothing else to go by any other is predicted. With groups, an image
+    is left out together with its group.
     """
     features, labels = inputs.features, inputs.labels
-    initial = leave_one_out_logits(features, labels).logits
+    initial = leave_one_out_logits(features, labels, groups=inputs.groups).logits
     sharpness = fitted_sharpness(initial, labels) if settings.sharpness is None else settings.sharpness
-    time = settings.time * explained_share(initial, labels)
+    time = settings.time * explained_share(initial, labels, groups=inputs.groups)
     evolved = evolved_logits(features, labels, initial=initial, time=time)
     per_image = log_likelihoods(evolved, labels, sharpness=sharpness)
     left_out = log_likelihoods(initial, labels, sharpness=sharpness)
@@ -141,6 +142,7 @@ LEAD = ScoreMethod(
     needs_logits=False,
     cost="one eigendecomposition of the smaller Gram matrix, one kernel per class; no seed",
     version=2,
+    leaves_out=True,
 )
 
 LOO_LOG_LOSS = ScoreMethod(
@@ -152,4 +154,5 @@ LOO_LOG_LOSS = ScoreMethod(
     needs_logits=False,
     cost="one eigendecomposition of the smaller Gram matrix; no seed",
     version=2,
+    leaves_out=True,
 )

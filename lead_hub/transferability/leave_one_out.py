@@ -1,4 +1,4 @@
-"""What a ridge classifier says of every image when that image was left out of its training."""
+"""What a ridge classifier says of every image when that image, or its whole group, was left out of its training."""
 
 import math
 from dataclasses import dataclass
@@ -26,10 +26,12 @@ class LeaveOneOutLogits:
     Attributes:
         logits: one row per image; about 0 for a wrong and 1 for the right class.
         relative_strength: the ridge strength that was chosen, in units of the mean eigenvalue.
+        squared_error: of all logits together: what the strength was chosen by.
     """
 
     logits: Float[Tensor, "image target_class"]
     relative_strength: float
+    squared_error: float
 
 
 def leave_one_out_logits(
@@ -38,6 +40,7 @@ def leave_one_out_logits(
     *,
     relative_strengths: tuple[float, ...] = RELATIVE_STRENGTHS,
     scaling: FeatureScaling = "global",
+    groups: Int[Tensor, " image"] | None = None,
 ) -> LeaveOneOutLogits:
     """Exact leave-one-out predictions of ridge regression onto one-hot labels, intercept not penalised.
 
@@ -47,6 +50,10 @@ def leave_one_out_logits(
     cross-validation (Golub, Heath, Wahba 1979) has its smallest value. That start costs next to nothing and is
     mostly the end; every step from it costs a matrix product. A class with one image is predicted by a model that
     never saw the class: its logit is 0.
+
+    With groups, an image is predicted by a model that saw no image of its group: leaving group G out predicts
+    Y_G - (I - H_GG)^-1 (Y_G - F_G) with the block H_GG of the hat matrix, as exact as for one image, of which it is the
+    general case. Generalised cross-validation knows of no groups, so every strength is then tried.
     """
     spectrum = gram_spectrum(standardised(features, scaling=scaling))
     one_hot = torch.nn.functional.one_hot(labels).to(features.dtype)
@@ -55,18 +62,33 @@ def leave_one_out_logits(
     unit = mean_eigenvalue if mean_eigenvalue > 0 else 1.0
     strengths = torch.tensor(relative_strengths, dtype=features.dtype, device=features.device) * unit
     press = _PressResiduals.of(spectrum, one_hot, strengths)
-    chosen, residuals = _nearest_minimum(press)
-    return LeaveOneOutLogits(one_hot - residuals, relative_strengths[chosen])
+    if groups is None:
+        chosen, residuals = _nearest_minimum(press)
+    else:
+        chosen, residuals = _least_error(press, _blocks(groups))
+    return LeaveOneOutLogits(one_hot - residuals, relative_strengths[chosen], float(residuals.square().sum()))
 
 
-def explained_share(predictions: Float[Tensor, "image target_class"], labels: Int[Tensor, " image"]) -> float:
+def explained_share(
+    predictions: Float[Tensor, "image target_class"],
+    labels: Int[Tensor, " image"],
+    *,
+    groups: Int[Tensor, " image"] | None = None,
+) -> float:
     """How much less squared error left-out predictions have than the class frequencies of the other images, in [0, 1].
 
-    0 also where they are worse than the frequencies: the coefficient of determination, out of sample.
+    0 also where they are worse than the frequencies: the coefficient of determination, out of sample. With groups, the
+    other images are those of other groups.
     """
     one_hot = torch.nn.functional.one_hot(labels).to(predictions.dtype)
-    # Leaving an image out moves the mean of its column away from it by a factor n / (n - 1).
-    left_out = (one_hot - one_hot.mean(dim=0)) * len(one_hot) / (len(one_hot) - 1)
+    if groups is None:
+        # Leaving an image out moves the mean of its column away from it by a factor n / (n - 1).
+        left_out = (one_hot - one_hot.mean(dim=0)) * len(one_hot) / (len(one_hot) - 1)
+    else:
+        of_group = torch.zeros(int(groups.max()) + 1, one_hot.shape[1], dtype=one_hot.dtype, device=one_hot.device)
+        of_group.index_add_(0, groups, one_hot)
+        others = one_hot.sum(dim=0) - of_group[groups]
+        left_out = one_hot - others / others.sum(dim=1, keepdim=True)
     share = 1 - (one_hot - predictions).square().sum() / left_out.square().sum()
     return float(share.clamp(min=0))
 
@@ -123,6 +145,19 @@ class _PressResiduals:
         fits = torch.split(self.coordinates @ weights, self.cross_products.shape[1], dim=1)
         return [(self.centred_targets - fit).div_(share[:, None]) for fit, share in zip(fits, kept.T, strict=True)]
 
+    def without_groups(
+        self, position: int, blocks: list[Int[Tensor, "_group _member"]]
+    ) -> Float[Tensor, "image target_class"]:
+        """Residuals at one strength when whole groups are left out: (I - H_GG)^-1 (Y_G - F_G) for each of them."""
+        inverse = 1 / (self.eigenvalues + self.strengths[position])
+        residuals = self.centred_targets - self.coordinates @ (self.cross_products * inverse)
+        for block in blocks:
+            members = self.coordinates[block]
+            hat = (members * inverse[:, 0]) @ members.transpose(1, 2) + 1 / len(self.coordinates)
+            kept = torch.eye(block.shape[1], dtype=hat.dtype, device=hat.device) - hat
+            residuals[block] = torch.linalg.solve(kept, residuals[block])
+        return residuals
+
     def generalised(self) -> Float[Tensor, " strength"]:
         """Squared error of generalised cross-validation: every leverage replaced by their mean."""
         inverses = 1 / (self.eigenvalues + self.strengths)
@@ -148,3 +183,24 @@ def _nearest_minimum(press: _PressResiduals) -> tuple[int, Float[Tensor, "image 
             break
         best, residuals[further], errors[further] = further, residual, error
     return best, residuals[best]
+
+
+def _blocks(groups: Int[Tensor, " image"]) -> list[Int[Tensor, "_group _member"]]:
+    """Positions of the images of every group, groups of one size together, so that they are solved at once."""
+    order = torch.argsort(groups, stable=True)
+    sizes = torch.bincount(groups)
+    members = torch.split(order, sizes.tolist())
+    return [torch.stack([group for group in members if len(group) == size]) for size in sorted(set(sizes.tolist()))]
+
+
+def _least_error(
+    press: _PressResiduals, blocks: list[Int[Tensor, "_group _member"]]
+) -> tuple[int, Float[Tensor, "image target_class"]]:
+    """Position of the strength with the smallest left-out error, of equal ones the strongest, and its residuals."""
+    best, least = 0, press.without_groups(0, blocks)
+    error = float(least.square().sum())
+    for position in range(1, len(press.strengths)):
+        residuals = press.without_groups(position, blocks)
+        if (found := float(residuals.square().sum())) < error:
+            best, least, error = position, residuals, found
+    return best, least

@@ -15,10 +15,11 @@ TIE_TOLERANCE = 1e-10
 def linear_probe(inputs: ScoreInputs) -> TransferabilityScore:
     """Share of images that ridge regression gets right when they are left out: in [0, 1], higher is better; no seed.
 
-    An image counts as right if its own class is predicted more strongly than every other one; a tie is wrong.
+    An image counts as right if its own class is predicted more strongly than every other one; a tie is wrong. With
+    groups, an image is left out together with its group.
     """
     features, labels = inputs.features, inputs.labels
-    predictions = leave_one_out_logits(features, labels).logits
+    predictions = leave_one_out_logits(features, labels, groups=inputs.groups).logits
     per_image = ahead(predictions, labels, tolerance=TIE_TOLERANCE)
     return TransferabilityScore(float(per_image.mean()), per_image, predicted=predictions.argmax(dim=1))
 
@@ -42,4 +43,5 @@ LINEAR_PROBE = ScoreMethod(
     range="[0, 1]",
     needs_logits=False,
     cost="one eigendecomposition of the smaller Gram matrix; no seed",
+    leaves_out=True,
 )

@@ -23,12 +23,14 @@ class TransferabilityScore:
         companions: figures reported beside the score, by name, e.g. the plain leave-one-out log-loss.
         predicted: the class that each image is taken for when it is left out, as the position 0..K-1 of its label
             among those that occur, or None where a score predicts no classes.
+        notes: what was unusual about the features and what was done about it, in words; empty for ordinary ones.
     """
 
     value: float
     per_image: Float[Tensor, " image"] | None = None
     companions: Mapping[str, float] = field(default_factory=dict)
     predicted: Int[Tensor, " image"] | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         figures = {"the score": self.value, **self.companions}
@@ -58,6 +60,8 @@ class ScoreMethod:
         cost: what the time depends on, in words.
         fact: name of what must be known of the checkpoint, e.g. "parameters", for a score that is nothing but that
             and looks at no image; None for all others.
+        leaves_out: whether every image is predicted without itself, and so without its whole group where there are
+            groups; the others take copies of an image for further images.
     """
 
     name: str
@@ -70,6 +74,7 @@ class ScoreMethod:
     version: int = 1
     direction: str = "higher is better"
     fact: str | None = None
+    leaves_out: bool = False
 
     def __post_init__(self) -> None:
         if (self.function is None) == (self.fact is None):

@@ -20,12 +20,15 @@ class ScoreInputs:
         labels: 0..K-1, each of which occurs.
         logits: outputs of the checkpoint's own trained head, float64; None without one.
         seed: for scores that draw random numbers.
+        groups: 0..G-1, two or more of them: which images are left out together, because they show the same thing; None
+            where every image is left out alone.
     """
 
     features: Float[Tensor, "image feature"]
     labels: Int[Tensor, " image"]
     logits: Float[Tensor, "image source_class"] | None = None
     seed: int = 0
+    groups: Int[Tensor, " image"] | None = None
 
 
 def checked_inputs(
@@ -34,22 +37,35 @@ def checked_inputs(
     *,
     logits: Tensor | ArrayLike | None = None,
     seed: int = 0,
+    groups: Tensor | ArrayLike | None = None,
 ) -> ScoreInputs:
-    """Copy to float64 on the device of the features, and number the classes 0..K-1 in order of their ids.
+    """Copy to float64 on the device of the features, and number classes and groups from 0 in order of their ids.
 
     Raises:
-        ScoreError: shapes that do not fit, NaN or infinity, labels that are no integers, fewer than 2 classes.
+        ScoreError: shapes that do not fit, NaN or infinity, labels or groups that are no integers, fewer than 2 classes
+            or groups.
     """
     rows = _float64_rows(features, name="features")
-    class_numbers = _class_numbers(labels).to(rows.device)
+    class_numbers = _numbers(labels, name="labels").to(rows.device)
     source_logits = None if logits is None else _float64_rows(logits, name="logits").to(rows.device)
-    for name, length in (("labels", len(class_numbers)), ("logits", _length(source_logits))):
+    group_numbers = None if groups is None else _numbers(groups, name="groups").to(rows.device)
+    lengths = {"labels": len(class_numbers), "logits": _length(source_logits), "groups": _length(group_numbers)}
+    for name, length in lengths.items():
         if length is not None and length != len(rows):
             raise ScoreError(f"features and {name} must have one row per image, found {len(rows)} and {length}")
     n_classes = int(class_numbers.max()) + 1
     if n_classes < 2:
         raise ScoreError(f"labels must name at least 2 classes, found {n_classes} in {len(rows)} images")
-    return ScoreInputs(rows, class_numbers, source_logits, seed)
+    if group_numbers is not None:
+        n_groups = int(group_numbers.max()) + 1
+        if n_groups < 2:
+            raise ScoreError(
+                f"groups must be at least 2, so that others are left when one is left out, found all {len(rows)} images"
+                " in one"
+            )
+        if n_groups == len(rows):
+            group_numbers = None
+    return ScoreInputs(rows, class_numbers, source_logits, seed, group_numbers)
 
 
 def _length(rows: Tensor | None) -> int | None:
@@ -69,14 +85,14 @@ def _float64_rows(values: Tensor | ArrayLike, *, name: str) -> Float[Tensor, "im
     return rows
 
 
-def _class_numbers(labels: Tensor | ArrayLike) -> Int[Tensor, " image"]:
-    ids = _as_tensor(labels, name="labels")
+def _numbers(values: Tensor | ArrayLike, *, name: str) -> Int[Tensor, " image"]:
+    ids = _as_tensor(values, name=name)
     if ids.is_floating_point() or ids.is_complex():
-        raise ScoreError(f"labels must be integers, found {ids.dtype}: convert them, e.g. labels.astype(int)")
+        raise ScoreError(f"{name} must be integers, found {ids.dtype}: convert them, e.g. {name}.astype(int)")
     if ids.ndim != 1 or len(ids) == 0:
-        raise ScoreError(f"labels must have shape [images], at least one of them, found {tuple(ids.shape)}")
-    class_numbers: Tensor = torch.unique(ids, return_inverse=True)[1]
-    return class_numbers
+        raise ScoreError(f"{name} must have shape [images], at least one of them, found {tuple(ids.shape)}")
+    numbers: Tensor = torch.unique(ids, return_inverse=True)[1]
+    return numbers
 
 
 def _as_tensor(values: Tensor | ArrayLike, *, name: str) -> Tensor:

@@ -14,8 +14,11 @@ from lead_hub.transferability.score_inputs import ScoreInputs
 from tests.transferability.made_features import balanced_labels, clusters, noise
 
 
-def naive_lead(features: np.ndarray, labels: np.ndarray, *, time: float = 0.3) -> list[float]:
+def naive_lead(
+    features: np.ndarray, labels: np.ndarray, *, time: float = 0.3, groups: np.ndarray | None = None
+) -> list[float]:
     """The definition in plain loops: refit for every image, one kernel entry at a time, a matrix exponential."""
+    groups = np.arange(len(labels)) if groups is None else groups
     n_images, n_classes = len(labels), int(labels.max()) + 1
     targets = np.eye(n_classes)[labels]
     centred = features - features.mean(axis=0)
@@ -24,13 +27,13 @@ def naive_lead(features: np.ndarray, labels: np.ndarray, *, time: float = 0.3) -
     for strength in RELATIVE_STRENGTHS:
         predictions = np.empty_like(targets)
         for image in range(n_images):
-            others = [other for other in range(n_images) if other != image]
+            others = np.flatnonzero(groups != groups[image])
             model = Ridge(alpha=strength * unit, solver="svd").fit(features[others], targets[others])
             predictions[image] = model.predict(features[image : image + 1])[0]
         error = float(np.square(targets - predictions).sum())
         if error < best_error:
             best_error, initial = error, predictions
-    frequencies = (targets.sum(axis=0) - targets) / (n_images - 1)
+    frequencies = np.stack([targets[groups != groups[image]].mean(axis=0) for image in range(n_images)])
     explained = max(0.0, 1 - best_error / float(np.square(targets - frequencies).sum()))
     evolved = initial.copy()
     for target_class in range(n_classes):
