@@ -30,10 +30,8 @@ from torch import Tensor
 
 from lead_hub.transferability.evolution import evolve
 from lead_hub.transferability.head_kernel import infinite_head_kernel
-from lead_hub.transferability.leave_one_out import (
-    explained_share,
-    leave_one_out_logits,
-)
+from lead_hub.transferability.leave_one_out import explained_share
+from lead_hub.transferability.outliers import left_out_predictions
 from lead_hub.transferability.score import ScoreMethod, TransferabilityScore
 from lead_hub.transferability.score_inputs import ScoreInputs
 
@@ -67,15 +65,18 @@ def lead(inputs: ScoreInputs, *, settings: LeadSettings = LEAD_SETTINGS) -> Tran
     class the rarest of those that are left, so with nothing else to go by any other is predicted. With groups, an image
     is left out together with its group.
     """
-    features, labels = inputs.features, inputs.labels
-    initial = leave_one_out_logits(features, labels, groups=inputs.groups).logits
+    labels = inputs.labels
+    left = left_out_predictions(inputs)
+    initial = left.logits
     sharpness = fitted_sharpness(initial, labels) if settings.sharpness is None else settings.sharpness
     time = settings.time * explained_share(initial, labels, groups=inputs.groups)
-    evolved = evolved_logits(features, labels, initial=initial, time=time)
+    evolved = evolved_logits(left.features, labels, initial=initial, time=time)
     per_image = log_likelihoods(evolved, labels, sharpness=sharpness)
     left_out = log_likelihoods(initial, labels, sharpness=sharpness)
     companions = {"loo_log_loss": -float(left_out.mean()), "loo_accuracy": accuracy(initial, labels)}
-    return TransferabilityScore(float(per_image.mean()), per_image, companions, predicted=initial.argmax(dim=1))
+    return TransferabilityScore(
+        float(per_image.mean()), per_image, companions, predicted=initial.argmax(dim=1), notes=left.notes
+    )
 
 
 def loo_log_loss(inputs: ScoreInputs) -> TransferabilityScore:

@@ -4,7 +4,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from lead_hub.transferability.discriminant import own_class
-from lead_hub.transferability.leave_one_out import leave_one_out_logits
+from lead_hub.transferability.outliers import left_out_predictions
 from lead_hub.transferability.score import ScoreMethod, TransferabilityScore
 from lead_hub.transferability.score_inputs import ScoreInputs
 
@@ -18,10 +18,11 @@ def linear_probe(inputs: ScoreInputs) -> TransferabilityScore:
     An image counts as right if its own class is predicted more strongly than every other one; a tie is wrong. With
     groups, an image is left out together with its group.
     """
-    features, labels = inputs.features, inputs.labels
-    predictions = leave_one_out_logits(features, labels, groups=inputs.groups).logits
-    per_image = ahead(predictions, labels, tolerance=TIE_TOLERANCE)
-    return TransferabilityScore(float(per_image.mean()), per_image, predicted=predictions.argmax(dim=1))
+    left = left_out_predictions(inputs)
+    per_image = ahead(left.logits, inputs.labels, tolerance=TIE_TOLERANCE)
+    return TransferabilityScore(
+        float(per_image.mean()), per_image, predicted=left.logits.argmax(dim=1), notes=left.notes
+    )
 
 
 def ahead(
