@@ -36,7 +36,7 @@ def predicted_accuracy(
     Args:
         left_out: share of images that are right when left out, in [0, 1].
         calibration: of the method that predicted the classes.
-        n_images: how many images the shares are of.
+        n_images: how many images the shares are of, copies not counted.
         n_classes: how many classes there are.
     """
     shares = above_guessing(left_out, n_images=n_images, n_classes=n_classes)
@@ -86,18 +86,22 @@ class ProbeAccuracy:
     high: float
 
 
-def probe_accuracy(correct: Bool[np.ndarray, " image"]) -> ProbeAccuracy:
+def probe_accuracy(correct: Bool[np.ndarray, " image"], *, n_independent: int | None = None) -> ProbeAccuracy:
     """Share of correct left-out predictions, and Wilson's interval (JASA 1927) for the share in other images.
 
     Right or wrong is a coin with one unknown, so its bootstrap distribution is known, a binomial over n, and drawing it
     would add noise alone. Its percentiles have no width where all images are right or all are wrong; Wilson's have.
     The strength of the ridge regression was chosen on the same images, which flatters the share a little.
 
+    Args:
+        correct: whether each image is right when left out.
+        n_independent: how many of them show something of their own, where some are copies; None means all.
+
     Raises:
         ScoreError: no images.
     """
-    n_images = len(correct)
-    if n_images == 0:
+    n_images = len(correct) if n_independent is None else n_independent
+    if len(correct) == 0:
         raise ScoreError("the accuracy of left-out predictions needs at least one image, found none")
     share = float(correct.mean())
     squared = NORMAL_QUANTILE_95**2 / n_images

@@ -6,6 +6,8 @@ same for every checkpoint: an image that is hard for all of them moves all score
 What it cannot know: that other images would also have trained other classifiers, which moves many terms at once. For a
 calibrated score that was measured, and `widened` makes up for it; the intervals of other scores are narrower than the
 truth, by up to a factor of 2.
+
+Images that show the same thing, copies or crops of it, are drawn together: another sample would have had all or none.
 """
 
 import numpy as np
@@ -19,25 +21,33 @@ BLOCK_NUMBERS = 4 * 1024 * 1024
 
 
 def resampled_scores(
-    terms: Float[np.ndarray, "checkpoint image"], *, n_resamples: int = N_RESAMPLES, seed: int = 0
+    terms: Float[np.ndarray, "checkpoint image"],
+    *,
+    n_resamples: int = N_RESAMPLES,
+    seed: int = 0,
+    groups: Int[np.ndarray, " image"] | None = None,
 ) -> Float[np.ndarray, "resample checkpoint"]:
-    """The mean of every checkpoint's terms over images drawn with replacement, as many as there are.
+    """The mean of every checkpoint's terms over images, or groups of them, as many as there are drawn with replacement.
 
     Args:
         terms: one number per checkpoint and image, whose mean over images is the score, in its unit.
         n_resamples: how often the images are drawn.
         seed: the same seed draws the same images, for any checkpoints in any order.
+        groups: 0..G-1, two or more of them, each drawn with all of its images; None where every image is alone.
 
     Raises:
-        ScoreError: fewer than two images, of which no spread can be told, or terms that are not finite.
+        ScoreError: fewer than two images or groups, of which no spread can be told, or terms that are not finite.
     """
     check_terms(terms)
     n_images = terms.shape[1]
+    n_drawn = n_images if groups is None else check_groups(groups)
     block = max(1, BLOCK_NUMBERS // n_images)
     bits = np.random.PCG64(seed)
     resampled = np.empty((n_resamples, len(terms)))
     for start in range(0, n_resamples, block):
-        weights = image_counts(bits, n_resamples=min(block, n_resamples - start), n_images=n_images)
+        weights = image_counts(bits, n_resamples=min(block, n_resamples - start), n_images=n_drawn)
+        if groups is not None:
+            weights = weights[:, groups]
         resampled[start : start + len(weights)] = weighted_means(terms, weights)
     return resampled
 
@@ -80,3 +90,14 @@ def check_terms(terms: Float[np.ndarray, "checkpoint image"]) -> None:
         )
     if not np.isfinite(terms).all():
         raise ScoreError("every image's term must be finite, found NaN or infinity")
+
+
+def check_groups(groups: Int[np.ndarray, " image"]) -> int:
+    """How many groups there are."""
+    n_groups = int(groups.max(initial=-1)) + 1
+    if n_groups < 2 or groups.min() < 0:
+        raise ScoreError(
+            "groups must be numbers from 0, two or more of them, found numbers from"
+            f" {groups.min(initial=0)} to {n_groups - 1}"
+        )
+    return n_groups

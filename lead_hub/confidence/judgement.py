@@ -37,11 +37,18 @@ class ImageLabels:
         labels: positions in the class names.
         class_names: one a class.
         seed: of the resamples.
+        groups: 0..G-1: images that show the same thing, and so are drawn together; None where every image is alone.
     """
 
     labels: Int[np.ndarray, " image"]
     class_names: tuple[str, ...]
     seed: int = 0
+    groups: Int[np.ndarray, " image"] | None = None
+
+    @property
+    def n_independent(self) -> int:
+        """How many images there are that show something of their own: what the width of an interval goes by."""
+        return len(self.labels) if self.groups is None else len(np.unique(self.groups))
 
 
 def ranking_confidence(
@@ -55,12 +62,12 @@ def ranking_confidence(
         calibration: of the method and version that made the terms; None where there is none.
 
     Raises:
-        ScoreError: fewer than two images.
+        ScoreError: fewer than two images or groups.
     """
     if not scored:
         return ()
     terms = np.stack([one.terms for one in scored])
-    scores, resampled = terms.mean(axis=1), resampled_scores(terms, seed=images.seed)
+    scores, resampled = terms.mean(axis=1), resampled_scores(terms, seed=images.seed, groups=images.groups)
     if calibration:
         resampled = widened(resampled, scores, variance_ratio=calibration.image_variance_ratio)
     intervals = rank_intervals(scores, resampled)
@@ -92,7 +99,7 @@ def alone(one: ScoredImages, intervals: RankIntervals, number: int, images: Imag
     )
     if one.predicted is None:
         return record
-    probe = probe_accuracy(one.predicted == images.labels)
+    probe = probe_accuracy(one.predicted == images.labels, n_independent=images.n_independent)
     return replace(
         record,
         probe_accuracy=probe.accuracy,
@@ -109,7 +116,7 @@ def with_prediction(record: Confidence, images: ImageLabels, calibration: Calibr
     if record.probe_accuracy is None:
         return record
     expected = predicted_accuracy(
-        np.array([record.probe_accuracy]), calibration, n_images=len(images.labels), n_classes=len(images.class_names)
+        np.array([record.probe_accuracy]), calibration, n_images=images.n_independent, n_classes=len(images.class_names)
     )
     return replace(
         record,

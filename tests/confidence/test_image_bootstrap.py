@@ -57,6 +57,44 @@ def test_every_checkpoint_sees_the_same_images_in_any_company() -> None:
     np.testing.assert_allclose(shifted[:, 1] - shifted[:, 0], 1.0, rtol=1e-12)
 
 
+def test_groups_are_drawn_whole() -> None:
+    """Six images in three groups: every resample has each image as often as the others of its group, three draws."""
+    groups = np.array([2, 0, 2, 1, 2, 0])
+    # A resample is a ratio: the sum over what was drawn, by how many images that were.
+    own = (groups == np.arange(3)[:, None]).astype(float)
+    shares = resampled_scores(own, n_resamples=200, seed=3, groups=groups)
+    np.testing.assert_allclose(shares.sum(axis=1), 1, rtol=1e-12)
+    sizes = own.sum(axis=1)
+    possible = [
+        counts * sizes / (counts @ sizes)
+        for counts in (np.array([a, b, 3 - a - b]) for a in range(4) for b in range(4 - a))
+    ]
+    for share in shares:
+        assert min(np.abs(share - one).max() for one in possible) < 1e-12
+    within = resampled_scores((np.arange(6) == 0).astype(float)[None], n_resamples=200, seed=3, groups=groups)
+    np.testing.assert_allclose(3 * within[:, 0], shares[:, 2], rtol=1e-12)
+
+
+def test_copies_make_no_interval_narrower() -> None:
+    """Every image four times is as many draws as once: the same spread with groups, half of it without."""
+    terms = np.random.default_rng(0).normal(size=(1, 50))
+    copied, groups = np.repeat(terms, 4, axis=1), np.repeat(np.arange(50), 4)
+    once = resampled_scores(terms)
+    np.testing.assert_allclose(resampled_scores(copied, groups=groups), once, rtol=1e-9)
+    assert resampled_scores(copied).std() < 0.6 * once.std()
+
+
+def test_groups_of_one_image_draw_the_same() -> None:
+    terms = np.random.default_rng(0).normal(size=(2, 30))
+    assert (resampled_scores(terms, groups=np.arange(30)) == resampled_scores(terms)).all()
+
+
+@pytest.mark.parametrize("groups", [[0, 0, 0], [-1, 0, 1]])
+def test_groups_that_are_none_are_refused(groups: list[int]) -> None:
+    with pytest.raises(ScoreError, match="groups must be numbers from 0, two or more of them"):
+        resampled_scores(np.zeros((1, 3)), groups=np.array(groups))
+
+
 def test_seeds_and_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     terms = np.random.default_rng(0).normal(size=(2, 30))
     whole = resampled_scores(terms, n_resamples=11, seed=5)

@@ -1,7 +1,7 @@
 """All parts together: each agrees with its own module, and no row depends on where it stands."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -63,6 +63,19 @@ def test_the_order_of_the_checkpoints_changes_nothing(calibration: Calibration |
         for name, value in as_columns(there[place]).items():
             expected = pytest.approx(value, rel=1e-12) if isinstance(value, float) else value
             assert as_columns(one)[name] == expected, name
+
+
+def test_copies_make_nobody_surer() -> None:
+    """Every image three times: the intervals are those of the images once, where they would be far narrower."""
+    copied = [ScoredImages(np.repeat(one.terms, 3), np.repeat(one.predicted, 3)) for one in FOUR]
+    labels, groups = np.repeat(LABELS, 3), np.repeat(np.arange(60), 3)
+    grouped = ranking_confidence(copied, replace(IMAGES, labels=labels, groups=groups), made_calibration())
+    alone = ranking_confidence(copied, replace(IMAGES, labels=labels), made_calibration())
+    for one, found, narrow in zip(ranking_confidence(FOUR, IMAGES, made_calibration()), grouped, alone, strict=True):
+        for name in ("score_low", "score_high", "p_best", "probe_low", "probe_high", "predicted_low", "predicted_high"):
+            assert getattr(found, name) == pytest.approx(getattr(one, name), rel=1e-9), name
+        assert narrow.score_high - narrow.score_low < 0.7 * (found.score_high - found.score_low)
+        assert narrow.probe_high - narrow.probe_low < 0.7 * (found.probe_high - found.probe_low)
 
 
 def test_without_a_calibration_there_are_intervals_but_no_outcome() -> None:
