@@ -1,72 +1,77 @@
 """Everything that must hold, in one command: `python -m tests`. Extra arguments go to pytest.
 
-`python -m tests quick` leaves out the tests that are marked slow: those that need a browser or a second process, or
-that take long. It measures no coverage.
+`python -m tests quick` leaves out the tests that are marked slow, those that need a browser or a second process or that
+take long, and measures no coverage.
 """
 
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.browser import install_browser
 from tests.report import what_did_not_run
 
 ROOT = Path(__file__).parents[1]
-STYLE = (("ruff", "check", "."), ("ruff", "format", "--check", "."), ("mypy",))
+STYLE = (("ruff", "check", "."), ("ruff", "format", "--check", "."))
 QUICK = "quick"
-WITHOUT_SLOW = ("-m", "not slow")
+WITHOUT_SLOW = ("-m", "not slow", "--numprocesses=2", "--dist=loadfile")  # on two cores, a file's tests on one of them
+# From Python 3.12 on the interpreter itself tells which lines are met, which costs next to nothing.
+CORE = {"COVERAGE_CORE": "sysmon"} if sys.version_info >= (3, 12) else {}
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run every check, also after one has failed; the exit code is that of the first failure."""
-    is_quick = arguments[:1] == [QUICK]
-    chosen = arguments[1:] if is_quick else arguments
-    browser = "" if is_quick else install_browser()
-    codes = [run(*check) for check in STYLE]
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "tests.xml"
-        tests = ("pytest", f"--junitxml={report}", *(WITHOUT_SLOW if is_quick else ()), *chosen)
-        codes.append(run(*tests) if is_quick else run_with_coverage(tests, Path(folder)))
-        headline(*what_did_not_run(report))
-    if is_quick:
-        headline(f"quick: tests marked slow were left out, and no coverage was measured; `{command()}` does all of it")
-    if browser:
-        headline(browser)
+        if arguments[:1] == [QUICK]:
+            codes = quick_checks(report, arguments[1:])
+            last = f"quick: tests marked slow were left out; all of them: {sys.executable} -m tests"
+        else:
+            browser = install_browser()
+            codes = all_checks(report, arguments)
+            last = "\n== ".join(filter(None, [coverage(Path(folder)), browser]))
+        print("==", *what_did_not_run(report), sep="\n")
+        print(f"== {last}")
     return next((code for code in codes if code), 0)
 
 
-def run(*module: str, environment: Mapping[str, str] | None = None) -> int:
+def all_checks(report: Path, arguments: Sequence[str]) -> list[int]:
+    """One after the other; the exit code of each."""
+    os.environ |= {"COVERAGE_FILE": str(report.with_name("coverage")), **CORE}
+    tests = ("coverage", "run", "-m", "pytest", f"--junitxml={report}", *arguments)
+    return [run(*check) for check in (*STYLE, ("mypy",), tests)]
+
+
+def quick_checks(report: Path, arguments: Sequence[str]) -> list[int]:
+    """Types are checked while the tests run; the exit code of each."""
+    with tempfile.TemporaryFile() as output:
+        types = subprocess.Popen(python("mypy"), cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)
+        codes = [run(*check) for check in (*STYLE, ("pytest", *WITHOUT_SLOW, f"--junitxml={report}", *arguments))]
+        codes.append(types.wait())
+        output.seek(0)
+        print("== mypy", output.read().decode().strip(), sep="\n", flush=True)
+    return codes
+
+
+def run(*module: str) -> int:
     """The exit code of a Python module, run from the project's root."""
     print(f"== {' '.join(module)}", flush=True)
-    variables = {**os.environ, **(environment or {})}
-    return subprocess.run([sys.executable, "-m", *module], cwd=ROOT, env=variables, check=False).returncode
+    return subprocess.run(python(*module), cwd=ROOT, check=False).returncode
 
 
-def run_with_coverage(tests: Sequence[str], folder: Path) -> int:
-    """The exit code of the tests; then prints how many of the statements they ran."""
-    # From Python 3.12 on the interpreter itself tells which lines are met, which costs next to nothing.
-    core = {"COVERAGE_CORE": "sysmon"} if sys.version_info >= (3, 12) else {}
-    environment = {"COVERAGE_FILE": str(folder / "coverage"), **core}
-    code = run("coverage", "run", "-m", *tests, environment=environment)
-    found = subprocess.run(
-        [sys.executable, "-m", "coverage", "report", "--format=total"],
-        cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    figure = f"{found.stdout.strip()}% of the statements" if found.returncode == 0 else f"unknown: {found.stdout}"
-    headline(f"coverage: {figure} of lead_hub and spaces_app, by the tests of this run in its own process")
-    return code
+def python(*module: str) -> list[str]:
+    return [sys.executable, "-m", *module]
 
 
-def headline(first: str, *lines: str) -> None:
-    """Something that nobody should miss, at the very end."""
-    print(f"== {first}", *lines, sep="\n", flush=True)
-
-
-def command() -> str:
-    return f"{sys.executable} -m tests"
+def coverage(folder: Path) -> str:
+    """How many of the statements were run, in words."""
+    report = python("coverage", "report", "--format=total", f"--data-file={folder / 'coverage'}")
+    found = subprocess.run(report, cwd=ROOT, capture_output=True, text=True, check=False)
+    figure = f"{found.stdout.strip()}%" if found.returncode == 0 else f"unknown, {found.stdout.strip()}"
+    return f"coverage: {figure} of the statements of lead_hub and spaces_app, by what ran in the tests' own process"
 
 
 if __name__ == "__main__":

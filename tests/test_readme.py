@@ -85,6 +85,7 @@ PUBLISHED = {
 }
 
 
+@pytest.mark.slow
 @every_document
 def test_snippets_run(document: Path, place: dict[str, object]) -> None:
     """In order, the Python ones of a document as one program."""
