@@ -134,14 +134,20 @@ def test_a_run_that_is_cancelled_while_its_dataset_is_read_has_no_board(
 
 
 def test_a_run_can_be_cancelled_within_a_checkpoint(rank: Recommend, tiny_pool: Path, tmp_path: Path) -> None:
-    rank(tiny_pool / "resnet")  # the dataset is prepared now
-    # It is asked once before the images, with each of 36 fingerprinted and each of 36 decoded ones; then once before
-    # the checkpoint and once after each of 36 images, lastly before they are kept.
-    for n_asked, n_rows in ((73 + 5, 0), (73 + 37, 0), (73 + 38, 1)):
-        answers = iter([False] * (n_asked - 1))
-        board = rank(tiny_pool / "vit", batch_size=1, cancelled=lambda: next(answers, True))  # noqa: B023 - used at once
+    rank(tiny_pool / "resnet")
+    n_kept = len(list((tmp_path / "cache" / "outputs").glob("*.safetensors")))
+    # It is asked after each image, also after the last of 36 and before their outputs are kept; scores it lets be.
+    for last, n_rows in ((("extract", 4), 0), (("extract", 36), 0), (("score", 36), 1)):
+        reached: list[tuple[str, int]] = []
+        board = rank(
+            tiny_pool / "vit",
+            batch_size=1,
+            on_progress=lambda now: reached.append((now.stage, now.n_images)),  # noqa: B023 - used at once
+            cancelled=lambda: last in reached,  # noqa: B023 - used at once
+        )
+        assert reached[-1] == last
         assert len(board.rows) == n_rows
-        assert len(list((tmp_path / "cache" / "outputs").glob("*.safetensors"))) == 1 + n_rows
+        assert len(list((tmp_path / "cache" / "outputs").glob("*.safetensors"))) == n_kept + n_rows
 
 
 def test_the_cache_serves_another_score_but_not_another_sample(rank: Recommend, tiny_pool: Path) -> None:
