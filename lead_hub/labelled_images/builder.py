@@ -29,9 +29,10 @@ LOADING_ERRORS = (
     OSError,
     ValueError,
     TypeError,
-    KeyError,
+    LookupError,
+    AttributeError,
+    AssertionError,
     RuntimeError,
-    NotImplementedError,
     pyarrow.ArrowException,
     TRANSPORT_ERROR,
 )

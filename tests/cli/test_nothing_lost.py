@@ -78,6 +78,7 @@ QUIET = (
 )
 
 
+@pytest.mark.slow
 def test_quiet_says_nothing_on_a_terminal_either(
     hub: HubServer, colour_folder: Path, tiny_pool: Path, tmp_path: Path
 ) -> None:
@@ -105,6 +106,7 @@ def test_quiet_says_nothing_on_a_terminal_either(
         assert (said, finished.returncode) == (b"", 0), arguments
 
 
+@pytest.mark.slow
 def test_quiet_is_silent_about_a_damaged_cache_and_others_are_told_in_words(
     colour_folder: Path, tiny_pool: Path, tmp_path: Path
 ) -> None:
@@ -144,6 +146,7 @@ def test_a_file_in_place_of_a_cache_is_a_warning(colour_folder: Path, tiny_pool:
     assert len(board.rows) == 1
 
 
+@pytest.mark.slow
 def test_a_token_is_in_no_traceback(tmp_path: Path) -> None:
     token = "hf_" + "aB3" * 11 + "x"
     command = [sys.executable, "-m", "lead_hub", "push", str(tmp_path / "none.json"), "--to", "a/b", "--token", token]
