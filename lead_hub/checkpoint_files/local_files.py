@@ -181,7 +181,7 @@ def names_in(field: object) -> tuple[str, ...]:
 
 
 def fetch_settings(pinned: HubCheckpoint, access: Access) -> Path:
-    """Download config, image processor and card; the folder that they are in. A card that is refused is none.
+    """Download config, image processor and card; the folder that they are in.
 
     Raises:
         CandidateError: the Hub did not give them (stage "download").
@@ -192,7 +192,7 @@ def fetch_settings(pinned: HubCheckpoint, access: Access) -> Path:
         if file.name in CONFIGURATION:
             check_json_size(file.name, file.size_bytes, where=f"{pinned.checkpoint}@{pinned.sha}")
     fetch([file for file in files if file.name != CARD], pinned, access)
-    with suppress(CandidateError):
+    with suppress(CandidateError):  # without its card nothing is known of its licence and data, and it can be ranked
         fetch([file for file in files if file.name == CARD and file.size_bytes <= MOST_CARD_BYTES], pinned, access)
     verify(SETTINGS, pinned, access)
     return folder
