@@ -37,6 +37,7 @@ def test_recommend_takes_the_documented_arguments() -> None:
         "split": "train",
         "image_column": None,
         "label_column": None,
+        "group_column": None,
         "revision": None,
         "max_images": 2000,
         "seed": 0,

@@ -49,6 +49,9 @@ def recommend(
     split: Annotated[str, typer.Option(help="The one split that is read.")] = "train",
     image_column: Annotated[str | None, typer.Option(help="Column of the images.")] = None,
     label_column: Annotated[str | None, typer.Option(help="Column of the classes.")] = None,
+    group_column: Annotated[
+        str | None, typer.Option(help="Column that is the same for images of one thing: they are left out together.")
+    ] = None,
     revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of the dataset.")] = None,
     max_images: Annotated[int, typer.Option(help="Largest size of the stratified sample.")] = 2000,
     seed: Annotated[int, typer.Option(help="Seed of the sample and the score.")] = 0,
@@ -98,6 +101,7 @@ def recommend(
             split=split,
             image_column=image_column,
             label_column=label_column,
+            group_column=group_column,
             revision=revision,
             max_images=max_images,
             seed=seed,

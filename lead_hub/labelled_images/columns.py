@@ -113,6 +113,20 @@ def _label_column(features: Features, asked_for: str | None, image: str) -> str:
     raise DatasetError(f"a label column is needed, found none; columns: {describe_columns(features)}; {_SUPPORTED}")
 
 
+def check_group_column(features: Features, name: str) -> None:
+    """Refuse a column that cannot tell which images belong together.
+
+    Raises:
+        DatasetError: there is none of that name, or its values are not such as tell groups apart.
+    """
+    _require(features, name, "group_column")
+    if role_of(features[name]) != "label":
+        raise DatasetError(
+            "group_column must name a column of numbers or names of groups (integers, booleans, strings or a"
+            f" ClassLabel), found {name!r} of type {type_name(features[name])}; columns: {describe_columns(features)}"
+        )
+
+
 def _require(features: Features, name: str, parameter: str) -> None:
     if name not in features:
         raise DatasetError(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from datasets import Features
 from jaxtyping import Int64
 
 from lead_hub.access import Access
@@ -22,7 +23,7 @@ from lead_hub.labelled_images.class_labels import (
     classes_with_gaps,
     read_labels,
 )
-from lead_hub.labelled_images.columns import Columns, choose_columns
+from lead_hub.labelled_images.columns import Columns, check_group_column, choose_columns
 from lead_hub.labelled_images.decoded_folder import is_complete, publish, read_record, scratch_folder, write_record
 from lead_hub.labelled_images.decoded_images import DecodedImages, Decoding, decode_images, encoded_images
 from lead_hub.labelled_images.image_folder_layout import (
@@ -35,7 +36,7 @@ from lead_hub.labelled_images.query import DatasetQuery
 from lead_hub.labelled_images.sample_notes import SampleNotes, listed, refuse_many_unreadable
 from lead_hub.labelled_images.sampling import MINIMUM_PER_CLASS, stratified_sample
 
-_NOT_FACTS = ("labels", "rows", "pixels")
+_NOT_FACTS = ("labels", "rows", "pixels", "groups")
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +57,7 @@ class LabelledImages:
         pixels: `pixels[i]` is uint8 [height, width, 3], RGB, short side at most STORED_SHORT_SIDE_PX.
         notes: what was left out or changed, as sentences for people.
         is_private: False only for a repository that the Hub shows to everybody.
+        groups: number of each image's group, 0..G-1, two or more of them; None where no column of groups is named.
     """
 
     dataset: str
@@ -71,6 +73,7 @@ class LabelledImages:
     pixels: DecodedImages
     notes: tuple[str, ...]
     is_private: bool = True
+    groups: Int64[np.ndarray, " image"] | None = None
 
     def __post_init__(self) -> None:
         if not len(self.labels) == len(self.rows) == len(self.pixels):
@@ -143,6 +146,11 @@ def _columns(query: DatasetQuery, opened: OpenedSplit) -> Columns:
     if opened.image_directories is not None and len(opened.rows.features) == 1:
         raise DatasetError(explain_missing_labels(opened.image_directories, dataset=query.dataset))
     features = classes_with_gaps(opened.rows, query.label_column)
+    if query.group_column is not None:
+        check_group_column(features, query.group_column)
+        # What tells groups apart is not taken for the label, unless it is named as that too.
+        if query.label_column != query.group_column:
+            features = Features({name: kind for name, kind in features.items() if name != query.group_column})
     return choose_columns(features, image_column=query.image_column, label_column=query.label_column)
 
 
@@ -213,12 +221,35 @@ def _assembled(
         pixels=DecodedImages(Path(), decoding.places[kept]),
         notes=(*opened.notes, *left_out.notes()),
         is_private=opened.is_private,
+        groups=_groups(query, opened, rows[kept]),
     )
+
+
+def _groups(
+    query: DatasetQuery, opened: OpenedSplit, rows: Int64[np.ndarray, " image"]
+) -> Int64[np.ndarray, " image"] | None:
+    """Numbers of the groups of the images in order of appearance; an image without a group is one of its own."""
+    name = query.group_column
+    if name is None:
+        return None
+    values = opened.rows.select_columns([name]).with_format("arrow")[rows.tolist()][name].to_pylist()
+    numbers: dict[object, int] = {}
+    groups = [
+        numbers.setdefault(("image", image) if value is None or value == "" else ("group", value), len(numbers))
+        for image, value in enumerate(values)
+    ]
+    if len(numbers) < 2:
+        raise DatasetError(
+            f"column {name!r} must hold at least 2 groups, so that others are left when one is left out, found"
+            f" {values[0]!r} for all {len(values)} images; name another group_column, or none"
+        )
+    return np.array(groups, dtype=np.int64)
 
 
 def _write(images: LabelledImages, query: DatasetQuery, folder: Path) -> None:
     facts = {field.name: getattr(images, field.name) for field in fields(images) if field.name not in _NOT_FACTS}
     arrays = {"labels": images.labels, "rows": images.rows, "places": images.pixels.places}
+    arrays |= {} if images.groups is None else {"groups": images.groups}
     write_record(folder, {"query": asdict(query), "images": facts}, arrays)
 
 
@@ -230,4 +261,6 @@ def _reopened(folder: Path, query: DatasetQuery) -> LabelledImages:
         name: tuple(value) if isinstance(value, list) else value for name, value in record["images"].items()
     }
     pixels = DecodedImages(folder, arrays["places"])
-    return LabelledImages(labels=arrays["labels"], rows=arrays["rows"], pixels=pixels, **facts)
+    return LabelledImages(
+        labels=arrays["labels"], rows=arrays["rows"], pixels=pixels, groups=arrays.get("groups"), **facts
+    )

@@ -18,6 +18,7 @@ class DatasetQuery:
         revision: branch, tag or commit of a Hub dataset; None means its default branch.
         max_images: largest size of the sample.
         seed: decides which images are sampled.
+        group_column: column that is the same for images of the same thing (one patient, one scene); None without one.
     """
 
     dataset: str
@@ -28,6 +29,7 @@ class DatasetQuery:
     revision: str | None = None
     max_images: int = 2000
     seed: int = 0
+    group_column: str | None = None
 
     def __post_init__(self) -> None:
         if not self.dataset.strip():

@@ -145,6 +145,7 @@ class RankedDataset:
         rows_sha256: sha256 over the numbers of the sampled rows.
         notes: what was left out, and why.
         is_private: True for local data and for private or gated repositories: pushing its scores must be asked for.
+        groups_sha256: sha256 over the number of each image's group; None where every image was left out alone.
     """
 
     dataset: str
@@ -159,6 +160,7 @@ class RankedDataset:
     rows_sha256: str
     notes: tuple[str, ...] = ()
     is_private: bool = True
+    groups_sha256: str | None = None
 
 
 def read_row(values: Mapping[str, Any]) -> RankedCheckpoint:

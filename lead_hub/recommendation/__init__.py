@@ -3,6 +3,7 @@
 dataset id -> LabelledImages -> Candidate... -> files -> CheckpointOutputs -> score -> Leaderboard -> score cards
 
 recommendation.py  the choices of a run, and the loop over its candidates
+grouping.py        which images are left out together: near_copies.py finds what shows the same picture
 steps.py           images, files and outputs, the same on every process of the run
 scoring.py         outputs -> scores and a row
 judging.py         scored candidates -> the board, every row of which says how sure it is

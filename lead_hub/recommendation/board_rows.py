@@ -1,6 +1,7 @@
 """Images, outputs and scores -> what a leaderboard keeps of them."""
 
 import dataclasses
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 
 from lead_hub.access import Access
@@ -65,7 +66,15 @@ def ranked_dataset(images: LabelledImages) -> RankedDataset:
         rows_sha256=rows_sha256(images),
         notes=images.notes,
         is_private=images.is_private,
+        groups_sha256=groups_sha256(images),
     )
+
+
+def groups_sha256(images: LabelledImages) -> str | None:
+    """sha256 over the number of every image's group, in order; None where every image is alone."""
+    if images.groups is None:
+        return None
+    return hashlib.sha256(",".join(map(str, images.groups.tolist())).encode()).hexdigest()
 
 
 def ranked_checkpoint(

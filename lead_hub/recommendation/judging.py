@@ -44,7 +44,7 @@ def judged_board(
     """
     at_hand = [one.images for one in scored if one.images]
     calibration = find_calibration(board.method, board.method_version)
-    resampled = ImageLabels(images.labels, images.class_names, seed=seed)
+    resampled = ImageLabels(images.labels, images.class_names, seed=seed, groups=images.groups)
     records = iter(ranking_confidence(at_hand, resampled, calibration))
     rows = [replace(one.row, confidence=next(records)) if one.images else one.row for one in scored]
     if len(at_hand) < len(scored):

@@ -24,6 +24,7 @@ from lead_hub.labelled_images import DatasetQuery, LabelledImages
 from lead_hub.leaderboard import Leaderboard, Skipped
 from lead_hub.processes import Processes, guarded, on_every_process, on_main_process, running_processes
 from lead_hub.recommendation.board_rows import empty_board, find_cards
+from lead_hub.recommendation.grouping import image_groups
 from lead_hub.recommendation.judging import ScoredCandidate, judged_board
 from lead_hub.recommendation.progress import OnProgress, RunFollower
 from lead_hub.recommendation.scoring import from_card, scored_candidate
@@ -56,6 +57,8 @@ class Recommendation:
         split: the only split that is read. Leave the one that you will test on alone.
         image_column: needed if the dataset has several columns of images.
         label_column: needed if it is not clear which column holds the class.
+        group_column: column that is the same for images of the same thing (one patient, one scene, one video): they are
+            left out together, as copies of one picture are in any case.
         revision: branch, tag or commit of the dataset on the Hub.
         max_images: at most this many images are used, a seeded sample stratified by class.
         seed: of the sample and of whatever a score draws.
@@ -94,6 +97,7 @@ class Recommendation:
     split: str = "train"
     image_column: str | None = None
     label_column: str | None = None
+    group_column: str | None = None
     revision: str | None = None
     max_images: int = 2000
     seed: int = 0
@@ -140,6 +144,7 @@ class Recommendation:
             revision=self.revision,
             max_images=self.max_images,
             seed=self.seed,
+            group_column=self.group_column,
         )
 
     @property
@@ -167,7 +172,9 @@ class Recommendation:
     def settings(self) -> dict[str, str | int | None]:
         """What a leaderboard keeps of the choices; never the token."""
         names = ("seed", "max_images", "batch_size", "device", "dtype", "allow_pickle")
-        return {name: getattr(self, name) for name in names}
+        settings = {name: getattr(self, name) for name in names}
+        # Only where it is named, so that a score card of a run without it is the same as ever.
+        return settings if self.group_column is None else {**settings, "group_column": self.group_column}
 
     @property
     def last_board(self) -> Leaderboard:
@@ -193,6 +200,8 @@ class Recommendation:
         with ExitStack() as stack:
             try:
                 images = stack.enter_context(shared_images(self.query, access, processes))
+                find_groups = partial(image_groups, images, self.methods, group_column=self.group_column, access=access)
+                images = on_main_process(find_groups, processes).of(images)
             except RunCancelledError:
                 return
             yield from self._ranked_on(images, candidates, access=access, processes=processes, follower=follower)

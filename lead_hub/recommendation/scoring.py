@@ -73,7 +73,7 @@ def scored_candidate(
         images_per_s=found.images_per_s,
         images=images,
     )
-    note = "; ".join(filter(None, (row.note, scores.undefined)))
+    note = "; ".join(filter(None, (row.note, *scores.ranking.notes, scores.undefined)))
     return ScoredCandidate(replace(row, other_scores=scores.others, note=note), images=scored_images(scores.ranking))
 
 
@@ -98,7 +98,7 @@ def score_outputs(
     facts = known_facts(candidate, outputs)
 
     def scored(method: str) -> TransferabilityScore:
-        return transferability(features, labels, method, logits=logits, facts=facts, seed=seed)
+        return transferability(features, labels, method, logits=logits, facts=facts, seed=seed, groups=images.groups)
 
     try:
         ranking = scored(methods[0])

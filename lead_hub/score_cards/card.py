@@ -17,6 +17,7 @@ CARD_SCHEMA_VERSION = 1
 # The first depends on the other rows, the second on the day, the third on who may read the checkpoint today.
 NOT_IN_CARDS = frozenset({"rank", "downloads", "is_private"})
 COMPARABLE = ("sha", "config", "split", "image_column", "label_column", "class_names", "rows_sha256")
+ONLY_WITH_GROUPS = frozenset({"groups_sha256"})
 
 Json = dict[str, Any]
 
@@ -72,7 +73,9 @@ class ScoreResult:
 def ranking_id(dataset: Mapping[str, Any], *, method: str, method_version: int) -> str:
     """sha256 over all that must be equal for scores to be comparable."""
     images = {key: dataset[key] for key in COMPARABLE}
-    return sha256_of({**images, "class_names": [*images["class_names"]], "method": [method, method_version]})
+    # Only where there are groups, so that what was written without stays comparable.
+    groups = {key: dataset[key] for key in ONLY_WITH_GROUPS if dataset.get(key) is not None}
+    return sha256_of({**images, **groups, "class_names": [*images["class_names"]], "method": [method, method_version]})
 
 
 def card_folder(public_dataset: str) -> str:
@@ -113,6 +116,7 @@ def result_of(document: Mapping[str, Any], row: Mapping[str, Any]) -> ScoreResul
     }
     notes = [without_paths(note, private) for note in dataset["notes"]]
     public_dataset = {**dataset, "dataset": images, "class_names": [*dataset["class_names"]], "notes": notes}
+    public_dataset = {k: value for k, value in public_dataset.items() if k not in ONLY_WITH_GROUPS or value is not None}
     public_row = {key: value for key, value in row.items() if key not in NOT_IN_CARDS}
     if row.get("confidence") is not None:
         public_row["confidence"] = of_the_row_alone(row["confidence"])

@@ -202,7 +202,7 @@ def command(rows: Sequence[ScoreRow]) -> str:
     words += ["--config", last.config] if last.config else []
     words += ["--image-column", last.image_column, "--label-column", last.label_column]
     words += [] if last.dataset_is_local else ["--revision", last.dataset_sha]
-    for name in ("max_images", "seed", "dtype"):
+    for name in ("max_images", "seed", "dtype", "group_column"):
         words += [f"--{name.replace('_', '-')}", str(settings[name])] if settings.get(name) is not None else []
     for _, row in with_ranks(rows)[:LONGEST_RANKING]:
         words += ["-c", f"{row.checkpoint}@{row.sha}" if is_hub_id(row.checkpoint) else row.checkpoint]

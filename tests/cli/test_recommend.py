@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import pytest
+from datasets import Dataset, Features, Image, Value
 from typer.testing import CliRunner
 
 from lead_hub import Leaderboard, __version__, score
@@ -46,6 +47,26 @@ def on_terminal(*arguments: object, columns: int = 120) -> tuple[int, str]:
         code = process.wait(timeout=300)
     os.close(main)
     return code, re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", seen.decode()).replace("\r\n", "\n")
+
+
+def test_a_column_of_groups(colour_folder: Path, tiny_pool: Path, tmp_path: Path) -> None:
+    """Images of one scene are left out together; a column that there is not is bad usage."""
+    files = sorted(colour_folder.rglob("*.png"))
+    rows = {
+        "image": [{"bytes": file.read_bytes(), "path": None} for file in files],
+        "colour": [file.parent.name for file in files],
+        "scene": [file.stem for file in files],
+    }
+    types = Features({"image": Image(), "colour": Value("string"), "scene": Value("string")})
+    table = tmp_path / "scenes.parquet"
+    Dataset.from_dict(rows, features=types).to_parquet(table)
+    options = ["-c", tiny_pool / "vit", "--cache-dir", tmp_path / "cache", "--json"]
+    found = lead_hub("recommend", table, "--group-column", "scene", *options)
+    assert found.exit_code == 0, found.output
+    board = json.loads(found.stdout)
+    assert board["dataset"]["notes"] == ["images with the same 'scene' are left out together: 36 images in 12 groups"]
+    assert board["settings"]["group_column"] == "scene"
+    assert lead_hub("recommend", table, "--group-column", "place", *options).exit_code == 2
 
 
 @pytest.mark.slow

@@ -2,7 +2,7 @@ import pytest
 from datasets import ClassLabel, Features, Image, List, Value
 
 from lead_hub.errors import DatasetError
-from lead_hub.labelled_images.columns import choose_columns
+from lead_hub.labelled_images.columns import check_group_column, choose_columns
 
 IMAGE = Image()
 CLASSES = ClassLabel(names=["cat", "dog"])
@@ -85,3 +85,17 @@ def test_regression_is_not_supported_yet():
         message = refusal({"image": IMAGE, "age": Value("float64")}, label_column=named)
         assert "regression is not supported yet" in message
         assert "'age' holds float64" in message
+
+
+@pytest.mark.parametrize("kind", [Value("string"), Value("int64"), Value("bool"), CLASSES])
+def test_what_can_tell_groups_apart(kind):
+    check_group_column(Features({"image": IMAGE, "label": CLASSES, "patient": kind}), "patient")
+
+
+@pytest.mark.parametrize("kind", [Value("float32"), IMAGE, List(Value("int64"))])
+def test_what_cannot_tell_groups_apart(kind):
+    features = Features({"image": IMAGE, "label": CLASSES, "patient": kind})
+    with pytest.raises(DatasetError, match="group_column must name a column of numbers or names of groups"):
+        check_group_column(features, "patient")
+    with pytest.raises(DatasetError, match="group_column must name a column of the dataset, found 'patients'"):
+        check_group_column(features, "patients")

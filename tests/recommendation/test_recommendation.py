@@ -10,7 +10,7 @@ from typing import cast
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from lead_hub import CandidateError, DatasetError, Leaderboard, ScoreError, recommend, score
 from lead_hub.errors import RunCancelledError
@@ -185,8 +185,6 @@ def corrupt_weights(folder: Path) -> None:
 
 
 def not_a_number(folder: Path) -> None:
-    from safetensors.torch import save_file
-
     path = folder / "model.safetensors"
     save_file(
         {name: torch.full_like(value, float("nan")) for name, value in load_file(path).items()},
@@ -273,6 +271,21 @@ def test_a_checkpoint_that_separates_the_classes_beats_one_that_cannot(
     (blind / "preprocessor_config.json").write_text(json.dumps({**settings, "rescale_factor": 1e-9}))
     board = rank([blind, tiny_pool / "vit"])
     assert [Path(row.checkpoint).name for row in board.rows] == ["vit", "blind"]
+
+
+def test_a_feature_that_drowns_the_others_is_said(rank: Recommend, tiny_pool: Path, tmp_path: Path) -> None:
+    """One weight of the last normalisation a million times as large: the row says it, and scores about as before."""
+    loud = shutil.copytree(tiny_pool / "vit", tmp_path / "loud")
+    weights = load_file(loud / "model.safetensors")
+    (name,) = (name for name in weights if name.endswith("vit.layernorm.weight") or name == "layernorm.weight")
+    weights[name][3] *= 1e6
+    save_file(weights, loud / "model.safetensors", metadata={"format": "pt"})
+    board = rank([loud, tiny_pool / "vit"])
+    (drowned,) = (row for row in board.rows if row.checkpoint == str(loud))
+    (whole,) = (row for row in board.rows if row.checkpoint != str(loud))
+    assert "1 of 16 features have up to " in drowned.note
+    assert whole.note == ""
+    assert abs(drowned.score - whole.score) < 0.1
 
 
 def test_the_test_split_is_never_read(tiny_pool: Path, tmp_path: Path) -> None:

@@ -46,7 +46,9 @@ def test_every_number_of_the_board_is_on_the_cards(hub: HubServer) -> None:
         (result,) = card["results"]
         kept = {key: value for key, value in asdict(row).items() if key not in {"rank", "downloads", "is_private"}}
         assert result["row"] == kept
-        assert result["dataset"] == json.loads(json.dumps(asdict(FLOWERS)))
+        # Groups of images are named where there are any, so that cards without them are as they always were.
+        images = {key: value for key, value in asdict(FLOWERS).items() if key != "groups_sha256"}
+        assert result["dataset"] == json.loads(json.dumps(images))
         assert (result["method"], result["method_version"]) == (BOARD.method, BOARD.method_version)
         assert result["settings"] == BOARD.settings
         assert result["versions"] == BOARD.versions
