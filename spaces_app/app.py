@@ -23,7 +23,7 @@ from spaces_app.inputs import (
 )
 from spaces_app.programs import add_endpoints
 from spaces_app.request import DEMO, RunRequest
-from spaces_app.results import Results, Shown, finished, growing, made_results, wire_results
+from spaces_app.results import Results, Shown, finished, growing, made_results, shown_again, wire_results
 from spaces_app.runs import Images, RunState, RunsUnderWay
 from spaces_app.status import empty_html, paragraph, problem, state_html, waiting_html
 from spaces_app.uploads import ShownZips, keep_for_now, unpacked
@@ -119,7 +119,7 @@ class _Run:
         page, asked = self._page, {*self._page.inputs.all(), self._page.ticket}
         # A press while another run ends must not be lost, as it is in Gradio's other modes.
         ranked = heard.then(self.rank, asked, self.outputs(), trigger_mode="multiple", **IN_TURN, **QUIETLY)
-        ranked.then(self.buttons, None, [page.start, page.stop], queue=False, **QUIETLY)
+        ranked.then(self.settle, page.shown, self.outputs(), queue=False, **QUIETLY)
         ranked.failure(self.broken, page.ticket, [page.status, page.start, page.stop], queue=False, **QUIETLY)
 
     def rank(
@@ -135,16 +135,15 @@ class _Run:
         with self._runs.started(ticket) as cancelled:
             for updates in self._moments(values, who, cancelled):
                 if not self._runs.is_shown(ticket):
-                    break
+                    # Gradio sends the last updates again at the end, and empties all outputs where there are none.
+                    yield {self._page.status: gr.skip()}
+                    return
                 yield updates
-            # Gradio sends the last updates again when all is over, which may be after another run has been announced;
-            # and without any it empties all outputs.
-            yield {self._page.status: gr.skip()}
 
     def _moments(self, values: Updates, who: Visitor, cancelled: threading.Event) -> Iterator[Updates]:
-        """What the page shows of a run: its beginning, wiping off what came late of another, its rows, its end."""
+        """What the page shows of a run: its beginning, its rows, its end."""
         state, board, end = RunState("running"), None, None
-        yield {self._page.status: state_html(state, self._deployment), **self._empty()}
+        yield {self._page.status: state_html(state, self._deployment)}
         with ExitStack() as stack:
             try:
                 question = read_request(values, self._page.inputs)
@@ -169,13 +168,16 @@ class _Run:
                 **finished(self._page.results, end),
             }
 
-    def _empty(self) -> Updates:
-        return {self._page.shown: None, **self._page.results.cleared()}
-
     def buttons(self, request: gr.Request) -> Updates:
-        """Cancel where there is something to cancel; asked after every run, for another may be under way by then."""
+        """Cancel where there is something to cancel, also if it is another run than the one that has ended."""
         goes_on = self._runs.goes_on(str(request.session_hash))
         return {self._page.start: gr.update(interactive=not goes_on), self._page.stop: gr.update(visible=goes_on)}
+
+    def settle(self, found: Shown | None, request: gr.Request) -> Updates:
+        """After every run, and after all that it has sent."""
+        updates = self.buttons(request)
+        is_last = not self._runs.goes_on(str(request.session_hash))
+        return {**updates, **(shown_again(self._page.results, found) if is_last else {})}
 
     def broken(self, ticket: str, request: gr.Request) -> Updates:
         """An error that nobody foresaw, whose traceback is in the server's log and not on the page.
@@ -197,7 +199,8 @@ class _Run:
         return {
             page.ticket: ticket,
             page.status: waiting_html(others, at_once=RUNS_AT_ONCE),
-            **self._empty(),
+            page.shown: None,
+            **page.results.cleared(),
             **self.buttons(request),
         }
 

@@ -251,6 +251,13 @@ def finished(results: Results, shown: Shown | None) -> Updates:
     }
 
 
+def shown_again(results: Results, shown: Shown | None) -> Updates:
+    """What a browser may have missed that still drew the last rows when the end came: rows, and what is below."""
+    if shown is None:
+        return {}
+    return {results.table: table_update(shown.board), results.details: gr.update(visible=True)}
+
+
 def explained(results: Results, shown: Shown | None, number: int | None) -> Updates:
     """Why the chosen checkpoint stands where it does, and how to fine-tune it."""
     row = shown.row(number) if shown else None
