@@ -145,7 +145,7 @@ def test_an_unknown_key_is_refused_by_name(tmp_path: Path) -> None:
 
 def test_places_that_cannot_be_written_and_unknown_endings(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(LeadHubError, match="could not be written"):
+    with pytest.raises(LeadHubError, match="must be saved where there is room and a right to write"):
         board_of(GOOD).save(tmp_path / "file" / "board.json")
     with pytest.raises(LeadHubError, match=r"\.json, \.parquet, \.csv"):
         board_of(GOOD).save(tmp_path / "board.xlsx")
