@@ -14,7 +14,6 @@ from tests.loopback_hub.wire import Call
 from tests.tiny_checkpoints import save_checkpoint, tiny_processor
 from tests.tiny_families import FAMILIES
 
-CARD = "---\nlicense: mit\n---\n# words\n"
 CARDS = "/alice/cards"
 
 # A kind of request by a part of its path, and which one of the kind meets the fault.
@@ -58,8 +57,7 @@ class NthFault(Fault):
 
 def trials(folder: Path) -> Iterator[Trial]:
     """Each on a Hub of its own; all must give the scores of the first run, which meets none."""
-    images = coloured_images(folder / "images", classes=COLOURS, n_images=4)
-    (images / "README.md").write_text(CARD)
+    coloured_images(folder / "images", classes=COLOURS, n_images=4)
     for name in ("resnet", "vit"):
         save_checkpoint(folder / name, FAMILIES[name].build(head=True), tiny_processor(FAMILIES[name].processor))
     calm = whole_run(folder, "calm", fault=None)
@@ -86,8 +84,9 @@ def whole_run(folder: Path, home: str, *, fault: Fault | None) -> dict[str, floa
     """The scores as the Hub has them after a run and a push, with caches of its own."""
     HUB.reset()
     token = HUB.add_user("alice")
-    # The commit is another one each time, so that no shared cache holds the card of an earlier run.
-    HUB.add_repo("org/colours", kind="dataset", folder=folder / "images", files={"LICENSE": home.encode()})
+    # The card is another one each time, so that no cache that is shared holds it from an earlier run.
+    card = f"---\nlicense: mit\n---\n# {home}\n".encode()
+    HUB.add_repo("org/colours", kind="dataset", folder=folder / "images", files={"README.md": card})
     for name in ("resnet", "vit"):
         HUB.add_repo(f"org/{name}", folder=folder / name)
     if fault:
