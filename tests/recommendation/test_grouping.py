@@ -51,6 +51,7 @@ def test_pictures_that_occur_once_are_left_out_alone(once: Leaderboard) -> None:
     assert "group_column" not in once.settings
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", ["exact", "compressed", "mirrored", "shifted by 5 px", "a crop"])
 def test_every_picture_twice_scores_about_as_once(change: str, once: Leaderboard, cache: Path, tmp_path: Path) -> None:
     copies: Sequence[Picture] = PICTURES if change == "exact" else [COPIES[change](picture) for picture in PICTURES]

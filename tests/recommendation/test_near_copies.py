@@ -19,6 +19,7 @@ def found_pairs(decoded: list[Picture], labels: list[int]) -> set[tuple[int, int
     return {(min(pair), max(pair)) for pair in same_pictures(small(decoded), torch.tensor(labels))}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", TARGETS)
 def test_no_two_pictures_of_the_demo_are_one(target: str) -> None:
     """Many of one class are much alike there: letters of one script, flags, faces, signs."""
@@ -37,6 +38,7 @@ def test_no_two_parts_of_a_photo_are_one() -> None:
     assert found_pairs(parts, labels) == set()
 
 
+@pytest.mark.slow
 def test_digits_of_one_class_are_alike_and_yet_others() -> None:
     """8 x 8 grey levels: of the nearest ones by far the most differ by no more than what a copy may."""
     digits = load_digits()
@@ -44,6 +46,7 @@ def test_digits_of_one_class_are_alike_and_yet_others() -> None:
     assert len(found_pairs(decoded, digits.target[:400].tolist())) <= 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["clipart", "scripts"])
 @pytest.mark.parametrize("change", COPIES)
 def test_copies_are_found_and_nothing_else(change: str, target: str) -> None:
@@ -54,6 +57,7 @@ def test_copies_are_found_and_nothing_else(change: str, target: str) -> None:
     assert len(found) >= 0.9 * n_pictures
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["clipart", "emoji"])
 def test_two_crops_of_a_picture_are_mostly_found(target: str) -> None:
     """Neither is a part of the other, and both were brought back to the size of the whole."""

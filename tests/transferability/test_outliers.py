@@ -93,6 +93,7 @@ def test_no_factor_leaves_a_gap(power) -> None:
             assert abs(score(times(factor, images=slice(8, 9)), LABELS) - whole) < 0.06
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("matrix", MATRICES, ids=["package", "confirmation"])
 def test_no_real_checkpoint_is_touched(matrix: Path) -> None:
     files = sorted((matrix / "outputs").glob("*.safetensors"))
