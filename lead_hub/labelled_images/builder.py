@@ -19,7 +19,7 @@ from datasets.exceptions import DatasetsError
 
 from lead_hub.access import Access
 from lead_hub.errors import DatasetError
-from lead_hub.hub import TRANSPORT_ERROR
+from lead_hub.hub import TRANSPORT_ERROR, make_folder
 from lead_hub.labelled_images.commit import hub_error
 from lead_hub.labelled_images.query import DatasetQuery
 
@@ -66,6 +66,9 @@ def open_builder(
     kept = _kept_in(access) if content is None else str(prepared_folder(access) / "by-content" / content[:32])
     options = {"revision": revision, "token": access.token, "cache_dir": kept}
     try:
+        # What is made here holds copies of private data. The library's own shared cache stays as the umask says.
+        make_folder(prepared_folder(access), private=access.datasets_folder is not None)
+        make_folder(Path(kept), private=True)
         return datasets.load_dataset_builder(path, name=query.config, data_files=data_files, **options)
     except LOADING_ERRORS as error:
         if isinstance(error, ValueError):

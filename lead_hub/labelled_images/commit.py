@@ -32,9 +32,15 @@ class DatasetCommit:
         """The commit that was loaded, which offline is what the library's cached copy says of itself.
 
         Raises:
-            HubError: offline, and the cached copy is another commit than asked for, or of unknown commit.
+            HubError: the cached copy is another commit than asked for, or of unknown commit; the library opens one
+                also where the Hub fails midway, and does not say so.
         """
         if self.sha is not None:
+            if is_commit(copy) and copy != self.sha:
+                raise HubError(
+                    f"{self.dataset} must be read at commit {self.sha}, but the Hub did not give all of it, and the"
+                    f" copy in the cache is commit {copy}: try again later, or ask for that commit with revision"
+                )
             return self.sha
         if not is_commit(copy) or self.revision not in (None, copy):
             raise HubError(

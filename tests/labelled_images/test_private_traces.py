@@ -62,3 +62,17 @@ def test_what_was_in_the_shared_cache_stays_there(hub: HubServer, tmp_path: Path
     assert [path for path in before if "alice--kept" in path]
     describe_dataset("alice/kept", token=token, cache_dir=tmp_path / "own")
     assert set(shared_files()) >= set(before)
+
+
+def test_what_is_prepared_is_its_owners_alone(hub: HubServer, tmp_path: Path) -> None:
+    token = hub.add_user("alice")
+    folder = image_folder(tmp_path / "repo", cat=3, dog=3)
+    hub.add_repo("alice/closed", kind="dataset", folder=folder, private=True)
+    for dataset in ("alice/closed", str(folder)):
+        for access in (Access(tmp_path / "own", token, progress=False), Access(token=token, progress=False)):
+            load_labelled_images(DatasetQuery(dataset), access).close()
+    shared = Path(datasets.config.HF_DATASETS_CACHE)
+    places = [tmp_path / "own" / "datasets", shared / "verified", shared / "by-content"]
+    assert [place.stat().st_mode & 0o777 for place in places] == [0o700] * 3
+    assert len(list(places[0].rglob("*.arrow"))) == 2
+    assert all(any(place.rglob("*.arrow")) for place in places)
