@@ -1,5 +1,6 @@
 """Files that appear whole or not at all, whoever else writes, and whenever the program is killed."""
 
+import errno
 import os
 import uuid
 from collections.abc import Iterator
@@ -56,9 +57,11 @@ def make_folder(folder: Path, *, private: bool) -> None:
     Raises:
         OSError: it cannot be made.
     """
-    missing = [each for each in (folder, *folder.parents) if not each.is_dir()]
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
     for each in reversed(missing):
         each.mkdir(mode=OWNERS_FOLDER if private else 0o777, exist_ok=True)
+    if not folder.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
 
 
 def assets_folder(what: str) -> Path:
