@@ -37,6 +37,13 @@ LOADING_ERRORS = (
     TRANSPORT_ERROR,
 )
 
+# The library's readers of files that hold no images: nothing of such a dataset is downloaded or read, least of all
+# JSON, of which some files end the whole process (see `label_tables`).
+WITHOUT_IMAGES = frozenset(
+    {"csv", "json", "text", "conll", "xml", "eval", "harbor", "tsfile", "pandas", "fasta", "fastq", "genbank", "pdb"}
+    | {"mmcif", "audiofolder", "videofolder", "meshfolder", "pdffolder", "niftifolder"}
+)
+
 
 def open_builder(
     query: DatasetQuery,
@@ -69,11 +76,18 @@ def open_builder(
         # What is made here holds copies of private data. The library's own shared cache stays as the umask says.
         make_folder(prepared_folder(access), private=access.datasets_folder is not None)
         make_folder(Path(kept), private=True)
-        return datasets.load_dataset_builder(path, name=query.config, data_files=data_files, **options)
+        builder = datasets.load_dataset_builder(path, name=query.config, data_files=data_files, **options)
     except LOADING_ERRORS as error:
         if isinstance(error, ValueError):
             _refuse_config(query, path, access=access, revision=revision)
         raise cannot_be_opened(query, error) from error
+    if builder.name in WITHOUT_IMAGES:
+        raise DatasetError(
+            f"a column of type Image is needed, found in {query.dataset} only files that the datasets library reads as"
+            f" {builder.name!r}. A csv or jsonl table that only names image files is not an image dataset: put it"
+            " beside the images as metadata.csv or metadata.jsonl with a column file_name"
+        )
+    return builder
 
 
 def prepared_folder(access: Access) -> Path:

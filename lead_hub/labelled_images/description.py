@@ -31,6 +31,7 @@ from lead_hub.labelled_images.download import private_card_removed
 from lead_hub.labelled_images.hub_dataset import open_hub_dataset
 from lead_hub.labelled_images.image_folder_files import refuse_lost_classes
 from lead_hub.labelled_images.image_folder_layout import refuse_merged_splits
+from lead_hub.labelled_images.label_tables import FIRST_BYTES, check_label_tables
 from lead_hub.labelled_images.local_folder import open_local_folder
 from lead_hub.labelled_images.query import DatasetQuery
 from lead_hub.labelled_images.saved_dataset import load_saved
@@ -72,6 +73,7 @@ def contents_of_builder(
             counted = _count_images(files, builder.EXTENSIONS)
             n_rows = {name: counted.get(name) if count is None else count for name, count in n_rows.items()}
         if features is None:
+            check_label_tables(builder, access, most_bytes=FIRST_BYTES)
             features = _features_of_first_row(builder, next(iter(n_rows)))
     except LOADING_ERRORS as error:
         raise hub_error(query.dataset, error) or DatasetError(
@@ -221,7 +223,7 @@ def describe_dataset(
 
     Raises:
         DatasetError: there is no such dataset or configuration, nothing in it can be read, or no column holds images:
-            the message lists the columns.
+            the message lists the columns, or the kind of files.
         HubError: the dataset is gated, or the Hub refused or could not be reached.
     """
     query = DatasetQuery(dataset, config=config, revision=revision)

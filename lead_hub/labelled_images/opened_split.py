@@ -39,6 +39,7 @@ from lead_hub.labelled_images.image_folder_files import (
     table_notes,
 )
 from lead_hub.labelled_images.image_folder_layout import WAY_OUT, refuse_merged_splits
+from lead_hub.labelled_images.label_tables import check_label_tables
 from lead_hub.labelled_images.local_folder import LocalFolder, left_out_tables, open_local_folder
 from lead_hub.labelled_images.own_files import NO_FILES, OwnFiles
 from lead_hub.labelled_images.query import DatasetQuery
@@ -228,6 +229,7 @@ def _prepared(
 ) -> Dataset:
     with _translated_errors(query, access):
         _make_stoppable(builder, access)
+        check_label_tables(builder, access)
         builder.download_and_prepare(dl_manager=fetched)
         splits = builder.info.splits or {}
         _require_split(query, list(splits))
@@ -257,6 +259,8 @@ def _translated_errors(query: DatasetQuery, access: Access) -> Iterator[None]:
     except LOADING_ERRORS as error:
         access.check_wanted()  # the library wraps what ended it
         reason = error.__cause__ or error  # the library's own message only says that generating failed
+        if isinstance(reason, DatasetError):
+            raise reason from None
         raise (
             hub_error(query.dataset, error)
             or cache_error(query, error)
