@@ -38,8 +38,9 @@ ROWS = 1024  # images compared with all others at a time
 PAIRS = 128  # pairs fitted at a time
 STEPS = 8
 LARGEST_STEP = 0.1
-# After so many steps a pair that leaves more than half unexplained is given up.
-PATIENCE = 3
+# After so many steps a pair that leaves so many times more than copies may is given up: of 2,876 changed pictures of
+# the demo that are found as copies 7 are lost by it, of 9,751 other likely pairs 89% are not fitted any further.
+PATIENCE, HOPELESS = 2, 6.0
 
 # Left edge, upper edge, width and height, as shares of the whole.
 Window = tuple[float, float, float, float]
@@ -100,8 +101,9 @@ def same_pictures(
     pairs: list[tuple[int, int]] = []
     for start in range(0, len(found.first), PAIRS):
         part = slice(start, start + PAIRS)
-        left = unexplained(thumbnails[found.first[part]], thumbnails[found.second[part]], overlay=found.overlay[part])
-        same = left <= LARGEST_SHARE * found.usual[part]
+        most = LARGEST_SHARE * found.usual[part]
+        pictures = thumbnails[found.first[part]], thumbnails[found.second[part]]
+        same = unexplained(*pictures, overlay=found.overlay[part], hopeless=HOPELESS * most) <= most
         pairs += zip(found.first[part][same].tolist(), found.second[part][same].tolist(), strict=True)
     return pairs
 
@@ -233,8 +235,12 @@ def unexplained(
     lower: Float[Tensor, "pair 3 side side"],
     *,
     overlay: Int[Tensor, " pair"],
+    hopeless: Float[Tensor, " pair"],
 ) -> Float[Tensor, " pair"]:
-    """What is left of the lower pictures where the upper ones are fitted to them as well as can be."""
+    """What is left of the lower pictures where the upper ones are fitted to them as well as can be.
+
+    Those of which more than `hopeless` is left after a few steps are not fitted any better.
+    """
     mirrored = (overlay >= len(OVERLAYS))[:, None, None, None]
     upper = torch.where(mirrored, upper.flip(3), upper)
     places = torch.tensor([start_of(*windows) for windows in OVERLAYS])[overlay % len(OVERLAYS)]
@@ -243,7 +249,7 @@ def unexplained(
     going = torch.arange(len(upper))
     for step in range(STEPS):
         if step == PATIENCE:
-            stays = least[going] <= 1 / 2
+            stays = least[going] <= hopeless[going]
             going, places = going[stays], places[stays]
         laid = laid_over(sources[going], lower[going], places)
         least[going] = torch.minimum(least[going], laid.unexplained(places))
