@@ -17,6 +17,7 @@ from lead_hub.errors import CandidateError
 from lead_hub.hub import LONGEST_NAP_S, HubDownError
 
 AHEAD = 2  # candidates
+SILENCES = 2  # of one candidate's files alone the Hub may be unable to give one, for ever
 AHEAD_BYTES = 4 << 30
 
 
@@ -50,7 +51,7 @@ class Downloads:
     _turn: int = -1  # place of the candidate that was taken last
     _over: threading.Event = field(default_factory=threading.Event)
     _changed: threading.Condition = field(default_factory=threading.Condition)
-    _is_down: HubDownError | None = None
+    _silences: int = 0  # candidates for which the Hub had no answer, since it last gave weights
     _thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "lead-hub-downloads"))
 
     @contextmanager
@@ -95,7 +96,7 @@ class Downloads:
         return self.candidates.index(candidate)
 
     def _fetch(self, candidate: Candidate) -> CheckpointFiles:
-        hub_is_down = self._is_down is not None and candidate.folder is None
+        hub_is_down = self._silences >= SILENCES and candidate.folder is None
         access = replace(self.access, cancelled=self._over.is_set, hub_is_down=hub_is_down)
         try:
             files = find_checkpoint(candidate, access)
@@ -103,10 +104,11 @@ class Downloads:
                 return files
             sizes: list[int] = []
             paths = fetch_weights(files, access, make_room=lambda size: sizes.append(self._make_room(candidate, size)))
-        except HubDownError as error:
-            self._is_down = self._is_down or error
+        except HubDownError:
+            self._silences += 1
             raise
         if paths:
+            self._silences = 0
             with self._changed:
                 self._held[candidate] = DownloadedWeights(paths, sum(sizes))
         return files

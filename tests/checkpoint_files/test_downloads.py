@@ -167,7 +167,25 @@ def test_after_silence_the_rest_is_refused_at_once(
         assert (
             downloads.take(downloads.candidates[29]).sha == candidates[29].revision
         )  # in the access, at a known commit
-    assert {request.path for request in hub.requests} == {f"/api/models/org/m0/revision/{candidates[0].revision}"}
+    assert {request.path for request in hub.requests} == {
+        f"/api/models/org/m{number}/revision/{candidates[number].revision}" for number in (0, 1)
+    }
+
+
+def test_what_the_hub_can_never_give_is_one_candidates_alone(
+    hub: HubServer, access: Access, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lead_hub.hub.requests.SILENCE_S", 0.5)
+    candidates = candidates_on(hub, 5)
+    for number in (0, 2, 4):
+        hub.add_fault(Fault("status", match=f"org/m{number}/resolve", times=None, status=503))
+    with Downloads(candidates, access, always).running() as downloads:
+        for number, candidate in enumerate(candidates):
+            if number % 2:
+                assert downloads.take(candidate).sha == candidate.revision
+            else:
+                with pytest.raises(HubDownError):
+                    downloads.take(candidate)
 
 
 def test_waiting_for_files_can_be_cancelled(hub: HubServer, access: Access) -> None:
