@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from lead_hub.recommendation import recommend as recommend
     from lead_hub.transferability import SCORES as SCORES
     from lead_hub.transferability import score as score
+    from lead_hub.verification import calibrate as calibrate
     from lead_hub.verification import verify as verify
 
 # Public name -> its module. Loaded on first use, because torch and transformers take seconds to import and
@@ -38,6 +39,7 @@ _HOMES = {
     "recommend": "lead_hub.recommendation",
     "Recommendation": "lead_hub.recommendation",
     "verify": "lead_hub.verification",
+    "calibrate": "lead_hub.verification",
     "score": "lead_hub.transferability",
     "SCORES": "lead_hub.transferability",
     "Leaderboard": "lead_hub.leaderboard",

@@ -67,6 +67,15 @@ class Access:
         return self._kept("finetuned")
 
     @property
+    def outcomes_folder(self) -> Path:
+        """Where it is kept what fine-tuning gave of what had been predicted."""
+        return self._kept("outcomes")
+
+    def calibration_file(self, method: str) -> Path:
+        """Where a score's calibration is kept that was fitted on this machine."""
+        return self._kept("calibration") / f"{method}.json"
+
+    @property
     def verified_folder(self) -> Path:
         """Where it is noted which files of the Hub cache were compared with their hash."""
         return self._kept("verified")

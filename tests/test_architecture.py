@@ -38,7 +38,10 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
     "rank_agreement": ("how well two orders agree", ()),
     "verification": (
         "leaderboard -> the same with outcomes",
-        ("finetuning", "leaderboard", "labelled_images", "candidates", "rank_agreement", "processes", *HUB),
+        (
+            *("finetuning", "leaderboard", "labelled_images", "candidates", "rank_agreement", "processes"),
+            *("confidence", "score_cards", *HUB),
+        ),
     ),
     "evaluate_modules": ("the scores and rank agreement as modules of evaluate", ("transferability", "rank_agreement")),
     "demo": (

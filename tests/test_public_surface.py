@@ -11,7 +11,7 @@ import lead_hub
 
 PUBLIC = [
     *("recommend", "verify", "score", "SCORES", "Leaderboard", "Candidate", "CandidateQuery", "find_candidates"),
-    *("IndexQuery", "Recommendation"),
+    *("IndexQuery", "Recommendation", "calibrate"),
     *("LeadHubError", "DatasetError", "CandidateError", "ScoreError", "HubError", "__version__"),
 ]
 

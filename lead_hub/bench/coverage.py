@@ -112,8 +112,9 @@ def confidence_figures(
 
 def target_prediction(target: FineTunedTarget, calibration: Calibration) -> PredictedAccuracy:
     """Predicted accuracies of all checkpoints of one dataset."""
-    left_out = target.correct.mean(axis=1)
-    return predicted_accuracy(left_out, calibration, n_images=target.correct.shape[1], n_classes=target.n_classes)
+    left_out, scores = target.correct.mean(axis=1), target.terms.mean(axis=1)
+    n_images = target.correct.shape[1]
+    return predicted_accuracy(left_out, scores, calibration, n_images=n_images, n_classes=target.n_classes)
 
 
 def set_figures(

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from lead_hub.cli.bench import bench
+from lead_hub.cli.calibrate import calibrate
 from lead_hub.cli.crawl import crawl
 from lead_hub.cli.demo import demo
 from lead_hub.cli.push import push
@@ -52,6 +53,7 @@ app.command()(push)
 app.command()(crawl)
 app.command()(bench)
 app.command()(verify)
+app.command()(calibrate)
 app.command()(space)
 
 

@@ -4,36 +4,54 @@
     calibration.json      ->  chance_of_best, accuracies: who could be best, and the accuracy after fine-tuning
     left-out predictions  ->  accuracies, class_errors: how a linear probe does, and on which classes
     all of them           ->  judgement: one record a row
+    outcomes              ->  expected_line -> refitting: the calibration again, on what fine-tuning gave elsewhere
 
 Pure numerics over arrays; nothing is refitted, and no draw depends on the order of the checkpoints.
 """
 
 from lead_hub.confidence.accuracies import PredictedAccuracy, predicted_accuracy
-from lead_hub.confidence.calibration import Calibration, Confirmation, Part, find_calibration
+from lead_hub.confidence.calibration import (
+    Calibration,
+    Confirmation,
+    Part,
+    calibrations_text,
+    find_calibration,
+    shipped_calibration,
+)
 from lead_hub.confidence.chance_of_best import chances_of_best, could_be_best
 from lead_hub.confidence.class_errors import Confusion
 from lead_hub.confidence.image_bootstrap import resampled_scores, widened
 from lead_hub.confidence.judgement import ImageLabels, ScoredImages, ranking_confidence
+from lead_hub.confidence.known_outcomes import THIS_MACHINE, Outcome, parse_outcome
 from lead_hub.confidence.record import RANK_DEPENDENT, Confidence, as_columns, parse_confidence, without_ranks
+from lead_hub.confidence.refitting import Refit, SourceOfOutcomes, refit
 
 __all__ = [
     "RANK_DEPENDENT",
+    "THIS_MACHINE",
     "Calibration",
     "Confidence",
     "Confirmation",
     "Confusion",
     "ImageLabels",
+    "Outcome",
     "Part",
     "PredictedAccuracy",
+    "Refit",
     "ScoredImages",
+    "SourceOfOutcomes",
     "as_columns",
+    "calibrations_text",
     "chances_of_best",
     "could_be_best",
     "find_calibration",
     "parse_confidence",
+    "parse_outcome",
     "predicted_accuracy",
     "ranking_confidence",
+    "refit",
     "resampled_scores",
+    "shipped_calibration",
     "widened",
     "without_ranks",
 ]

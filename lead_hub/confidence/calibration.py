@@ -12,8 +12,30 @@ from dataclasses import asdict, dataclass
 from importlib import resources
 from typing import Any, Literal
 
+from lead_hub.errors import ScoreError
+
 CALIBRATION_FILE = "calibration.json"
 Part = Literal["all", "study"]
+
+
+@dataclass(frozen=True)
+class AddedOutcomes:
+    """What was added to the outcomes that the package ships; without names, which may be private.
+
+    Attributes:
+        n_pairs: of a checkpoint and a dataset.
+        n_datasets: how many datasets they are on.
+        n_repositories: of score cards that they come from; the others are this machine's own.
+    """
+
+    n_pairs: int
+    n_datasets: int
+    n_repositories: int
+
+    def in_words(self) -> str:
+        """The end of a sentence."""
+        origin = f" from {self.n_repositories} repositories of score cards and this machine"
+        return f", and on {self.n_pairs} outcomes on {self.n_datasets} further datasets{origin}"
 
 
 @dataclass(frozen=True)
@@ -31,6 +53,7 @@ class CalibrationData:
         left_out_coverage: share of the accuracies that lie in their 90% interval when each dataset's are predicted from
             the other datasets, in [0, 1].
         left_out_hit_rate: likewise, share of the sets of possible best checkpoints that hold the best.
+        added: what else the expected accuracies rest on; None for what the package ships.
     """
 
     fine_tuning: str
@@ -42,16 +65,18 @@ class CalibrationData:
     n_classes: tuple[int, int]
     left_out_coverage: float
     left_out_hit_rate: float
+    added: AddedOutcomes | None = None
 
     def in_words(self) -> str:
         """One line for people."""
         fewest, most = self.n_images
         least_classes, most_classes = self.n_classes
+        added = self.added.in_words() if self.added else ""
         return (
             f"{self.n_checkpoints} checkpoints fine-tuned ({self.fine_tuning}) on {len(self.targets)} datasets"
             f" ({', '.join(self.targets)}; {fewest} to {most} images of {least_classes} to {most_classes} classes):"
-            f" {self.images}. Each predicted from the others, {self.left_out_coverage:.0%} of the accuracies lay in"
-            f" their interval and {self.left_out_hit_rate:.0%} of the sets held the best"
+            f" {self.images}{added}. Each predicted from the others, {self.left_out_coverage:.0%} of the accuracies lay"
+            f" in their interval and {self.left_out_hit_rate:.0%} of the sets held the best"
         )
 
 
@@ -90,13 +115,15 @@ class Confirmation:
 class Calibration:
     """From what is known without fine-tuning to what full fine-tuning gives, and how far off that is.
 
-    The logit of the accuracy is expected to be `intercept` + `slope` * (logit of the left-out accuracy).
+    The logit of the accuracy is expected to be `intercept` + `slope` * (logit of the left-out accuracy) +
+    `classes_slope` * (log of the number of classes).
 
     Attributes:
         method: the score that it is for.
         method_version: of the score's definition; another version has another calibration.
         intercept: in logits.
         slope: logits per logit.
+        classes_slope: logits per unit of the logarithm of the number of classes.
         error_sd: standard deviation, in logits, of the error on a dataset that was not fitted on, without the part
             that comes from the choice of images.
         error_quantile: 90% of these errors are within so many standard deviations.
@@ -112,6 +139,7 @@ class Calibration:
     method_version: int
     intercept: float
     slope: float
+    classes_slope: float
     error_sd: float
     error_quantile: float
     image_variance_ratio: float
@@ -129,7 +157,9 @@ class Calibration:
         return self.spread * math.log(n_classes)
 
 
-def find_calibration(method: str, method_version: int, *, part: Part = "all") -> Calibration | None:
+def find_calibration(
+    method: str, method_version: int, *, part: Part = "all", kept: str | None = None
+) -> Calibration | None:
     """The calibration of a score, or None: other scores, and other versions of this one, are not calibrated.
 
     Args:
@@ -137,10 +167,27 @@ def find_calibration(method: str, method_version: int, *, part: Part = "all") ->
         method_version: of its definition.
         part: "all" was fitted on every dataset of the matrix, "study" on the study half alone, so that the other half
             can judge it.
+        kept: text of a calibration that was fitted again on this machine, which comes first where it is of this score
+            and version; None without one.
+
+    Raises:
+        ScoreError: what is kept is no calibration.
     """
-    text = (resources.files(__package__) / CALIBRATION_FILE).read_text(encoding="utf-8")
-    calibration = parse_calibrations(text)[part]
+    if kept is not None:
+        try:
+            own = parse_calibrations(kept)[part]
+        except (ValueError, KeyError, TypeError) as error:
+            raise ScoreError(f"what is kept of a calibration must be as it was written, found {error!r}") from error
+        if (own.method, own.method_version) == (method, method_version):
+            return own
+    calibration = shipped_calibration(part)
     return calibration if (calibration.method, calibration.method_version) == (method, method_version) else None
+
+
+def shipped_calibration(part: Part = "all") -> Calibration:
+    """The one of the package."""
+    text = (resources.files(__package__) / CALIBRATION_FILE).read_text(encoding="utf-8")
+    return parse_calibrations(text)[part]
 
 
 def calibrations_text(calibrations: Mapping[Part, Calibration]) -> str:
@@ -156,8 +203,9 @@ def parse_calibrations(text: str) -> dict[Part, Calibration]:
 def _parse(document: dict[str, Any]) -> Calibration:
     fitted_on, confirmed = document["fitted_on"], document["confirmed"]
     lists = {name: tuple(fitted_on[name]) for name in ("targets", "n_images", "n_classes")}
+    added = fitted_on.get("added") and AddedOutcomes(**fitted_on["added"])
     records = {
-        "fitted_on": CalibrationData(**{**fitted_on, **lists}),
+        "fitted_on": CalibrationData(**{**fitted_on, **lists, "added": added}),
         "confirmed": confirmed and Confirmation(**{**confirmed, "targets": tuple(confirmed["targets"])}),
     }
     return Calibration(**{**document, **records})

@@ -77,9 +77,10 @@ def ranking_confidence(
     chances = chances_of_best(resampled, spread=calibration.score_spread(len(images.class_names)))
     possible = could_be_best(chances)
     words = calibration.in_words()
+    records = with_predictions(records, scores, images, calibration)
     return tuple(
         replace(
-            with_prediction(record, images, calibration),
+            record,
             p_best=float(chance),
             could_be_best=bool(could),
             calibrated_on=words,
@@ -111,16 +112,22 @@ def alone(one: ScoredImages, intervals: RankIntervals, number: int, images: Imag
     )
 
 
-def with_prediction(record: Confidence, images: ImageLabels, calibration: Calibration) -> Confidence:
-    """The record with the accuracy to expect after fine-tuning, where the score also predicts classes."""
-    if record.probe_accuracy is None:
-        return record
-    expected = predicted_accuracy(
-        np.array([record.probe_accuracy]), calibration, n_images=images.n_independent, n_classes=len(images.class_names)
-    )
-    return replace(
-        record,
-        predicted_accuracy=float(expected.accuracy[0]),
-        predicted_low=float(expected.low[0]),
-        predicted_high=float(expected.high[0]),
-    )
+def with_predictions(
+    records: Sequence[Confidence],
+    scores: Float[np.ndarray, " checkpoint"],
+    images: ImageLabels,
+    calibration: Calibration,
+) -> list[Confidence]:
+    """The records with the accuracies to expect after fine-tuning, where the score also predicts classes."""
+    left_out = np.array([record.probe_accuracy for record in records], dtype=np.float64)
+    told = ~np.isnan(left_out)
+    if not told.any():
+        return list(records)
+    n_images, n_classes = images.n_independent, len(images.class_names)
+    expected = predicted_accuracy(left_out[told], scores[told], calibration, n_images=n_images, n_classes=n_classes)
+    figures = iter(zip(expected.accuracy.tolist(), expected.low.tolist(), expected.high.tolist(), strict=True))
+    names = ("predicted_accuracy", "predicted_low", "predicted_high")
+    return [
+        replace(record, **dict(zip(names, next(figures), strict=True))) if is_told else record
+        for record, is_told in zip(records, told, strict=True)
+    ]

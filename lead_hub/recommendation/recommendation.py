@@ -25,7 +25,7 @@ from lead_hub.leaderboard import Leaderboard, Skipped
 from lead_hub.processes import Processes, guarded, on_every_process, on_main_process, running_processes
 from lead_hub.recommendation.board_rows import empty_board, find_cards
 from lead_hub.recommendation.grouping import image_groups
-from lead_hub.recommendation.judging import ScoredCandidate, judged_board
+from lead_hub.recommendation.judging import ScoredCandidate, calibration_of, judged_board
 from lead_hub.recommendation.progress import OnProgress, RunFollower
 from lead_hub.recommendation.scoring import from_card, scored_candidate
 from lead_hub.recommendation.steps import OutputsOfImages, find_files, shared_images
@@ -224,6 +224,7 @@ class Recommendation:
             return not is_on_card and not outputs_of.are_kept(files)
 
         downloads = Downloads(candidates, access, needs_weights, self.max_disk_bytes)
+        calibration = calibration_of(board, access)
         scored: list[ScoredCandidate] = []
         down: HubDownError | None = None
         shown = access.progress and processes.is_main_process
@@ -246,7 +247,9 @@ class Recommendation:
                         to_score = partial(scored_candidate, candidate, files, outputs, methods=self.methods)
                         to_score = partial(to_score, images=images, seed=self.seed)
                         one = on_main_process(guarded(to_score, stage="score"), processes)
-                    judge = partial(judged_board, board, [*scored, one], images, seed=self.seed)
+                    judge = partial(
+                        judged_board, board, [*scored, one], images, calibration=calibration, seed=self.seed
+                    )
                     board = on_main_process(guarded(judge, stage="score"), processes)
                     scored.append(one)
                     score = one.row.score

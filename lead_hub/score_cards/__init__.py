@@ -10,12 +10,13 @@ README.md                                 front matter, rankings, how to read th
 
 from lead_hub.score_cards.public_names import HUB_ID
 from lead_hub.score_cards.push import Push, push_scores
-from lead_hub.score_cards.reading import ScoreCards, load_cards, read_scores
+from lead_hub.score_cards.reading import ScoreCards, finetuned_results, load_cards, read_scores
 
 __all__ = [
     "HUB_ID",
     "Push",
     "ScoreCards",
+    "finetuned_results",
     "load_cards",
     "push_scores",
     "read_scores",

@@ -65,6 +65,18 @@ def load_cards(repo_id: str, *, api: HfApi, dataset: Mapping[str, Any], method: 
         return ScoreCards(repo_id, repository.sha, tuple(results_on_cards(rows, repository)))
 
 
+def finetuned_results(repo_id: str, *, api: HfApi, method: str) -> list[ScoreResult]:
+    """Everything in a repository that was scored by a method and then fine-tuned, as its cards say it.
+
+    Raises:
+        HubError: the Hub refused or cannot be reached.
+    """
+    with plain_errors(repo_id, to="read score cards from"):
+        repository = open_repository(repo_id, api=api)
+        rows = [row for row in repository.read_rows() if row.method == method and row.finetuned_accuracy is not None]
+        return results_on_cards(rows, repository)
+
+
 def read_scores(
     repo_id: str, *, api: HfApi, dataset: str, method: str | None = None, revision: str | None = None
 ) -> Json:

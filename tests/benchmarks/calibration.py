@@ -7,7 +7,9 @@ Once on the study half alone; `lead-hub bench` judges that on the held-out half,
 on all datasets, for `recommend`: twelve say more of how datasets differ than six. Both are judged leave-one-dataset-out
 here: the constants for a dataset's figures come from the other datasets.
 
-1. Expected accuracy: the least-squares line from the logits of left-out accuracies to those of fine-tuned ones.
+1. Expected accuracy: a line from the logits of left-out accuracies, and the number of classes, to the logits of
+   fine-tuned ones (`lead_hub/confidence/expected_line.py`). The pairs are written down too: `lead-hub calibrate` fits
+   it again with others.
 2. Its error: that of lines through the other datasets. The variance that the choice of images causes is taken off, for
    every interval adds that of its own images; the 90% quantile is the empirical one.
 3. Variance from images to images, as a multiple of that of resampled terms: see `image_variance.py`.
@@ -38,9 +40,10 @@ from lead_hub.bench.coverage import (
 )
 from lead_hub.bench.matrix import GroundTruthMatrix, read_matrix
 from lead_hub.confidence import Calibration, Confirmation, Part, chances_of_best, resampled_scores, widened
-from lead_hub.confidence.accuracies import above_guessing, logit, logit_variance
 from lead_hub.confidence.calibration import CALIBRATION_FILE, CalibrationData, calibrations_text, parse_calibrations
 from lead_hub.confidence.chance_of_best import LEVEL
+from lead_hub.confidence.expected_line import fitted_line, line_outcomes
+from lead_hub.confidence.known_outcomes import OUTCOMES_FILE, SHIPPED, Outcome, outcomes_text, parse_outcomes
 from lead_hub.transferability import SCORES
 from tests.benchmarks.image_variance import halves_apart
 
@@ -50,48 +53,24 @@ CONFIRMATION = "confirmation"
 OUTPUT = Path(lead_hub.confidence.__path__[0]) / CALIBRATION_FILE
 FINE_TUNING = "all weights, AdamW, the better of two learning rates by validation accuracy, mean of three seeds"
 IMAGES = "pictures of 32 px (digits, letters, drawings, textures), networks of at most a million weights"
-# So many test images stand behind an accuracy: 0 and 1 are finite logits.
-N_TEST_IMAGES = 400
 # From one to the next by 5%.
 SPREADS = 0.005 * 1.05 ** np.arange(110)
-
-
-def line_inputs(target: FineTunedTarget) -> np.ndarray:
-    """[checkpoint, 2]: 1 and the logit of the left-out accuracy."""
-    shares = left_out_shares(target)
-    return np.stack([np.ones_like(shares), logit(shares)], axis=1)
-
-
-def left_out_shares(target: FineTunedTarget) -> np.ndarray:
-    n_images = target.correct.shape[1]
-    return above_guessing(target.correct.mean(axis=1), n_images=n_images, n_classes=target.n_classes)
-
-
-def line_outcomes(target: FineTunedTarget) -> np.ndarray:
-    return logit((target.accuracy * N_TEST_IMAGES + 0.5) / (N_TEST_IMAGES + 1))
-
-
-def fitted_line(targets: Sequence[FineTunedTarget]) -> np.ndarray:
-    """Intercept and slope by least squares, every dataset weighing the same."""
-    weights = np.concatenate([np.full(len(target.accuracy), len(target.accuracy) ** -0.5) for target in targets])
-    inputs = np.concatenate([line_inputs(target) for target in targets])
-    outcomes = np.concatenate([line_outcomes(target) for target in targets])
-    return np.linalg.lstsq(inputs * weights[:, None], outcomes * weights, rcond=None)[0]
 
 
 def without(each: Sequence[Item], number: int) -> list[Item]:
     return [one for place, one in enumerate(each) if place != number]
 
 
-def errors_left_out(targets: Sequence[FineTunedTarget]) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """By dataset, from lines through the others: errors in logits, and the images' part of their variance."""
-    errors, variances = [], []
-    for number, target in enumerate(targets):
-        line = fitted_line(without(targets, number))
-        errors.append(line_outcomes(target) - line_inputs(target) @ line)
+def outcomes_of(matrix: GroundTruthMatrix, half: str) -> list[Outcome]:
+    """Every pair of a half, as the package ships them."""
+    outcomes = []
+    for column, target in zip(matrix.positions(half), finetuned_targets(matrix, half, method=METHOD), strict=True):
+        rows = np.flatnonzero(~np.isnan(matrix.accuracy[:, column]))
         n_images = target.correct.shape[1]
-        variances.append(line[1] ** 2 * logit_variance(left_out_shares(target), n_images=n_images))
-    return errors, variances
+        for row, left_out, accuracy in zip(rows, target.correct.mean(axis=1), target.accuracy, strict=True):
+            pair = (SHIPPED, target.name, matrix.checkpoints[row].name, n_images, target.n_classes)
+            outcomes.append(Outcome(*pair, float(left_out), float(accuracy), n_test=matrix.targets[column].n_test))
+    return parse_outcomes(outcomes_text(outcomes))  # rounded as they are written down, so that a refit starts from here
 
 
 def spread_figures(target: FineTunedTarget, variance_ratio: float) -> tuple[np.ndarray, np.ndarray]:
@@ -135,36 +114,20 @@ def image_variance_ratio(matrix: GroundTruthMatrix, half: str) -> float:
     return float(np.mean(ratios))
 
 
-def interval_constants(errors: Sequence[np.ndarray], variances: Sequence[np.ndarray]) -> tuple[float, float]:
-    """Standard deviation of the errors without the images' part, and the 90% quantile in these deviations."""
-    error, variance = np.concatenate(errors), np.concatenate(variances)
-    error_sd = float(np.sqrt(max(np.mean(error**2) - variance.mean(), 0.0)))
-    return error_sd, float(np.quantile(np.abs(error) / np.sqrt(error_sd**2 + variance), LEVEL))
-
-
-def covered_left_out(errors: Sequence[np.ndarray], variances: Sequence[np.ndarray]) -> list[float]:
-    """Share of each dataset's errors within the 90% interval that the other datasets' errors give."""
-    shares = []
-    for number, (error, variance) in enumerate(zip(errors, variances, strict=True)):
-        error_sd, quantile = interval_constants(without(errors, number), without(variances, number))
-        shares.append(float((np.abs(error) <= quantile * np.sqrt(error_sd**2 + variance)).mean()))
-    return shares
-
-
-def fit(targets: Sequence[FineTunedTarget], variance_ratio: float) -> Calibration:
-    errors, variances = errors_left_out(targets)
-    error_sd, quantile = interval_constants(errors, variances)
-    covered = covered_left_out(errors, variances)
+def fit(targets: Sequence[FineTunedTarget], outcomes: Sequence[Outcome], variance_ratio: float) -> Calibration:
+    line = fitted_line(outcomes)
     likelihoods, hits = map(np.array, zip(*(spread_figures(target, variance_ratio) for target in targets), strict=True))
     likeliest, steps, left_out_hits = chosen_spread(likelihoods, hits)
     print(f"spread: likeliest {SPREADS[likeliest]:.4f}, widened by {1.05**steps:.2f}")
-    print("left out           error, mean and deviation   inside   set holds the best")
-    for target, error, inside, hit in zip(targets, errors, covered, left_out_hits, strict=True):
-        print(f"{target.name:18} {error.mean():+.2f} {error.std():.2f} {inside:25.0%} {hit:20.0%}")
-    intercept, slope = map(float, fitted_line(targets))
-    constants = (intercept, slope, error_sd, quantile, variance_ratio, float(SPREADS[likeliest + steps]))
-    rounded = (float(f"{constant:.4g}") for constant in constants)
-    fitted_on = what_it_was_fitted_on(targets, coverage=np.mean(covered), hit_rate=left_out_hits.mean())
+    print("left out           error in logits, mean and deviation   set holds the best")
+    for target, hit in zip(targets, left_out_hits, strict=True):
+        own = [one for one in outcomes if one.dataset == target.name]
+        others = fitted_line([one for one in outcomes if one.dataset != target.name])
+        error = line_outcomes(own) - others.expected(own)
+        print(f"{target.name:18} {error.mean():+.2f} {error.std():.2f} {hit:40.0%}")
+    constants = (line.intercept, line.slope, line.classes_slope, line.error_sd, line.error_quantile)
+    rounded = (float(f"{one:.4g}") for one in (*constants, variance_ratio, float(SPREADS[likeliest + steps])))
+    fitted_on = what_it_was_fitted_on(targets, coverage=line.coverage, hit_rate=left_out_hits.mean())
     return Calibration(METHOD, SCORES[METHOD].version, *rounded, fitted_on=fitted_on)
 
 
@@ -193,7 +156,7 @@ def fitted(matrix: GroundTruthMatrix) -> dict[Part, Calibration]:
     for part in ("all", "study"):
         print(f"\n{part}")
         targets = finetuned_targets(matrix, part, method=METHOD)
-        calibrations[part] = fit(targets, image_variance_ratio(matrix, part))
+        calibrations[part] = fit(targets, outcomes_of(matrix, part), image_variance_ratio(matrix, part))
         data = calibrations[part].fitted_on
         print(f"mean over left-out datasets: {data.left_out_coverage:.1%} inside, {data.left_out_hit_rate:.1%} hold")
     return calibrations
@@ -238,6 +201,8 @@ def main() -> None:
         print(found.in_words())
     else:
         calibrations = fitted(matrix)
+        outcomes = outcomes_text(outcomes_of(matrix, "all"))
+        arguments.output.with_name(OUTCOMES_FILE).write_text(outcomes, encoding="utf-8")
     arguments.output.write_text(calibrations_text(calibrations), encoding="utf-8")
 
 

@@ -19,6 +19,7 @@ def made_calibration(**changes: float) -> Calibration:
     constants = {
         "intercept": 0.5,
         "slope": 0.75,
+        "classes_slope": 0.0,
         "error_sd": 0.4,
         "error_quantile": 1.6,
         "image_variance_ratio": 1.0,

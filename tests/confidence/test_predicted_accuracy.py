@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from lead_hub.confidence.accuracies import above_guessing, logit_variance, predicted_accuracy
+from lead_hub.confidence.accuracies import above_guessing, in_order_of, logit_variance, predicted_accuracy
 from tests.confidence.made_calibration import made_calibration
 
 
 def test_by_hand() -> None:
     # 9 of 19 images right, half an image added to each side: logit ln(9.5 / 10.5), of variance 20^2 / (19 9.5 10.5).
-    found = predicted_accuracy(np.array([9 / 19]), made_calibration(), n_images=19, n_classes=7)
+    found = predicted_accuracy(np.array([9 / 19]), np.zeros(1), made_calibration(), n_images=19, n_classes=7)
     centre = 0.5 + 0.75 * math.log(9.5 / 10.5)
     half = 1.6 * math.sqrt(0.4**2 + 0.75**2 * 400 / (19 * 9.5 * 10.5))
     assert found.accuracy[0] == pytest.approx(1 / (1 + math.exp(-centre)), rel=1e-12)
@@ -30,8 +30,8 @@ def test_between_guessing_and_certainty(left_out: float, n_classes: int, share: 
 
 def test_better_left_out_is_better_and_fewer_images_are_less_sure() -> None:
     shares = np.array([0.0, 0.2, 0.5, 0.8, 1.0])
-    many = predicted_accuracy(shares, made_calibration(), n_images=1000, n_classes=10)
-    few = predicted_accuracy(shares, made_calibration(), n_images=20, n_classes=10)
+    many = predicted_accuracy(shares, shares, made_calibration(), n_images=1000, n_classes=10)
+    few = predicted_accuracy(shares, shares, made_calibration(), n_images=20, n_classes=10)
     assert (np.diff(many.accuracy) > 0).all()
     for found in (many, few):
         assert (found.low < found.accuracy).all()
@@ -53,6 +53,38 @@ def test_coverage_where_the_errors_are_as_assumed() -> None:
     true = generator.uniform(0.3, 0.9, size=2000)
     outcome = expit(0.5 + 0.75 * np.log(true / (1 - true)) + generator.normal(scale=0.4, size=2000))
     calibration = made_calibration(error_quantile=1.6448536269514722)
-    found = predicted_accuracy(generator.binomial(100, true) / 100, calibration, n_images=100, n_classes=5)
+    left_out = generator.binomial(100, true) / 100
+    found = predicted_accuracy(left_out, left_out, calibration, n_images=100, n_classes=5)
     held = (found.low <= outcome) & (outcome <= found.high)
     assert abs(held.mean() - 0.9) < 4 * math.sqrt(0.9 * 0.1 / 2000)
+
+
+def test_the_number_of_classes_counts() -> None:
+    scores, calibration = np.zeros(1), made_calibration(classes_slope=0.25)
+    found = predicted_accuracy(np.array([9 / 19]), scores, calibration, n_images=19, n_classes=7)
+    centre = 0.5 + 0.75 * math.log(9.5 / 10.5) + 0.25 * math.log(7)
+    assert found.accuracy[0] == pytest.approx(1 / (1 + math.exp(-centre)), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("scores", "values", "expected"),
+    [
+        ([1.0, 2.0, 3.0], [0.1, 0.2, 0.3], [0.1, 0.2, 0.3]),
+        ([3.0, 2.0, 1.0], [0.1, 0.2, 0.3], [0.2, 0.2, 0.2]),
+        ([1.0, 2.0, 3.0, 4.0], [0.0, 3.0, 1.0, 5.0], [0.0, 2.0, 2.0, 5.0]),
+        ([1.0, 1.0, 2.0], [0.0, 1.0, 3.0], [0.5, 0.5, 3.0]),  # equal scores, one expectation
+        ([1.0, 1.0, 2.0], [3.0, 1.0, 0.5], [1.5, 1.5, 1.5]),
+        ([5.0], [0.7], [0.7]),
+    ],
+)
+def test_expectations_in_the_order_of_scores(scores: list[float], values: list[float], expected: list[float]) -> None:
+    assert in_order_of(np.array(scores), np.array(values)) == pytest.approx(expected)
+
+
+def test_the_nearest_in_order_is_that_of_scikit_learn() -> None:
+    from sklearn.isotonic import IsotonicRegression
+
+    generator = np.random.default_rng(0)
+    for _ in range(20):
+        scores, values = generator.normal(size=30), generator.normal(size=30)
+        assert in_order_of(scores, values) == pytest.approx(IsotonicRegression().fit_transform(scores, values))

@@ -4,6 +4,7 @@ Leaderboard -> the same images again -> finetune the top k -> Leaderboard with F
 """
 
 import functools
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -33,6 +34,7 @@ from lead_hub.labelled_images import DatasetQuery, LabelledImages, rows_sha256
 from lead_hub.leaderboard import FineTunedAccuracy, Leaderboard, RankedCheckpoint, RankedDataset
 from lead_hub.processes import first_on_each_node, shared_folder
 from lead_hub.rank_agreement import regret_at, weighted_kendall_tau
+from lead_hub.verification.outcome_files import keep_outcome
 
 FAILED = "fine-tuning failed at "
 
@@ -46,7 +48,7 @@ class Verification:
 
     `for board in Verification(board)` gives the board after each checkpoint; `verify(...)` takes the same arguments and
     gives the last one: the board with `finetuned` in the rows that were fine-tuned. Where that failed the row's note
-    says why.
+    says why. What full fine-tuning gave is also kept on this machine, for its owner alone: `calibrate` learns from it.
 
     Attributes:
         board: or the path of one that was saved as .json or .parquet.
@@ -130,6 +132,8 @@ def verified_boards(verification: Verification) -> Iterator[Leaderboard]:
         for number, row in enumerate(chosen):
             budget = Budget(clock.share(len(chosen) - number))
             outcome = finetuned_row(row, images, verification=verification, budget=budget, hardware=hardware)
+            if hardware.processes.is_main_process:
+                keep(board, outcome, verification.access)
             board = replace(board, rows=tuple(outcome if other == row else other for other in board.rows))
             yield board
 
@@ -175,6 +179,16 @@ def finetuned_row(
         stage = error.stage if isinstance(error, CandidateError) else "download"
         return replace(row, note="; ".join(filter(None, [note, f"{FAILED}{stage}: {error}"])))
     return replace(row, finetuned=finetuned_accuracy(result), note=note)
+
+
+def keep(board: Leaderboard, row: RankedCheckpoint, access: Access) -> None:
+    """Keep prediction and outcome on this machine, for `calibrate`; the board has them in any case."""
+    try:
+        keep_outcome(board, row, access)
+    except OSError as error:
+        warnings.warn(
+            f"what fine-tuning gave is in the board, but cannot be kept for `calibrate`: {error}", stacklevel=2
+        )
 
 
 def finetuned_accuracy(result: FineTuned) -> FineTunedAccuracy:
