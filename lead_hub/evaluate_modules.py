@@ -17,14 +17,17 @@ of several processes that share one score needs it nevertheless: `keep_in_memory
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
+from types import MappingProxyType
 from typing import SupportsFloat, SupportsInt
 
 import evaluate
 from datasets import Features, List, Value
+from numpy.typing import ArrayLike
 
 from lead_hub.errors import ScoreError
 from lead_hub.rank_agreement import hit_at, kendall_tau, regret_at, spearman, weighted_kendall_tau
-from lead_hub.transferability import SCORES, transferability
+from lead_hub.transferability import SCORES, KernelName, transferability
 
 DEFAULT_SCORE = "lead"
 
@@ -123,9 +126,11 @@ class TransferabilityMeasurement(evaluate.Measurement):  # type: ignore[misc]  #
         logits: Sequence[Sequence[float]] | None = None,
         facts: Mapping[str, float] | None = None,
         seed: int = 0,
+        kernels: Mapping[KernelName, ArrayLike] = MappingProxyType({}),
     ) -> dict[str, float]:
         used = logits if SCORES[self.config_name].needs_logits else None
-        result = transferability(features, references, self.config_name, logits=used, facts=facts, seed=seed)
+        to_score = partial(transferability, logits=used, facts=facts, seed=seed, kernels=kernels)
+        result = to_score(features, references, self.config_name)
         return {self.config_name: result.value, **result.companions}
 
 

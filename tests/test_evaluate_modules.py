@@ -32,10 +32,12 @@ def no_files_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[N
 
 @pytest.mark.parametrize("method", list(SCORES))
 def test_a_measurement_is_the_score_and_its_companions(method: str) -> None:
+    rows = np.asarray(FEATURES, dtype=float)
+    kernels = dict.fromkeys(SCORES[method].needs_kernels, rows @ rows.T)
     found = TransferabilityMeasurement(method).compute(
-        features=FEATURES, references=LABELS, logits=LOGITS, facts=FACTS, seed=3
+        features=FEATURES, references=LABELS, logits=LOGITS, facts=FACTS, seed=3, kernels=kernels
     )
-    expected = transferability(FEATURES, LABELS, method, logits=LOGITS, facts=FACTS, seed=3)
+    expected = transferability(FEATURES, LABELS, method, logits=LOGITS, facts=FACTS, seed=3, kernels=kernels)
     assert found == {method: expected.value, **expected.companions}
 
 

@@ -110,11 +110,11 @@ def test_one_process_that_cancels_ends_the_run_for_all(colour_folder: Path, tiny
     assert not boards[0].is_complete
 
 
-def features_by_file(cache: Path) -> dict[str, torch.Tensor]:
-    return {path.name: load_file(path)["features"] for path in (cache / "outputs").iterdir()}
+def outputs_by_file(cache: Path) -> dict[str, dict[str, torch.Tensor]]:
+    return {path.name: load_file(path) for path in (cache / "outputs").iterdir()}
 
 
-def test_two_processes_give_the_features_and_the_board_of_one(
+def test_two_processes_give_the_outputs_and_the_board_of_one(
     colour_folder: Path, tiny_pool: Path, tmp_path: Path
 ) -> None:
     # An odd number of images, so that the processes hold different numbers of them.
@@ -128,10 +128,11 @@ def test_two_processes_give_the_features_and_the_board_of_one(
     assert [row.score for row in boards[0].rows] == pytest.approx([row.score for row in expected.rows], abs=1e-5)
     assert boards[0].skipped == expected.skipped
     assert boards[0].dataset == expected.dataset
-    together, single = features_by_file(out / "cache"), features_by_file(alone)
+    together, single = outputs_by_file(out / "cache"), outputs_by_file(alone)
     assert together.keys() == single.keys()
-    for name, features in single.items():
-        torch.testing.assert_close(together[name], features, atol=1e-5, rtol=0)
+    for name, outputs in single.items():
+        for kind in ("features", "depth_kernel"):
+            torch.testing.assert_close(together[name][kind], outputs[kind], atol=1e-5, rtol=1e-5)
 
 
 def test_two_processes_end_together_when_the_dataset_is_bad(tiny_pool: Path, tmp_path: Path) -> None:

@@ -62,7 +62,8 @@ class BenchSettings:
     @property
     def scores(self) -> tuple[str, ...]:
         """The scores that are computed, the reference among them."""
-        chosen = self.methods or image_scores()
+        # Kernels are more than a matrix has to hold; scores that need them are computed where they are named.
+        chosen = self.methods or tuple(name for name in image_scores() if not SCORES[name].needs_kernels)
         return chosen if REFERENCE in chosen else (REFERENCE, *chosen)
 
 

@@ -18,7 +18,7 @@ from lead_hub.bench.score_cache import Cell, read_cells, write_cells
 from lead_hub.bench.stored_outputs import outputs_sha256, read_outputs
 from lead_hub.errors import ScoreError
 from lead_hub.labelled_images import MINIMUM_PER_CLASS, stratified_sample
-from lead_hub.transferability import SCORES, transferability
+from lead_hub.transferability import SCORES, transferability, unpacked_kernel
 
 
 @dataclass(frozen=True)
@@ -160,18 +160,25 @@ def run_job(job: ScoreJob) -> dict[str, Cell]:
     rows = sampled_rows(outputs.labels, job.sample)
     features, labels = outputs.features[rows], outputs.labels[rows]
     logits = None if outputs.logits is None else outputs.logits[rows]
+    kernels = {name: among(kernel, rows) for name, kernel in outputs.kernels.items()}
     for method in job.methods:
         if method in cells:
             continue
         value, error = None, ""
         start = time.process_time()  # not the clock on the wall: other processes share the cores
         try:
-            value = transferability(features, labels, method, logits=logits).value
+            value = transferability(features, labels, method, logits=logits, kernels=kernels).value
         except ScoreError as undefined:
             error = str(undefined)
         cells[method] = Cell(value, time.process_time() - start, error)
     write_cells(job.cache_file, cells)
     return cells
+
+
+def among(kernel: Float[np.ndarray, " pair"], rows: Int64[np.ndarray, " sampled_image"]) -> Float[torch.Tensor, "n n"]:
+    """The kernel between the images of a sample."""
+    chosen = torch.from_numpy(rows)
+    return unpacked_kernel(torch.from_numpy(kernel).float())[chosen][:, chosen]
 
 
 def sampled_rows(labels: Int[np.ndarray, " image"], sample: ImageSample) -> Int64[np.ndarray, " sampled_image"]:

@@ -1,6 +1,7 @@
 """Stage 4: files x images -> CheckpointOutputs: loaded, run once behind its own image processor, pooled, kept on disk.
 
-checkpoint_folder -> loaded_checkpoint (pooling: one vector an image) -> extraction -> outputs_cache (cache_key)
+checkpoint_folder -> loaded_checkpoint (pooling: one vector an image) -> extraction (depths: what a few blocks say)
+-> outputs_cache (cache_key)
 """
 
 from lead_hub.checkpoint_outputs.cache_keys import cache_key, versions

@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 import torch
 from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 from jaxtyping import Float
 from torch import Tensor
 
+from lead_hub.checkpoint_outputs.depths import BlockTaps, block_taps, depth_kernel
 from lead_hub.checkpoint_outputs.frozen_outputs import CheckpointOutputs
 from lead_hub.checkpoint_outputs.loaded_checkpoint import LoadedCheckpoint
 from lead_hub.errors import CandidateError, LeadHubError
@@ -23,6 +24,8 @@ Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 
 # Without a given batch size: large enough to keep the device busy, halved when it does not fit.
 AUTO_BATCH_SIZE = {"cpu": 32, "cuda": 256}
+# The kernel of several depths has an entry for every pair of images: for more images than this there is none.
+MOST_IMAGES_FOR_DEPTHS = 5000
 # Threads that prepare pixels while the device computes. More than this only adds contention.
 MOST_PREPARING_THREADS = 8
 
@@ -92,7 +95,7 @@ def extract(
     settings: ExtractionSettings,
     advance: Callable[[int], object],
 ) -> CheckpointOutputs:
-    """Run every image once through a checkpoint, with gradients off.
+    """Run every image once through a checkpoint, with gradients off, and ask a few of its blocks on the way.
 
     Args:
         checkpoint: the model and its own image processor.
@@ -110,12 +113,17 @@ def extract(
     # With fewer images than processes some have none; they run the first, whose result nobody reads.
     mine = range(processes.process_index, len(images), processes.num_processes) or range(1)
     batch_size = AUTO_BATCH_SIZE.get(device.type, 32) if settings.batch_size == "auto" else settings.batch_size
-    forward = BatchedForward(checkpoint, device=device, dtype=dtype, batch_size=batch_size)
+    taps = block_taps(checkpoint.backbone) if len(images) <= MOST_IMAGES_FOR_DEPTHS else too_many_images(len(images))
+    forward = BatchedForward(checkpoint, device=device, dtype=dtype, batch_size=batch_size, taps=taps)
     over_mine = partial(forward.over, images, mine, advance=lambda n: advance(n * processes.num_processes))
-    features, logits = on_every_process(guarded(over_mine, stage="extract"), processes)
+    features, logits, blocks = on_every_process(guarded(over_mine, stage="extract"), processes)
+    on_device = partial(gathered_kernel, device=device, processes=processes)
+    kernel, depths = on_device(blocks, taps, n_mine=len(features), n_images=len(images))
     return CheckpointOutputs(
         features=gather_rows(features, n_rows=len(images), processes=processes),
         logits=None if logits is None else gather_rows(logits, n_rows=len(images), processes=processes),
+        depth_kernel=kernel,
+        depths=depths,
         family=checkpoint.family,
         parameters=checkpoint.parameters,
         pooling=checkpoint.pooling,
@@ -125,33 +133,85 @@ def extract(
     )
 
 
+def too_many_images(n_images: int) -> BlockTaps:
+    """No block is asked where the kernel would be too large."""
+    return BlockTaps({}, None, f"none: kept for at most {MOST_IMAGES_FOR_DEPTHS:,} images, these are {n_images:,}")
+
+
+def gathered_kernel(
+    blocks: Sequence[Float[Tensor, "image _number"]],
+    taps: BlockTaps,
+    *,
+    n_mine: int,
+    n_images: int,
+    device: torch.device,
+    processes: Processes,
+) -> tuple[Float[Tensor, " pair"] | None, str]:
+    """The kernel of what the asked blocks say, and which they are, or none and why."""
+    if not taps.blocks:
+        return None, taps.words
+    # Whether a block fits its rule may depend on the images, and all processes must gather the same.
+    fits = gather_rows(torch.full((n_mine, 1), float(not taps.unfit)), n_rows=n_images, processes=processes)
+    if not bool(fits.all()):
+        return None, f"none: {taps.unfit or 'a block did not fit its rule in another process'}"
+    pooled = [gather_rows(part, n_rows=n_images, processes=processes) for part in blocks]
+    unusable = sum(not bool(torch.isfinite(part).all()) for part in pooled)
+    if unusable:
+        return None, f"none: {unusable} of {len(pooled)} depths have NaN or infinity"
+    put_together = partial(depth_kernel, pooled, device if device.type == "cuda" else torch.device("cpu"))
+    kernel = on_every_process(guarded(put_together, stage="extract"), processes)
+    return kernel, "none: all images are the same at every depth" if kernel is None else taps.words
+
+
+# What one batch gives: features, logits, and the asked blocks' numbers.
+BatchOutputs: TypeAlias = tuple[Tensor, Tensor | None, tuple[Tensor, ...]]
+
+
 class BatchedForward:
     """Forward passes in batches that shrink when memory runs out."""
 
     def __init__(
-        self, checkpoint: LoadedCheckpoint, *, device: torch.device, dtype: torch.dtype, batch_size: int
+        self,
+        checkpoint: LoadedCheckpoint,
+        *,
+        device: torch.device,
+        dtype: torch.dtype,
+        batch_size: int,
+        taps: BlockTaps,
     ) -> None:
         self.checkpoint = checkpoint
+        self.taps = taps
         self.device = device
         self.dtype = dtype
         self.batch_size = batch_size
 
     def over(
         self, images: ImageSequence, positions: Sequence[int], *, advance: Callable[[int], object]
-    ) -> tuple[Float[Tensor, "image feature"], Float[Tensor, "image source_class"] | None]:
-        """Features and logits of the images at these positions, in that order, on the CPU."""
+    ) -> tuple[
+        Float[Tensor, "image feature"],
+        Float[Tensor, "image source_class"] | None,
+        tuple[Float[Tensor, "image _number"], ...],
+    ]:
+        """Features, logits and the asked blocks' numbers of the images at these positions, in that order, on the CPU.
+
+        Without any block's numbers where one did not fit its rule.
+        """
         self.checkpoint.model.to(self.device)
         features: list[Tensor] = []
         logits: list[Tensor] = []
-        with torch.inference_mode(), torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
+        blocks: list[tuple[Tensor, ...]] = []
+        low_precision = torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
+        with torch.inference_mode(), low_precision, self.taps.listening():
             for pixel_values in prepared_batches(self.checkpoint.prepare, images, positions, self.batch_size):
-                for batch_features, batch_logits in self.halving(pixel_values):
+                for batch_features, batch_logits, batch_blocks in self.halving(pixel_values):
                     features.append(batch_features)
                     logits += [] if batch_logits is None else [batch_logits]
+                    blocks.append(batch_blocks)
                     advance(len(batch_features))
-        return torch.cat(features), torch.cat(logits) if logits else None
+        depths = () if self.taps.unfit else tuple(torch.cat(parts) for parts in zip(*blocks, strict=True))
+        return torch.cat(features), torch.cat(logits) if logits else None, depths
 
-    def halving(self, pixel_values: Tensor) -> Iterator[tuple[Tensor, Tensor | None]]:
+    def halving(self, pixel_values: Tensor) -> Iterator[BatchOutputs]:
         """Outputs of a prepared batch; out of memory halves the batch size from here on and goes on."""
         start = 0
         while start < len(pixel_values):
@@ -178,9 +238,10 @@ class BatchedForward:
                 continue
             clear_device_cache(garbage_collection=True)
 
-    def forward(self, pixel_values: Tensor) -> tuple[Tensor, Tensor | None]:
+    def forward(self, pixel_values: Tensor) -> BatchOutputs:
         features, logits = self.checkpoint.forward(pixel_values.to(self.device, non_blocking=True))
-        return features.float().cpu(), None if logits is None else logits.float().cpu()
+        blocks = tuple(block.cpu() for block in self.taps.taken())
+        return features.float().cpu(), None if logits is None else logits.float().cpu(), blocks
 
 
 # oneDNN's and the C++ library's words for a failed allocation on the CPU.

@@ -30,6 +30,9 @@ class CheckpointOutputs:
         processor: class name of the image processor that prepared the pixels.
         dtype: number format of the forward pass, e.g. "float32" or "bfloat16".
         device: where the forward pass ran, e.g. "cpu" or "cuda: NVIDIA H100".
+        depth_kernel: how alike images are at several depths of the network: the upper triangle, row by row, of the sum
+            of centred kernels of mean eigenvalue 1 (`depths.py`), float32; None where no depth could be asked.
+        depths: which depths, or why none, in words.
     """
 
     features: Float[Tensor, "image feature"]
@@ -40,6 +43,8 @@ class CheckpointOutputs:
     processor: str
     dtype: str
     device: str
+    depth_kernel: Float[Tensor, " pair"] | None = None
+    depths: str = "none: not asked"
 
     def __post_init__(self) -> None:
         for name, rows in (("features", self.features), ("logits", self.logits)):
@@ -67,5 +72,14 @@ class CheckpointOutputs:
         if self.logits is not None and len(self.logits) != len(self.features):
             raise CandidateError(
                 f"features and logits must have one row per image, found {len(self.features)} and {len(self.logits)}",
+                stage="extract",
+            )
+        n_pairs = len(self.features) * (len(self.features) + 1) // 2
+        if self.depth_kernel is not None and (
+            len(self.depth_kernel) != n_pairs or not bool(torch.isfinite(self.depth_kernel).all())
+        ):
+            raise CandidateError(
+                f"the kernel of several depths must have {n_pairs} finite entries for {len(self.features)} images,"
+                f" found {int(torch.isfinite(self.depth_kernel).sum())} of {len(self.depth_kernel)}",
                 stage="extract",
             )

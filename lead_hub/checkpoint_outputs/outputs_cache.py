@@ -14,10 +14,10 @@ from lead_hub.checkpoint_outputs.frozen_outputs import CheckpointOutputs
 from lead_hub.errors import CandidateError
 from lead_hub.hub import written_whole
 
-# Raise when the meaning of what is stored changes: pooling rules, preparation of pixels, file layout.
-FORMAT_VERSION = 1
+# Raise when the meaning of what is stored changes: pooling rules, blocks asked, preparation of pixels, file layout.
+FORMAT_VERSION = 2
 HEADER_START = 8  # a safetensors file is the header's length in 8 bytes, the header as JSON, the tensors
-FACTS = ("family", "parameters", "pooling", "processor", "dtype", "device")
+FACTS = ("family", "parameters", "pooling", "processor", "dtype", "device", "depths")
 
 
 def outputs_key(facts: dict[str, object]) -> str:
@@ -80,6 +80,8 @@ def write_outputs(path: Path, outputs: CheckpointOutputs) -> None:
     tensors = {"features": outputs.features.contiguous()}
     if outputs.logits is not None:
         tensors["logits"] = outputs.logits.contiguous()
+    if outputs.depth_kernel is not None:
+        tensors["depth_kernel"] = outputs.depth_kernel.contiguous()
     metadata = {name: str(getattr(outputs, name)) for name in FACTS}
     save_file(tensors, path, metadata={**metadata, "sha256": checksum(tensors)})
 
@@ -100,6 +102,7 @@ def read_outputs(path: Path) -> CheckpointOutputs:
     return CheckpointOutputs(
         features=tensors["features"],
         logits=tensors.get("logits"),
+        depth_kernel=tensors.get("depth_kernel"),
         parameters=int(metadata.pop("parameters")),
         **metadata,
     )

@@ -62,7 +62,8 @@ def needs(method: "ScoreMethod") -> str:
     """What a score takes beside features and labels."""
     if method.fact is not None:
         return f"the fact {method.fact}"
-    return "source logits" if method.needs_logits else "nothing"
+    kernels = [name.replace("_", " ") for name in method.needs_kernels]
+    return ", ".join(["source logits"] * method.needs_logits + kernels) or "nothing"
 
 
 def has_per_image_terms(method: "ScoreMethod") -> bool:
@@ -75,7 +76,8 @@ def has_per_image_terms(method: "ScoreMethod") -> bool:
 
     labels = np.arange(60) % 3
     features = np.random.default_rng(0).normal(size=(60, 8)) + labels[:, None]
-    return transferability(features, labels, method.name, logits=features[:, :4]).per_image is not None
+    kernels = dict.fromkeys(method.needs_kernels, features @ features.T)
+    return transferability(features, labels, method.name, logits=features[:, :4], kernels=kernels).per_image is not None
 
 
 def print_scores(listed: list[ListedScore], console: Console) -> None:

@@ -16,7 +16,7 @@ from lead_hub.recommendation.board_rows import ranked_checkpoint
 from lead_hub.recommendation.judging import ScoredCandidate, scored_images
 from lead_hub.recommendation.steps import FoundOutputs
 from lead_hub.score_cards import ScoreCards
-from lead_hub.transferability import TransferabilityScore, transferability
+from lead_hub.transferability import SCORES, TransferabilityScore, transferability
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,10 @@ def score_outputs(
     facts = known_facts(candidate, outputs)
 
     def scored(method: str) -> TransferabilityScore:
-        return transferability(features, labels, method, logits=logits, facts=facts, seed=seed, groups=images.groups)
+        if "depth_kernel" in SCORES[method].needs_kernels and outputs.depth_kernel is None:
+            raise ScoreError(f"{method} needs the outputs of several depths; {outputs.depths}")
+        to_score = partial(transferability, logits=logits, facts=facts, seed=seed, groups=images.groups)
+        return to_score(features, labels, method, kernels={"depth_kernel": outputs.depth_kernel})
 
     try:
         ranking = scored(methods[0])

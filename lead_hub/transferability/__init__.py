@@ -15,6 +15,8 @@ from lead_hub.transferability.gbc import GBC
 from lead_hub.transferability.h_score import H_SCORE
 from lead_hub.transferability.knn import KNN
 from lead_hub.transferability.lead import LEAD, LOO_LOG_LOSS
+from lead_hub.transferability.lead_depths import LEAD_DEPTHS
+from lead_hub.transferability.lead_network import LEAD_NETWORK
 from lead_hub.transferability.lead_paper import LEAD_PAPER
 from lead_hub.transferability.leep import LEEP
 from lead_hub.transferability.linear_probe import LINEAR_PROBE
@@ -24,24 +26,35 @@ from lead_hub.transferability.nleep import NLEEP
 from lead_hub.transferability.parc import PARC
 from lead_hub.transferability.ped import PED_LOGME, PED_SFDA
 from lead_hub.transferability.score import ScoreMethod, TransferabilityScore
-from lead_hub.transferability.score_inputs import checked_inputs
+from lead_hub.transferability.score_inputs import KERNELS, KernelName, checked_inputs, unpacked_kernel
 from lead_hub.transferability.sfda import SFDA
 from lead_hub.transferability.static_facts import DOWNLOADS, IMAGENET_TOP1, PARAMETERS, static_score
 from lead_hub.transferability.transrate import TRANSRATE
 
-__all__ = ["SCORES", "ScoreMethod", "TransferabilityScore", "score", "transferability"]
+__all__ = [
+    "KERNELS",
+    "SCORES",
+    "KernelName",
+    "ScoreMethod",
+    "TransferabilityScore",
+    "score",
+    "transferability",
+    "unpacked_kernel",
+]
 
 SCORES: Mapping[str, ScoreMethod] = MappingProxyType(
     {
         method.name: method
         for method in (
-            *(LEAD, LEAD_PAPER, LOGME, LOO_LOG_LOSS),
+            *(LEAD, LEAD_DEPTHS, LEAD_NETWORK, LEAD_PAPER, LOGME, LOO_LOG_LOSS),
             *(H_SCORE, LEEP, NLEEP, GBC, TRANSRATE, PARC),
             *(SFDA, PED_SFDA, PED_LOGME, ETRAN_ENERGY, ETRAN_CLASSIFICATION, ETRAN, NCTI, KNN, LINEAR_PROBE),
             *(PARAMETERS, IMAGENET_TOP1, DOWNLOADS),
         )
     }
 )
+
+NO_KERNELS: Mapping[KernelName, Tensor | ArrayLike | None] = MappingProxyType({})
 
 
 def score(  # noqa: PLR0913 - everything that a score can be of
@@ -53,6 +66,7 @@ def score(  # noqa: PLR0913 - everything that a score can be of
     facts: Mapping[str, float] | None = None,
     seed: int = 0,
     groups: Tensor | ArrayLike | None = None,
+    kernels: Mapping[KernelName, Tensor | ArrayLike | None] = NO_KERNELS,
 ) -> float:
     """How well a checkpoint with these frozen features should do when fine-tuned. Higher is better.
 
@@ -66,11 +80,15 @@ def score(  # noqa: PLR0913 - everything that a score can be of
         seed: for scores that draw random numbers; the others ignore it.
         groups: [n_images], integers: images of the same thing (copies, crops, one patient) have the same number and are
             left out together, by the scores that leave images out; the others ignore it.
+        kernels: between the images, by a name in `KERNELS`, for scores that need them: [n_images, n_images], or the
+            upper triangle of that, row by row.
 
     Raises:
         ScoreError: unknown method, inputs that do not fit, or a score that is undefined for them.
     """
-    return transferability(features, labels, method, logits=logits, facts=facts, seed=seed, groups=groups).value
+    return transferability(
+        features, labels, method, logits=logits, facts=facts, seed=seed, groups=groups, kernels=kernels
+    ).value
 
 
 def transferability(  # noqa: PLR0913 - everything that a score can be of
@@ -82,6 +100,7 @@ def transferability(  # noqa: PLR0913 - everything that a score can be of
     facts: Mapping[str, float] | None = None,
     seed: int = 0,
     groups: Tensor | ArrayLike | None = None,
+    kernels: Mapping[KernelName, Tensor | ArrayLike | None] = NO_KERNELS,
 ) -> TransferabilityScore:
     """`score` with its per-image terms and the figures that belong beside it."""
     if method not in SCORES:
@@ -89,7 +108,11 @@ def transferability(  # noqa: PLR0913 - everything that a score can be of
     chosen = SCORES[method]
     if chosen.needs_logits and logits is None:
         raise ScoreError(f"{method} needs the logits of the checkpoint's own trained head, found none")
-    inputs = checked_inputs(features, labels, logits=logits, seed=seed, groups=groups)
+    for name in chosen.needs_kernels:
+        if kernels.get(name) is None:
+            raise ScoreError(f"{method} needs {KERNELS[name]} ({name}), found none")
+    needed = {name: kernels[name] for name in chosen.needs_kernels}
+    inputs = checked_inputs(features, labels, logits=logits, seed=seed, groups=groups, kernels=needed)
     if chosen.function is None:
         return static_score(chosen, facts)
     return chosen.function(inputs)

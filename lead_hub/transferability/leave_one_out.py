@@ -65,7 +65,7 @@ def leave_one_out_logits(
     if groups is None:
         chosen, residuals = _nearest_minimum(press)
     else:
-        chosen, residuals = _least_error(press, _blocks(groups))
+        chosen, residuals = _least_error(press, group_blocks(groups))
     return LeaveOneOutLogits(one_hot - residuals, relative_strengths[chosen], float(residuals.square().sum()))
 
 
@@ -185,7 +185,7 @@ def _nearest_minimum(press: _PressResiduals) -> tuple[int, Float[Tensor, "image 
     return best, residuals[best]
 
 
-def _blocks(groups: Int[Tensor, " image"]) -> list[Int[Tensor, "_group _member"]]:
+def group_blocks(groups: Int[Tensor, " image"]) -> list[Int[Tensor, "_group _member"]]:
     """Positions of the images of every group, groups of one size together, so that they are solved at once."""
     order = torch.argsort(groups, stable=True)
     sizes = torch.bincount(groups)

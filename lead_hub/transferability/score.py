@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from lead_hub.errors import ScoreError
-from lead_hub.transferability.score_inputs import ScoreInputs
+from lead_hub.transferability.score_inputs import KernelName, ScoreInputs
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +57,7 @@ class ScoreMethod:
         version: raised whenever the same features would score differently; results of two versions never mix.
         direction: which way is better; the same for every score, so that one sort order fits all.
         needs_logits: whether it needs the outputs of the checkpoint's own trained head.
+        needs_kernels: which kernels between the images it needs beside the features.
         cost: what the time depends on, in words.
         fact: name of what must be known of the checkpoint, e.g. "parameters", for a score that is nothing but that
             and looks at no image; None for all others.
@@ -75,6 +76,7 @@ class ScoreMethod:
     direction: str = "higher is better"
     fact: str | None = None
     leaves_out: bool = False
+    needs_kernels: tuple[KernelName, ...] = ()
 
     def __post_init__(self) -> None:
         if (self.function is None) == (self.fact is None):

@@ -1,6 +1,9 @@
 """Features, labels and logits as users hold them -> checked float64 tensors with labels 0..K-1."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -9,6 +12,16 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from lead_hub.errors import ScoreError
+
+KernelName: TypeAlias = Literal["depth_kernel", "network_kernel"]
+KERNELS: Mapping[KernelName, str] = MappingProxyType(
+    {
+        "depth_kernel": "how alike images are at several depths of the network",
+        "network_kernel": "the tangent kernel of the whole network",
+    }
+)
+# Of a kernel's largest entry: what single precision leaves between an entry and its mirror image.
+SYMMETRY_TOLERANCE = 1e-5
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,6 +35,8 @@ class ScoreInputs:
         seed: for scores that draw random numbers.
         groups: 0..G-1, two or more of them: which images are left out together, because they show the same thing; None
             where every image is left out alone.
+        depth_kernel: sum of centred kernels of mean eigenvalue 1 at several depths of the network, float64, or None.
+        network_kernel: tangent kernel of the whole network, float64, or None.
     """
 
     features: Float[Tensor, "image feature"]
@@ -29,6 +44,8 @@ class ScoreInputs:
     logits: Float[Tensor, "image source_class"] | None = None
     seed: int = 0
     groups: Int[Tensor, " image"] | None = None
+    depth_kernel: Float[Tensor, "image image"] | None = None
+    network_kernel: Float[Tensor, "image image"] | None = None
 
 
 def checked_inputs(
@@ -38,12 +55,15 @@ def checked_inputs(
     logits: Tensor | ArrayLike | None = None,
     seed: int = 0,
     groups: Tensor | ArrayLike | None = None,
+    kernels: Mapping[KernelName, Tensor | ArrayLike | None] = MappingProxyType({}),
 ) -> ScoreInputs:
     """Copy to float64 on the device of the features, and number classes and groups from 0 in order of their ids.
 
+    A kernel is a symmetric matrix, or its upper triangle row by row.
+
     Raises:
         ScoreError: shapes that do not fit, NaN or infinity, labels or groups that are no integers, fewer than 2 classes
-            or groups.
+            or groups, a kernel that is not symmetric.
     """
     rows = _float64_rows(features, name="features")
     class_numbers = _numbers(labels, name="labels").to(rows.device)
@@ -65,7 +85,41 @@ def checked_inputs(
             )
         if n_groups == len(rows):
             group_numbers = None
-    return ScoreInputs(rows, class_numbers, source_logits, seed, group_numbers)
+    whole = {
+        name: _symmetric(kernel, name=name, n_images=len(rows)).to(rows.device)
+        for name, kernel in kernels.items()
+        if kernel is not None
+    }
+    return ScoreInputs(rows, class_numbers, source_logits, seed, group_numbers, **whole)
+
+
+def _symmetric(kernel: Tensor | ArrayLike, *, name: str, n_images: int) -> Float[Tensor, "image image"]:
+    values = _as_tensor(kernel, name=name)
+    if values.ndim == 1:
+        values = unpacked_kernel(values, name=name)
+    whole = _float64_rows(values, name=name)
+    if whole.shape != (n_images, n_images):
+        found = tuple(whole.shape)
+        raise ScoreError(f"{name} must have a row and a column for each of {n_images} images, found {found}")
+    if float((whole - whole.T).abs().max()) > SYMMETRY_TOLERANCE * float(whole.abs().max()):
+        raise ScoreError(f"{name} must be symmetric, as inner products are")
+    return (whole + whole.T) / 2
+
+
+def unpacked_kernel(packed: Tensor, *, name: str = "a kernel") -> Float[Tensor, "image image"]:
+    """The symmetric matrix of an upper triangle, row by row.
+
+    Raises:
+        ScoreError: it is no triangle.
+    """
+    n_images = int((2 * len(packed)) ** 0.5)
+    if n_images * (n_images + 1) != 2 * len(packed):
+        raise ScoreError(f"{name} must be a matrix or its upper triangle row by row, found {len(packed)} numbers")
+    whole = packed.new_empty(n_images, n_images)
+    first, second = torch.triu_indices(n_images, n_images, device=packed.device)
+    whole[first, second] = packed
+    whole[second, first] = packed
+    return whole
 
 
 def _length(rows: Tensor | None) -> int | None:

@@ -5,13 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from safetensors.numpy import save_file
 
 from lead_hub.bench.matrix import read_matrix
+from lead_hub.bench.matrix_files import MatrixError
 from lead_hub.bench.score_cache import score_version, source_files
 from lead_hub.bench.score_table import ImageSample, image_scores, sampled_rows, score_tables
 from lead_hub.bench.stored_outputs import read_outputs
-from lead_hub.transferability import SCORES, transferability
-from tests.bench.small_matrix import write_small_matrix
+from lead_hub.transferability import KERNELS, SCORES, transferability, unpacked_kernel
+from tests.bench.small_matrix import QUALITY, write_small_matrix
 
 METHODS = ("logme", "leep")
 
@@ -118,3 +121,44 @@ def test_the_version_follows_the_code_that_a_score_uses() -> None:
     assert used == {"logme", "score", "score_inputs", "spectrum"}
     assert {"leave_one_out", "evolution"} <= {path.stem for path in source_files("lead_hub.transferability.lead")}
     assert len({score_version(method) for method in image_scores()}) == len(image_scores())
+
+
+def with_kernels(folder: Path, *, n_images: int = 60) -> Path:
+    """A small matrix, and beside its outputs the inner products of the features, packed in half precision."""
+    for target in ("letters", "digits", "shapes"):
+        kernels = {}
+        for checkpoint in QUALITY:
+            rows = read_outputs(folder, target, checkpoint).features[:n_images].astype(np.float64)
+            kernel = rows @ rows.T / np.square(rows).sum() * len(rows)
+            for name in KERNELS:
+                kernels[f"{checkpoint}.{name}"] = kernel[np.triu_indices(len(rows))].astype(np.float16)
+        (folder / "kernels").mkdir(exist_ok=True)
+        save_file(kernels, folder / "kernels" / f"{target}.safetensors")
+    return folder
+
+
+def test_scores_of_kernels_need_those_that_are_stored(tmp_path: Path) -> None:
+    folder = write_small_matrix(tmp_path / "matrix")
+    methods, samples = ("lead-depths", "lead-network"), [ImageSample(), ImageSample(30, 1)]
+    before = score_tables(read_matrix(folder), samples, methods=methods, cache_folder=tmp_path / "kept", n_workers=1)
+    assert all(np.isnan(table.values).all() for table in before)
+    with_kernels(folder)
+    # The kernels are part of what a score is kept under.
+    found = score_tables(read_matrix(folder), samples, methods=methods, cache_folder=tmp_path / "kept", n_workers=1)
+    outputs = read_outputs(folder, "digits", "resnet-b")
+    whole = {name: unpacked_kernel(torch.from_numpy(kernel).float()) for name, kernel in outputs.kernels.items()}
+    for table, sample in zip(found, samples, strict=True):
+        rows = sampled_rows(outputs.labels, sample)
+        among = {name: kernel[rows][:, rows] for name, kernel in whole.items()}
+        for position, method in enumerate(methods):
+            expected = transferability(outputs.features[rows], outputs.labels[rows], method, kernels=among).value
+            assert table.values[position, 1, 1] == pytest.approx(expected, abs=1e-12)
+
+
+def test_kernels_between_other_images_are_refused(tmp_path: Path) -> None:
+    folder = with_kernels(write_small_matrix(tmp_path / "matrix"), n_images=50)
+    with pytest.raises(MatrixError, match=r"depth_kernel must be the upper triangle of a kernel between 60 images"):
+        read_outputs(folder, "digits", "resnet-b")
+    (folder / "kernels" / "digits.safetensors").write_text("no kernels")
+    with pytest.raises(MatrixError, match="must hold kernels between images"):
+        read_outputs(folder, "digits", "resnet-b")

@@ -133,6 +133,7 @@ import resource, sys
 from pathlib import Path
 import numpy as np, torch, transformers
 from lead_hub.errors import CandidateError
+from lead_hub.checkpoint_outputs.depths import block_taps
 from lead_hub.checkpoint_outputs.extraction import BatchedForward
 from lead_hub.checkpoint_outputs import load_checkpoint
 
@@ -140,14 +141,15 @@ torch.set_num_threads(1)
 checkpoint = load_checkpoint(Path(sys.argv[1]))
 image = np.random.default_rng(0).integers(0, 256, (256, 256, 3), dtype=np.uint8)
 pixel_values = checkpoint.prepare([image] * int(sys.argv[3]))
-forward = BatchedForward(checkpoint, device=torch.device("cpu"), dtype=torch.float32, batch_size=64)
+on_cpu = {"device": torch.device("cpu"), "dtype": torch.float32}
+forward = BatchedForward(checkpoint, batch_size=64, taps=block_taps(checkpoint.backbone), **on_cpu)
 with torch.inference_mode():
     forward.forward(pixel_values[:1])
 taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (taken + int(sys.argv[2]) * 2**20, resource.RLIM_INFINITY))
 try:
     with torch.inference_mode():
-        features = torch.cat([part for part, _ in forward.halving(pixel_values)])
+        features = torch.cat([part for part, _, _ in forward.halving(pixel_values)])
     print(len(features), forward.batch_size)
 except CandidateError as error:
     print(error.stage, error)

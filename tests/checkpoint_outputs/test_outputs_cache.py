@@ -14,7 +14,9 @@ from lead_hub.checkpoint_outputs.outputs_cache import OutputsCache, outputs_key
 from lead_hub.errors import CandidateError
 
 
-def some_outputs(*, logits: bool = True, n_images: int = 5, scale: float = 1.0) -> CheckpointOutputs:
+def some_outputs(
+    *, logits: bool = True, n_images: int = 5, scale: float = 1.0, depths: bool = True
+) -> CheckpointOutputs:
     features = scale * torch.arange(n_images * 3, dtype=torch.float32).reshape(n_images, 3)
     return CheckpointOutputs(
         features=features,
@@ -25,25 +27,28 @@ def some_outputs(*, logits: bool = True, n_images: int = 5, scale: float = 1.0) 
         processor="ConvNextImageProcessor",
         dtype="float32",
         device="cpu",
+        depth_kernel=torch.arange(n_images * (n_images + 1) // 2).float() if depths else None,
+        depths="blocks 1, 2 of 2" if depths else "none: for a reason",
     )
 
 
 def assert_equal(left: CheckpointOutputs, right: CheckpointOutputs) -> None:
-    for name in ("features", "logits"):
+    for name in ("features", "logits", "depth_kernel"):
         first, second = getattr(left, name), getattr(right, name)
         assert (first is None and second is None) or torch.equal(first, second)
-    for name in ("family", "parameters", "pooling", "processor", "dtype", "device"):
+    for name in ("family", "parameters", "pooling", "processor", "dtype", "device", "depths"):
         assert getattr(left, name) == getattr(right, name)
 
 
 @pytest.mark.parametrize("logits", [True, False])
-def test_what_was_written_is_read(tmp_path: Path, logits: bool) -> None:
+@pytest.mark.parametrize("depths", [True, False])
+def test_what_was_written_is_read(tmp_path: Path, logits: bool, depths: bool) -> None:
     cache = OutputsCache(tmp_path / "new")
     assert cache.read("key", n_images=5) is None
-    cache.write("key", some_outputs(logits=logits))
+    cache.write("key", some_outputs(logits=logits, depths=depths))
     read = cache.read("key", n_images=5)
     assert read is not None
-    assert_equal(read, some_outputs(logits=logits))
+    assert_equal(read, some_outputs(logits=logits, depths=depths))
     assert [path.name for path in cache.folder.iterdir()] == ["key.safetensors"]
 
 
@@ -147,3 +152,10 @@ def test_features_that_differ_a_little_are_features() -> None:
     features = torch.full((5, 3), 0.75)
     features[2, 1] += 1e-6
     assert torch.equal(replace(some_outputs(), features=features).features, features)
+
+
+@pytest.mark.parametrize("kernel", [torch.zeros(14), torch.full((15,), float("nan"))])
+def test_the_kernel_of_depths_has_a_finite_entry_for_every_pair(kernel: torch.Tensor) -> None:
+    with pytest.raises(CandidateError, match="must have 15 finite entries for 5 images") as caught:
+        replace(some_outputs(), depth_kernel=kernel)
+    assert caught.value.stage == "extract"

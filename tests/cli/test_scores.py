@@ -32,6 +32,8 @@ def test_a_pipe_gets_what_is_known_of_every_score(listed: dict[str, dict[str, ob
 def test_what_a_score_needs_is_said(listed: dict[str, dict[str, object]]) -> None:
     assert listed["lead"]["needs"] == listed["logme"]["needs"] == "nothing"
     assert listed["leep"]["needs"] == "source logits"
+    assert listed["lead-depths"]["needs"] == "depth kernel"
+    assert listed["lead-network"]["needs"] == "depth kernel, network kernel"
     assert listed["parameters"]["needs"] == "the fact parameters"
     assert listed["imagenet-top1"]["needs"] == "the fact imagenet_top1_percent"
 
@@ -41,7 +43,8 @@ def test_per_image_terms_are_promised_where_they_are_given(listed: dict[str, dic
     labels = np.arange(80) % 4
     features = np.random.default_rng(1).normal(size=(80, 6)) + 3 * labels[:, None]
     facts = {"parameters": 1e6, "imagenet_top1_percent": 80.0, "downloads": 7.0}
-    result = transferability(features, labels, method, logits=features, facts=facts)
+    kernels = dict.fromkeys(SCORES[method].needs_kernels, features @ features.T)
+    result = transferability(features, labels, method, logits=features, facts=facts, kernels=kernels)
     assert listed[method]["has_per_image_terms"] == (result.per_image is not None)
 
 

@@ -19,5 +19,13 @@ def clusters(labels: Tensor, n_features: int, *, distance: float, seed: int = 0)
     return noise(len(labels), n_features, seed=seed) + centres[labels]
 
 
+def linear_kernel(features: Tensor) -> Tensor:
+    """Centred inner products of the images, of mean eigenvalue 1 unless all are the same."""
+    centred = features.double() - features[:1].double()
+    centred -= centred.mean(dim=0)
+    kernel = centred @ centred.T
+    return kernel * len(kernel) / kernel.trace() if kernel.trace() > 0 else kernel
+
+
 def rotation(n_features: int) -> Tensor:
     return torch.linalg.qr(noise(n_features, n_features, seed=77))[0]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from lead_hub.errors import ScoreError
 from lead_hub.transferability import SCORES, score, transferability
 from lead_hub.transferability.score import TransferabilityScore
-from tests.transferability.made_features import balanced_labels, clusters, noise, rotation
+from tests.transferability.made_features import balanced_labels, clusters, linear_kernel, noise, rotation
 
 LABELS = balanced_labels(60, 3)
 FEATURES = clusters(LABELS, 8, distance=2.0)
@@ -23,10 +23,16 @@ every_score = pytest.mark.parametrize("method", COMPUTED)
 WITHOUT_TERMS = {"logme", "h-score", "gbc", "transrate", "parc", "ped-logme", "ncti"}
 
 
+def instead(features, method: str) -> dict[str, object]:
+    """Scores that need logits or kernels get the features in their place: as good, and as bad, as those are."""
+    chosen = SCORES[method]
+    rows = torch.as_tensor(features.astype(float) if isinstance(features, np.ndarray) else features)
+    kernels = {name: linear_kernel(rows) for name in chosen.needs_kernels}
+    return {"logits": features if chosen.needs_logits else None, "kernels": kernels}
+
+
 def scored(features, labels, method: str) -> TransferabilityScore:
-    """Scores that need a head's logits get the features in their place: as good, and as bad, as those are."""
-    logits = features if SCORES[method].needs_logits else None
-    return transferability(features, labels, method, logits=logits)
+    return transferability(features, labels, method, **instead(features, method))
 
 
 def test_the_list() -> None:
@@ -83,7 +89,7 @@ CHANGES = {
 
 # The shrinkage of SFDA, ETran and NCTI depends on the unit of the features, and PED standardises every one of them.
 WHATEVER_THE_BASIS = [
-    *("lead", "logme", "loo-log-loss", "nleep", "gbc", "transrate", "parc"),
+    *("lead", "lead-depths", "lead-network", "logme", "loo-log-loss", "nleep", "gbc", "transrate", "parc"),
     *("knn", "linear-probe"),
 ]
 
@@ -93,10 +99,10 @@ WHATEVER_THE_BASIS = [
 @pytest.mark.parametrize("n_features", [8, 150])
 def test_basis_and_unit_of_features_do_not_matter(method, change, n_features) -> None:
     features = clusters(LABELS, n_features, distance=2.0)
-    found = score(CHANGES[change](features), LABELS, method)
+    found = scored(CHANGES[change](features), LABELS, method).value
     # LogME's precisions creep towards infinity where a class has no signal, and stop a little apart.
     tolerance = 1e-5 if method == "logme" else 1e-7
-    assert found == pytest.approx(score(features, LABELS, method), abs=tolerance)
+    assert found == pytest.approx(scored(features, LABELS, method).value, abs=tolerance)
 
 
 # The shrinkage of the H-score depends on how many features there are.
@@ -136,7 +142,7 @@ def test_numpy_and_torch_agree(method) -> None:
 @every_score
 def test_terms_have_the_score_as_their_mean(method) -> None:
     found = scored(FEATURES, LABELS, method)
-    assert found.value == score(FEATURES, LABELS, method, logits=FEATURES)
+    assert found.value == score(FEATURES, LABELS, method, **{**instead(FEATURES, method), "logits": FEATURES})
     assert all(math.isfinite(figure) for figure in found.companions.values())
     if found.per_image is not None:
         assert found.per_image.shape == (60,)
@@ -184,11 +190,11 @@ DEGENERATE = {
 }
 
 
-@pytest.mark.parametrize("method", ["lead", "lead-paper", "loo-log-loss"])
+@pytest.mark.parametrize("method", ["lead", "lead-depths", "lead-network", "lead-paper", "loo-log-loss"])
 @pytest.mark.parametrize("case", DEGENERATE)
 def test_odd_inputs_have_a_score(method, case) -> None:
     features, labels = DEGENERATE[case]
-    value = score(features, np.array(labels), method)
+    value = scored(features, np.array(labels), method).value
     assert math.isfinite(value)
     assert value <= 0
 
@@ -259,8 +265,11 @@ def test_all_zero_features_have_no_direction_and_no_evolution() -> None:
     ],
 )
 def test_unusable_inputs_are_refused(method, features, labels, message) -> None:
+    kernels = {name: torch.eye(2) for name in SCORES[method].needs_kernels}
     with pytest.raises(ScoreError, match=message):
-        scored(features, labels, method)
+        transferability(
+            features, labels, method, logits=features if SCORES[method].needs_logits else None, kernels=kernels
+        )
 
 
 def test_unusable_logits_are_refused() -> None:

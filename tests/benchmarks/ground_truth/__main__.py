@@ -12,6 +12,7 @@ from tests.benchmarks.demo_pool.sources import Packages
 
 from .accuracy_table import accuracy_table
 from .finetuning import finetune_matrix
+from .kernels import write_kernels
 from .outputs import write_outputs
 from .pool import pretrain_pool
 from .target_pictures import target_pictures
@@ -23,11 +24,12 @@ HALVES = (STUDY, HELD_OUT, CONFIRMATION)
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.ground_truth", description=__doc__)
-    parser.add_argument("step", choices=["targets", "pretrain", "outputs", "finetune", "table"])
+    parser.add_argument("step", choices=["targets", "pretrain", "outputs", "kernels", "finetune", "table"])
     add_shared_arguments(parser)
     parser.add_argument("--dejavu", type=Path, default=Path("dejavu"), help="truetype/dejavu folder of fonts-dejavu")
     parser.add_argument("--output", type=Path, default=Path("ground_truth"), help="pictures and checkpoints")
     parser.add_argument("--matrix", type=Path, default=MATRIX, help="the tables and outputs that are kept")
+    parser.add_argument("--kernels", type=Path, default=Path("kernels"), help="kernels between pictures, large")
     parser.add_argument("--half", nargs="+", choices=HALVES, default=[STUDY, HELD_OUT], help="targets to work on")
     return parser.parse_args()
 
@@ -46,6 +48,8 @@ def main() -> None:
         pretrain_pool(packages, options.output, **share)
     elif options.step == "outputs":
         write_outputs(options.output, options.matrix, targets)
+    elif options.step == "kernels":
+        write_kernels(options.output, options.kernels, targets, **share)
     elif options.step == "finetune":
         finetune_matrix(options.output, options.matrix, targets, **share)
     else:
