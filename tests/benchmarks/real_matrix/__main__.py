@@ -1,0 +1,51 @@
+"""The commands that make the matrix again; see the package's docstring."""
+
+import argparse
+from pathlib import Path
+
+import torch
+from transformers.utils import logging
+
+from .finetuning import finetune_matrix
+from .outputs import write_outputs
+from .photograph_sources import photographs_of
+from .pool import write_pool
+from .targets import TARGETS, write_target
+
+MATRIX = Path(__file__).parent / "matrix"
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.real_matrix", description=__doc__)
+    parser.add_argument("step", choices=["pool", "targets", "outputs", "finetune", "table"])
+    parser.add_argument("--packages", type=Path, default=Path("packages"), help="with debian/, python/ and npm/")
+    parser.add_argument("--work", type=Path, default=Path("real_matrix"), help="pictures and checkpoints")
+    parser.add_argument("--matrix", type=Path, default=MATRIX, help="the tables and outputs that are kept")
+    parser.add_argument("--only", nargs="+", choices=[target.name for target in TARGETS], help="targets to work on")
+    return parser.parse_args()
+
+
+def main() -> None:
+    options = arguments()
+    torch.set_num_threads(1)
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    if options.step == "pool":
+        write_pool(options.packages, options.work / "pool")
+    elif options.step == "targets":
+        write_targets(options.packages / "debian", options.work / "targets", only=options.only)
+    elif options.step == "outputs":
+        write_outputs(options.work, options.matrix)
+    elif options.step == "finetune":
+        finetune_matrix(options.work, options.matrix / "finetuned_accuracy.csv", only=options.only)
+
+
+def write_targets(debian: Path, folder: Path, *, only: list[str] | None) -> None:
+    """The targets that are not there yet."""
+    for target in TARGETS:
+        if (only is None or target.name in only) and not (folder / target.name).exists():
+            print(f"{target.name}: {write_target(target, photographs_of(target.name, debian), folder / target.name)}")
+
+
+if __name__ == "__main__":
+    main()
