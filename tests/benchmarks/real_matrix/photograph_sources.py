@@ -6,14 +6,15 @@ Classes come from what the packages themselves say: folders, names of files, a c
 import io
 import re
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from .photographs import Photograph
 from .qt_resources import read_resource_file
-from .sky_catalogue import object_type
+from .sky_catalogue import SkyObject, galaxy_class, read_catalogue, sky_class
 
 GCOMPRIS = Path("usr/share/gcompris-qt/rcc")
 STELLARIUM = Path("usr/share/stellarium/nebulae/default")
@@ -22,7 +23,7 @@ TERRAIN = Path("usr/share/games/0ad/mods/public/public.zip")
 UFO = Path("usr/share/games/ufoai/base/0textures.pk3")
 NEXUIZ = Path("usr/share/games/nexuiz/data")
 KART = Path("usr/share/games/supertuxkart/data/textures")
-AERIAL = Path("usr/share/games/flightgear/Textures/Terrain")
+ECLIPSE = Path("usr/share/games/redeclipse/data")
 
 Patterns = Mapping[str, str]
 
@@ -75,7 +76,7 @@ GROUNDS: Patterns = {
     "snow_or_ice": r"snow|(^|/)ice|glacial",
     "paving": r"paving|citytile|city_tile|pavement|(^|[/_])tile",
     "farmland": r"farmland|furrows",
-    "road": r"road|path",
+    "road": r"road|path|street|asphalt",
     "forest_floor": r"forr?est_?floor",
     "sand": r"sand|dune|beach",
     "mud": r"mud|riparian|swamp|clay",
@@ -85,49 +86,43 @@ GROUNDS: Patterns = {
     "shrubs": r"shrub|plants|flora|scrub",
 }
 MATERIALS: Patterns = {
-    "carpet": r"carpet",
+    "carpet_or_paper": r"carpet|wallpaper",
     "brick": r"brick",
-    "wood": r"wood|plank",
-    "concrete": r"concrete|conc\d|cement|e8crete|cretewall|cretebase|cretefloor",
+    "wood": r"wood|plank|board",
+    "concrete": r"concrete|conc\d|conc_|cement|e8crete|cretewall|cretebase|cretefloor",
     "metal": r"metal|rust|mtl|steel|iron",
     "tiles": r"tile|paving|pavement",
-    "wallpaper": r"wallpaper",
-    "rock": r"rock|stone|cliff|canyon",
+    "stone": r"rock|stone|cliff|marble",
     "grass": r"grass",
     "bare_ground": r"dirt|sand|mud|desert|soil|ground",
     "roof": r"roof",
-    "snow_or_ice": r"snow|(^|/)ice",
 }
-LAND_USE: Patterns = {
-    "town": r"town|city|suburb|slum|industr|commercial|port\.|airport\.|carpark|transport",
-    "golf_course": r"golf",
-    "fields": r"crop|countryside|rice|orchard|pasture",
-    "forest": r"forest|deciduous|evergreen|wood",
-    "snow_or_ice": r"snow|glacier|packice",
-    "sand": r"sand|dunes",
-    "rock_or_lava": r"rock|lava|cliff|gravel|dirt",
-    "marsh": r"marsh|tidal|wash|pantanal|mud",
-    "shrubs": r"shrub|scrub|heath|bush|savanna|caatinga|cerrado|outback",
-    "grass_or_tundra": r"grass|tundra|green",
-}
-# Relief, gloss, masks, overlays, animations; parts of another picture.
+# Relief, gloss, masks, signs, borders: no photograph of the material, or one of it with something else.
 NO_PICTURE = re.compile(
-    r"_(norm|spec|nm|sm|gm|g|gloss|bump|glow|shirt|pants|reflect|albedo_?gloss|luma|alpha|mask)\b|normal|mask|overlay"
-    r"|relief|-colors|_jump|_ow|transition|grid|sign|trim|light",
+    r"_(norm|spec|nm|sm|gm|g|n|n2|s|z|b|gloss|bump|glow|shirt|pants|reflect|luma|alpha|local)(\b|_)|\d[sz]\.jpg$|normal|mask"
+    r"|overlay|jump|_ow|transition|grid|grate|sign|trim|light|door|window|box|duct|pipe|fence|barrel|document|skid"
+    r"|paper0|note0|writing|leaf|gfx_|animated|water|lava|glass|bullet|warn|stripe|screen|tech|liquid|_fx|rocket"
+    r"|reptile|nuts|hlac|portal|_env|blood|mudpot|flag|logo",
     re.IGNORECASE,
 )
+# Folders of Red Eclipse by people who photographed; the others drew.
+PHOTOGRAPHERS = ("jojo", "wicked", "dziq", "luckystrike", "unnamed", "appleflap", "nieb")
 SMALLEST_SIDE = 100
+MOST_TRANSPARENT = 0.02  # of a surface's pixels: more, and it is a cut-out of something else
+LEAST_CONTRAST = 2.0  # standard deviation of the colours, of 255
+RELIEF_COLOUR = (128, 128, 255)  # where a map of slopes is level
+RELIEF_DISTANCE = 40
 
 
 def photographs_of(target: str, debian: Path) -> list[Photograph]:
     """All photographs of a target, copies included."""
-    readers = {
+    readers: Mapping[str, Callable[[Path], Iterator[Photograph]]] = {
         "things": _things,
-        "deep_sky": _deep_sky,
-        "terrain": lambda folder: _zipped(folder / TERRAIN, r"^art/textures/terrain/types/(.*)\.cached\.dds", GROUNDS),
+        "deep_sky": lambda folder: _sky(folder, sky_class),
+        "galaxies": lambda folder: _sky(folder, galaxy_class),
         "stamps": _stamps,
         "surfaces": _surfaces,
-        "aerial": _aerial,
+        "terrain": _terrain,
     }
     return list(readers[target](debian))
 
@@ -145,10 +140,11 @@ def _things(debian: Path) -> Iterator[Photograph]:
                 yield Photograph(path, label, Image.open(io.BytesIO(content)), is_cutout="/tools/" in path)
 
 
-def _deep_sky(debian: Path) -> Iterator[Photograph]:
-    types = object_type(debian / STELLARIUM / "catalog.dat")
+def _sky(debian: Path, class_of_object: Callable[[SkyObject], str | None]) -> Iterator[Photograph]:
+    catalogue = read_catalogue(debian / STELLARIUM / "catalog.dat")
     for path in sorted((debian / STELLARIUM).glob("*.png")):
-        label = types(path.stem)
+        found = catalogue.named(path.stem)
+        label = class_of_object(found) if found else None
         if label:
             yield Photograph(path.name, label, Image.open(path))
 
@@ -162,19 +158,23 @@ def _stamps(debian: Path) -> Iterator[Photograph]:
 
 
 def _surfaces(debian: Path) -> Iterator[Photograph]:
-    yield from _zipped(debian / UFO, r"^textures/(tex_(?:material|nature|buildings|streets|terrain|dirt)/.*)$", MATERIALS)
+    yield from _zipped(debian / UFO, r"^textures/(tex_(?:material|buildings|streets)/.*)$", MATERIALS)
     for archive in sorted((debian / NEXUIZ).glob("*.pk3")):
-        yield from _zipped(archive, r"^textures/(.*)\.(?:jpg|tga|png)$", MATERIALS)
-    yield from _files(debian / KART, MATERIALS)
+        yield from _zipped(archive, r"^textures/(.*\.(?:jpg|tga|png))$", MATERIALS)
+    for author in PHOTOGRAPHERS:
+        yield from _files(debian / ECLIPSE / author, MATERIALS)
 
 
-def _aerial(debian: Path) -> Iterator[Photograph]:
-    yield from _files(debian / AERIAL, LAND_USE)
+def _terrain(debian: Path) -> Iterator[Photograph]:
+    yield from _zipped(debian / TERRAIN, r"^art/textures/terrain/types/(.*)\.cached\.dds", GROUNDS)
+    yield from _zipped(debian / UFO, r"^textures/(tex_(?:nature|terrain|dirt)/.*)$", GROUNDS)
+    yield from _files(debian / KART, GROUNDS)
 
 
 def _files(folder: Path, patterns: Patterns) -> Iterator[Photograph]:
-    paths = {path.stem: path for path in sorted(folder.iterdir()) if path.suffix in {".png", ".jpg"}}
-    yield from _opened(((name, path.open("rb")) for name, path in paths.items()), patterns, package=folder.parts[-3])
+    paths = [path for path in sorted(folder.rglob("*")) if path.suffix in {".png", ".jpg"}]
+    named = ((path.relative_to(folder).as_posix(), io.BytesIO(path.read_bytes())) for path in paths)
+    yield from _opened(named, patterns, package=folder.name)
 
 
 def _zipped(archive: Path, wanted: str, patterns: Patterns) -> Iterator[Photograph]:
@@ -184,11 +184,22 @@ def _zipped(archive: Path, wanted: str, patterns: Patterns) -> Iterator[Photogra
         yield from _opened(named, patterns, package=archive.stem)
 
 
-def _opened(named: Iterable[tuple[str, io.IOBase]], patterns: Patterns, *, package: str) -> Iterator[Photograph]:
+def _opened(named: Iterable[tuple[str, io.BytesIO]], patterns: Patterns, *, package: str) -> Iterator[Photograph]:
     for name, stream in named:
-        label = class_of(name.lower(), patterns)
+        label = class_of(Path(name).name.lower(), patterns)
         if label is None or NO_PICTURE.search(name):
             continue
-        image = Image.open(stream)  # type: ignore[arg-type]
-        if min(image.size) >= SMALLEST_SIDE and max(image.size) <= 2 * min(image.size):
+        image = Image.open(stream)
+        if is_surface(image):
             yield Photograph(f"{package}/{name}", label, image.convert("RGB"))
+
+
+def is_surface(image: Image.Image) -> bool:
+    """Whether a picture is large enough, about square, opaque, not of one colour and no map of slopes."""
+    if min(image.size) < SMALLEST_SIDE or max(image.size) > 2 * min(image.size):
+        return False
+    pixels = np.asarray(image.convert("RGBA").resize((64, 64)), dtype=np.float64)
+    colours, opacity = pixels[..., :3], pixels[..., 3]
+    is_relief = np.abs(colours.mean(axis=(0, 1)) - RELIEF_COLOUR).max() < RELIEF_DISTANCE
+    is_opaque = (opacity < 250).mean() <= MOST_TRANSPARENT
+    return bool(is_opaque and not is_relief and colours.std(axis=(0, 1)).max() >= LEAST_CONTRAST)

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from lead_hub.recommendation.near_copies import same_pictures, thumbnail
 
+from .texture_copies import same_textures
+
 
 @dataclass(frozen=True)
 class Sides:
@@ -20,14 +22,19 @@ class Sides:
 
 
 def without_copies(pictures: Sequence[NDArray[np.uint8]], labels: Sequence[str], *, are_textures: bool) -> list[int]:
-    """Positions of the pictures that stay: of each set of copies the first, and none where copies have two classes."""
+    """Positions of the pictures that stay: of each set of copies the first.
+
+    None stays where copies have two classes, but of textures, of which packages hold copies in other colours under the
+    name of another material.
+    """
     parent = list(range(len(pictures)))
-    for first, second in copies(pictures, labels, are_textures=are_textures):
-        parent[_root(parent, max(first, second))] = _root(parent, min(first, second))
-    members: dict[int, list[int]] = defaultdict(list)
-    for position in range(len(pictures)):
-        members[_root(parent, position)].append(position)
-    return [root for root, same in sorted(members.items()) if len({labels[position] for position in same}) == 1]
+    for first, second in same_textures(pictures) if are_textures else near_copies(pictures, labels):
+        roots = _root(parent, first), _root(parent, second)
+        parent[max(roots)] = min(roots)
+    sets: dict[int, set[str]] = defaultdict(set)
+    for position, label in enumerate(labels):
+        sets[_root(parent, position)].add(label)
+    return [root for root, names in sorted(sets.items()) if are_textures or len(names) == 1]
 
 
 def _root(parent: list[int], position: int) -> int:
@@ -36,44 +43,13 @@ def _root(parent: list[int], position: int) -> int:
     return position
 
 
-def copies(
-    pictures: Sequence[NDArray[np.uint8]], labels: Sequence[str], *, are_textures: bool
-) -> set[tuple[int, int]]:
-    """Pairs of positions of pictures that show the same photograph, mirrored, cropped, brighter or of other colours.
-
-    Textures, which packages also turn by quarters and which as a whole are plain, are compared turned too, and by their
-    middle, where they still have their grain.
-    """
+def near_copies(pictures: Sequence[NDArray[np.uint8]], labels: Sequence[str]) -> list[tuple[int, int]]:
+    """Pairs of positions that show one picture, mirrored, cropped or brighter, in its colours or in grey."""
     numbers = {name: number for number, name in enumerate(sorted(set(labels)))}
     classes = torch.tensor([numbers[label] for label in labels])
-    whole = _thumbnails(pictures)
-    pairs = same_pictures(whole, classes) + same_pictures(_grey(whole), classes)
-    if are_textures:
-        middles = _thumbnails([_middle(picture) for picture in pictures])
-        pairs += same_pictures(middles, classes) + same_pictures(_grey(middles), classes)
-        pairs += [pair for turns in (1, 2, 3) for pair in _turned_copies(whole, classes, turns=turns)]
-    return set(pairs)
-
-
-def _thumbnails(pictures: Sequence[NDArray[np.uint8]]) -> torch.Tensor:
-    return torch.stack([thumbnail(np.ascontiguousarray(picture)) for picture in pictures])
-
-
-def _turned_copies(thumbnails: torch.Tensor, classes: torch.Tensor, *, turns: int) -> list[tuple[int, int]]:
-    """Pairs of which one is the other turned by some quarters."""
-    n_pictures = len(thumbnails)
-    both = torch.cat([thumbnails, thumbnails.rot90(turns, dims=(2, 3))])
-    found = [(first % n_pictures, second % n_pictures) for first, second in same_pictures(both, classes.repeat(2))]
-    return [(first, second) for first, second in found if first != second]
-
-
-def _middle(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    height, width = picture.shape[:2]
-    return picture[3 * height // 8 : 5 * height // 8, 3 * width // 8 : 5 * width // 8]
-
-
-def _grey(thumbnails: torch.Tensor) -> torch.Tensor:
-    return thumbnails.mean(dim=1, keepdim=True).expand_as(thumbnails)
+    thumbnails = torch.stack([thumbnail(picture) for picture in pictures])
+    grey = thumbnails.mean(dim=1, keepdim=True).expand_as(thumbnails)
+    return [*same_pictures(thumbnails, classes), *same_pictures(grey, classes)]
 
 
 def split(labels: Sequence[str], *, test_share: float, most_a_class: int, seed: int) -> Sides:
