@@ -76,7 +76,7 @@ def _tensor(values: NDArray[Any]) -> Tensor:
 
 def keras_file(path: Path) -> dict[str, NDArray[Any]]:
     """The weights of a Keras .h5 file by layer and name, such as "Conv1/kernel"."""
-    import h5py
+    import h5py  # type: ignore[import-untyped]
 
     weights: dict[str, NDArray[Any]] = {}
 
@@ -90,9 +90,9 @@ def keras_file(path: Path) -> dict[str, NDArray[Any]]:
 
 
 def tensorflow_js(folder: Path) -> dict[str, NDArray[Any]]:
-    """The weights of a model of TensorFlow.js that is kept as scripts, unpacked from their bytes: value = min + scale n.
+    """The weights of a model of TensorFlow.js that is kept as scripts, unpacked from its bytes: value = min + scale n.
 
-    `model.min.js` has the manifest, `group*-shard*.min.js` a base64 text each.
+    `model.min.js` has the manifest, `group1-shard*.min.js` a base64 text each.
     """
     manifest = _manifest((folder / "model.min.js").read_text(encoding="utf-8"))
     shards = sorted(folder.glob("group1-shard*.min.js"))
@@ -118,7 +118,8 @@ def _manifest(script: str) -> list[dict[str, Any]]:
     text = script[start : _end_of_list(script, start)]
     quoted = re.sub(r"([{,])(\w+):", r'\1"\2":', text)
     numbers = re.sub(r"(?<=[:,\[])(-?)\.(\d)", r"\g<1>0.\2", quoted)
-    return json.loads(numbers)
+    manifest: list[dict[str, Any]] = json.loads(numbers)
+    return manifest
 
 
 def _end_of_list(text: str, start: int) -> int:

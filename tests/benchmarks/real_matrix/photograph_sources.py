@@ -29,12 +29,10 @@ Patterns = Mapping[str, str]
 
 MAMMALS = (
     "alpaca calf camels cheetah dolphin flying_fox gibbon giraffe goat gorilla horse kitten long_nosed_monkey macaque"
-    " meerkats nubian_ibex pika red_panda rhinoceros squirrel cat cow dog pig sheep bison hedgehog jaguar kangaroo koala"
-    " lemur moose narwhal panda polar_bear"
+    " meerkats nubian_ibex pika red_panda rhinoceros squirrel cat cow dog pig sheep bison hedgehog jaguar kangaroo"
+    " koala lemur moose narwhal panda polar_bear"
 )
-BIRDS = (
-    "gosling heron kingfisher northern_harrier penguin spoonbills swans toucan chicken duck owl scarlet_macaw"
-)
+BIRDS = "gosling heron kingfisher northern_harrier penguin spoonbills swans toucan chicken duck owl scarlet_macaw"
 CRAWLERS = "bee butterfly caterpillar chamaeleon crab chameleon crocodile dragon"
 
 

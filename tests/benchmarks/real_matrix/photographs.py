@@ -49,8 +49,8 @@ def _middle(image: Image.Image) -> Image.Image:
 def _padded(image: Image.Image) -> Image.Image:
     inside = round(PIXELS * (1 - 2 * BORDER))
     scale = inside / max(image.size)
-    size = tuple(max(1, round(length * scale)) for length in image.size)
+    width, height = (max(1, round(length * scale)) for length in image.size)
     picture = Image.new("RGB", (PIXELS, PIXELS), WHITE[:3])
-    place = tuple((PIXELS - length) // 2 for length in size)
-    picture.paste(image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0), place)
+    small = image.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3.0)
+    picture.paste(small, ((PIXELS - width) // 2, (PIXELS - height) // 2))
     return picture

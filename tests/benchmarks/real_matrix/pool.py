@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import timm
 import torch
@@ -35,11 +36,14 @@ def write_checkpoint(checkpoint: Checkpoint, packages: Path, folder: Path) -> No
 
 def _config(checkpoint: Checkpoint, n_classes: int) -> TimmWrapperConfig:
     source = SOURCES[checkpoint.package]
-    settings = timm.get_pretrained_cfg(checkpoint.architecture).to_dict()
+    known = timm.get_pretrained_cfg(checkpoint.architecture)
+    if known is None:
+        raise ValueError(f"timm must know {checkpoint.architecture}")
+    settings: dict[str, Any] = known.to_dict()  # type: ignore[no-untyped-call]
     settings |= {"input_size": [3, PIXELS, PIXELS], "crop_pct": 1.0, "interpolation": "bicubic"}
     settings |= {"mean": [source.mean] * 3, "std": [source.deviation] * 3, "num_classes": n_classes}
     settings |= {"license": source.licence.lower(), "hf_hub_id": None}
-    return TimmWrapperConfig.from_dict(
+    config: TimmWrapperConfig = TimmWrapperConfig.from_dict(
         {
             "architecture": checkpoint.architecture,
             "num_classes": n_classes,
@@ -47,6 +51,7 @@ def _config(checkpoint: Checkpoint, n_classes: int) -> TimmWrapperConfig:
             "model_args": dict(source.model_args),
         }
     )
+    return config
 
 
 def changed_weights(checkpoint: Checkpoint, packages: Path, *, has_head: bool) -> dict[str, Tensor]:
@@ -77,7 +82,7 @@ def random_weights(checkpoint: Checkpoint) -> dict[str, Tensor]:
     with torch.random.fork_rng():
         torch.manual_seed(SEED)
         network = timm.create_model(
-            checkpoint.architecture, num_classes=source.n_classes, **dict(source.model_args)
+            checkpoint.architecture, num_classes=source.n_classes, **dict[str, Any](source.model_args)
         )
     return dict(network.state_dict())
 

@@ -1,9 +1,9 @@
 """A Qt resource file (.rcc) -> the files in it, by the path that programs know them by.
 
-The format, all numbers big-endian: "qres", version, offsets of tree, data and names, and from version 3 on flags for all.
-A node of the tree is the offset of its name, two bytes of flags, then for a folder the number of its children and the
-first of them, for a file country, language and the offset of its data; from version 2 on a time of change follows. A name
-is its length, a hash and UTF-16. Data is its length and the bytes.
+The format, all numbers big-endian: "qres", version, offsets of tree, data and names, and from version 3 on flags for
+all. A node of the tree is the offset of its name, two bytes of flags, then for a folder the number of its children and
+the first of them, for a file country, language and the offset of its data; from version 2 on a time of change follows.
+A name is its length, a hash and UTF-16. Data is its length and the bytes.
 """
 
 import struct

@@ -1,7 +1,7 @@
 """Pictures of textures -> which are one texture, shifted, turned, mirrored or in other colours.
 
-Textures of one kind are alike in everything but where each grain lies. So only the phases of their waves are compared: the
-phase correlation of two pictures is near 0 everywhere for other grains, and has a peak where one picture lies on its copy.
+Textures of one kind are alike in everything but where each grain lies. So only the phases of their waves are compared:
+the phase correlation of two pictures is near 0 everywhere for other grains, and has a peak where one lies on its copy.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ def same_textures(pictures: Sequence[NDArray[np.uint8]]) -> list[tuple[int, int]
     for turned in eight_ways(grey):
         others = phases(turned)
         for first in range(len(grey) - 1):
-            peaks = torch.cat([peak_heights(whole[first], part) for part in others[first + 1 :].split(ROWS)])
+            peaks = torch.cat([peak_heights(whole[first], part) for part in torch.split(others[first + 1 :], ROWS)])
             pairs |= {(first, first + 1 + int(other)) for other in torch.nonzero(peaks >= LEAST_PEAK)}
     return sorted(pairs)
 
@@ -57,4 +57,5 @@ def peak_heights(one: Tensor, others: Tensor) -> Tensor:
     n_waves = int((one != 0).sum())
     side = 2 * SHORTEST_WAVES
     correlations = torch.fft.irfft2(products, s=(side, side)) * side * side / (2 * n_waves)
-    return correlations.flatten(1).amax(dim=1)
+    peaks: Tensor = correlations.flatten(1).amax(dim=1)
+    return peaks
