@@ -1,6 +1,7 @@
 """Makes the matrix of real networks and photographs: weights that packages ship, fine-tuned on pictures that they ship.
 
     python -m tests.benchmarks.real_matrix pool       weights of packages -> checkpoint folders, and their controls
+    python -m tests.benchmarks.real_matrix check      each converted network against its original program
     python -m tests.benchmarks.real_matrix targets    photographs of Debian packages -> labelled targets
     python -m tests.benchmarks.real_matrix outputs    features and logits of the frozen checkpoints, the two tables
     python -m tests.benchmarks.real_matrix finetune   every checkpoint x target x rate x seed -> finetuned_accuracy.csv

@@ -6,7 +6,9 @@ from pathlib import Path
 import torch
 from transformers.utils import logging
 
+from .accuracy_table import accuracy_table
 from .finetuning import finetune_matrix
+from .originals import check_originals
 from .outputs import write_outputs
 from .photograph_sources import photographs_of
 from .pool import write_pool
@@ -17,7 +19,7 @@ MATRIX = Path(__file__).parent / "matrix"
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.real_matrix", description=__doc__)
-    parser.add_argument("step", choices=["pool", "targets", "outputs", "finetune", "table"])
+    parser.add_argument("step", choices=["pool", "check", "targets", "outputs", "finetune", "table"])
     parser.add_argument("--packages", type=Path, default=Path("packages"), help="with debian/, python/ and npm/")
     parser.add_argument("--work", type=Path, default=Path("real_matrix"), help="pictures and checkpoints")
     parser.add_argument("--matrix", type=Path, default=MATRIX, help="the tables and outputs that are kept")
@@ -32,12 +34,16 @@ def main() -> None:
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     if options.step == "pool":
         write_pool(options.packages, options.work / "pool")
+    elif options.step == "check":
+        check_originals(options.packages, options.work / "pool")
     elif options.step == "targets":
         write_targets(options.packages / "debian", options.work / "targets", only=options.only)
     elif options.step == "outputs":
         write_outputs(options.work, options.matrix)
     elif options.step == "finetune":
         finetune_matrix(options.work, options.matrix / "finetuned_accuracy.csv", only=options.only)
+    else:
+        print(accuracy_table(options.matrix))
 
 
 def write_targets(debian: Path, folder: Path, *, only: list[str] | None) -> None:

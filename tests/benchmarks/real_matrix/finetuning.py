@@ -2,7 +2,7 @@
 
 All weights learn under a new linear head: AdamW, a tenth of warm-up and a cosine, batches by the number of images,
 shifts and flips, and the weights of the epoch that a fifth of the train pictures likes best (`lead_hub.finetuning`).
-The table is only ever added to, and a run that is in it is not done again: stop the process at any time, start it again.
+The table is only ever added to, and a run that is in it is not done again: stop the process at any time, start it anew.
 """
 
 import itertools
