@@ -17,7 +17,7 @@ def accuracy_table(folder: Path) -> str:
     lines = ["| " + " | ".join(header) + " |", "|---|" + "---:|" * (len(header) - 1)]
     means = np.nanmean(matrix.accuracy, axis=1)
     for row in np.argsort(-means):
-        cells = [f"{value:.1f}" if value == value else "" for value in (*matrix.accuracy[row], means[row])]
+        cells = [f"{value:.1f}" if not np.isnan(value) else "" for value in (*matrix.accuracy[row], means[row])]
         lines.append(f"| {matrix.checkpoints[row].name} | " + " | ".join(cells) + " |")
     return "\n".join([*lines, "", *_facts(folder, matrix), *matrix.left_out])
 

@@ -88,10 +88,8 @@ def _mobilenets(packages: Path, pool: Path) -> Iterator[tuple[str, NDArray[Any],
     weights = tensorflow_js(packages / "npm/package/dist/models/mobilenet_v2")
     empty = keras.applications.MobileNetV2((PIXELS, PIXELS, 3), include_top=False, weights=None, pooling="avg")
     for layer in empty.layers:
-        names = [variable.name.split("/")[-1] for variable in layer.weights]
-        layer.set_weights(
-            [weights.get(f"{layer.name}/{name}", weights.get(f"{layer.name}/depthwise_{name}")) for name in names]
-        )
+        names = [f"{layer.name}/{variable.name.split('/')[-1]}" for variable in layer.weights]
+        layer.set_weights([weights[name if name in weights else depthwise(name)] for name in names])
     pixels = photographs(PIXELS, mean=0.0, deviation=1.0)
     expected = keras.ops.convert_to_numpy(empty(pixels, training=False))
     yield "mobilenet-nsfw, features", expected, _converted(pool / "mobilenet-nsfw", pixels)[0]
