@@ -6,6 +6,7 @@
     python -m tests.benchmarks.real_matrix outputs    features and logits of the frozen checkpoints, the two tables
     python -m tests.benchmarks.real_matrix finetune   every checkpoint x target x rate x seed -> finetuned_accuracy.csv
     python -m tests.benchmarks.real_matrix table      finetuned_accuracy.csv -> the tables in README.md
+    python -m tests.benchmarks.real_matrix demonstration   some checkpoints and photographs as files of a demo
 
 README.md says which packages, how the weights were checked, and what was measured.
 """

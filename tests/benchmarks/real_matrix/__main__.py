@@ -7,6 +7,7 @@ import torch
 from transformers.utils import logging
 
 from .accuracy_table import accuracy_table
+from .demonstration import write_demonstration
 from .finetuning import finetune_matrix
 from .originals import check_originals
 from .outputs import write_outputs
@@ -14,15 +15,17 @@ from .photograph_sources import photographs_of
 from .pool import write_pool
 from .targets import TARGETS, write_target
 
+TABLE = "finetuned_accuracy.csv"
 MATRIX = Path(__file__).parent / "matrix"
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.real_matrix", description=__doc__)
-    parser.add_argument("step", choices=["pool", "check", "targets", "outputs", "finetune", "table"])
+    parser.add_argument("step", choices=["pool", "check", "targets", "outputs", "finetune", "table", "demonstration"])
     parser.add_argument("--packages", type=Path, default=Path("packages"), help="with debian/, python/ and npm/")
     parser.add_argument("--work", type=Path, default=Path("real_matrix"), help="pictures and checkpoints")
     parser.add_argument("--matrix", type=Path, default=MATRIX, help="the tables and outputs that are kept")
+    parser.add_argument("--demo", type=Path, default=Path("demonstration"), help="what `demonstration` writes")
     parser.add_argument("--only", nargs="+", choices=[target.name for target in TARGETS], help="targets to work on")
     return parser.parse_args()
 
@@ -41,7 +44,9 @@ def main() -> None:
     elif options.step == "outputs":
         write_outputs(options.work, options.matrix)
     elif options.step == "finetune":
-        finetune_matrix(options.work, options.matrix / "finetuned_accuracy.csv", only=options.only)
+        finetune_matrix(options.work, options.matrix / TABLE, only=options.only)
+    elif options.step == "demonstration":
+        write_demonstration(options.packages, options.work, options.matrix / TABLE, options.demo)
     else:
         print(accuracy_table(options.matrix))
 

@@ -17,6 +17,7 @@ from .qt_resources import read_resource_file
 from .sky_catalogue import SkyObject, galaxy_class, read_catalogue, sky_class
 
 GCOMPRIS = Path("usr/share/gcompris-qt/rcc")
+ACTIVITIES = ("categorization", "erase", "explore_farm_animals", "explore_monuments", "explore_world_animals")
 STELLARIUM = Path("usr/share/stellarium/nebulae/default")
 STAMPS = Path("usr/share/tuxpaint/stamps")
 TERRAIN = Path("usr/share/games/0ad/mods/public/public.zip")
@@ -131,7 +132,7 @@ def class_of(path: str, patterns: Patterns) -> str | None:
 
 
 def _things(debian: Path) -> Iterator[Photograph]:
-    for activity in ("categorization", "erase", "explore_farm_animals", "explore_monuments", "explore_world_animals"):
+    for activity in ACTIVITIES:
         for path, content in read_resource_file(debian / GCOMPRIS / f"{activity}.rcc").items():
             label = class_of(path, THINGS) if path.endswith(".webp") else None
             if label:
