@@ -50,7 +50,8 @@ def this_hardware() -> Hardware:
 class Backbone(nn.Module):
     """Pixels -> the pooled feature vector that `recommend` scores, with gradients for the weights that learn.
 
-    A frozen backbone stays in evaluation mode even while its adapters learn: its running statistics are part of it.
+    A frozen backbone stays in evaluation mode even while its adapters learn: its running statistics are part of it. So
+    do norms whose statistics went into the kernels: the batch's own would change what the network computes.
     """
 
     def __init__(self, checkpoint: LoadedCheckpoint, *, mode: str) -> None:
@@ -58,6 +59,7 @@ class Backbone(nn.Module):
         self.checkpoint = checkpoint
         self.model = checkpoint.model
         self.is_frozen = mode != "full"
+        self.folded = [norm for norm in checkpoint.backbone.modules() if is_folded(norm)]
         if mode == "lora":
             add_adapters(checkpoint.backbone)
         else:
@@ -67,7 +69,20 @@ class Backbone(nn.Module):
         return self.checkpoint.outputs(pixels)[0]
 
     def train(self, mode: bool = True) -> "Backbone":  # noqa: FBT001, FBT002 - as torch calls it
-        return super().train(mode and not self.is_frozen)
+        super().train(mode and not self.is_frozen)
+        for norm in self.folded:
+            norm.eval()
+        return self
+
+
+def is_folded(module: nn.Module) -> bool:
+    """Whether a module is a batch norm that only shifts: it has learnt, and its statistics are those of no image."""
+    if not isinstance(module, nn.modules.batchnorm._BatchNorm):
+        return False
+    if module.bias is None or module.running_mean is None or module.running_var is None:
+        return False
+    untouched = not module.running_mean.any() and bool((module.running_var == 1).all())
+    return untouched and bool(module.bias.any())
 
 
 class Standardisation(nn.Module):
