@@ -10,9 +10,16 @@ import numpy as np
 import pytest
 import timm
 import torch
+from safetensors.numpy import save_file
 
+from lead_hub.bench.matrix_files import read_checkpoints, read_runs, read_targets
+from lead_hub.bench.stored_outputs import packed, read_outputs, stored_checkpoints
 from tests.benchmarks.real_matrix import layouts, sides, texture_copies
+from tests.benchmarks.real_matrix.__main__ import MATRIX
 from tests.benchmarks.real_matrix.checkpoints import POOL, SOURCES, Checkpoint
+from tests.benchmarks.real_matrix.finetuning import planned_runs
+from tests.benchmarks.real_matrix.outputs import stored_rows
+from tests.benchmarks.real_matrix.picture_credits import Credit, read_credits
 from tests.benchmarks.real_matrix.pool import is_reset, shuffled
 from tests.benchmarks.real_matrix.qt_resources import ResourceError, read_resources
 from tests.benchmarks.real_matrix.sky_catalogue import SkyObject, galaxy_class, parse_catalogue, sky_class
@@ -182,6 +189,62 @@ def test_no_photograph_stands_on_both_sides() -> None:
     parts = sides.split([labels[one] for one in kept], test_share=0.4, most_a_class=8, seed=0)
     assert not set(parts.train) & set(parts.test)
     assert (len(parts.train), len(parts.test)) == (2 * 5, 2 * 3)
+
+
+README = """Copyright: A. Maker
+Source: https://example.org/1
+License: CC0-1.0
+Files:
+one.webp
+b/two.webp
+
+Copyright: Somebody Else
+License: CC-BY-SA-4.0
+Comments: cropping
+Files: three.webp
+"""
+
+
+def test_a_readme_says_who_took_a_picture() -> None:
+    found = read_credits({"x/README": README.encode(), "x/one.webp": b""})
+    assert found == {
+        "x/one.webp": Credit("A. Maker", "CC0-1.0", "https://example.org/1"),
+        "x/b/two.webp": Credit("A. Maker", "CC0-1.0", "https://example.org/1"),
+        "x/three.webp": Credit("Somebody Else", "CC-BY-SA-4.0", ""),
+    }
+
+
+def test_outputs_packed_into_bytes_are_read_as_they_were_to_half_a_step(tmp_path: Path) -> None:
+    features = np.random.default_rng(0).normal(size=(7, 5)) * [1e-3, 1.0, 1e3, 0.0, 5.0] + 2
+    codes, of_columns = packed(features)
+    assert codes.dtype == np.uint8
+    (tmp_path / "outputs").mkdir()
+    tensors = {"labels": np.zeros(7, np.int16), "net.features": codes, "net.features.range": of_columns}
+    save_file(tensors, tmp_path / "outputs/target.safetensors")
+    found = read_outputs(tmp_path, "target", "net")
+    assert found.logits is None
+    half_steps = np.ptp(features, axis=0) / 255 / 2
+    assert (np.abs(found.features - features) <= half_steps + 1e-6 * np.abs(features)).all()
+
+
+def test_stored_rows_are_taken_from_every_class_in_turn() -> None:
+    labels = np.repeat([0, 1, 2], [200, 30, 4])
+    rows = stored_rows(labels)
+    assert np.bincount(labels[rows]).tolist() == [86, 30, 4]
+
+
+def test_the_stored_matrix_holds_what_the_tables_name() -> None:
+    assert [one.name for one in read_checkpoints(MATRIX)] == [checkpoint.name for checkpoint in POOL]
+    targets = read_targets(MATRIX)
+    assert [one.name for one in targets] == [target.name for target in TARGETS]
+    for target in targets:
+        assert stored_checkpoints(MATRIX, target.name) == {checkpoint.name for checkpoint in POOL}
+        labels = read_outputs(MATRIX, target.name, POOL[0].name).labels
+        assert len(np.unique(labels)) == target.n_classes
+        assert 100 <= target.n_train <= 600
+        assert 4 <= target.n_classes <= 20
+    planned = {(run.target, run.checkpoint) for run in planned_runs()}
+    assert {(run.target, run.checkpoint) for run in read_runs(MATRIX)} <= planned
 
 
 def test_the_tables_name_everything_once() -> None:
