@@ -74,7 +74,7 @@ class Comparison:
 
 
 def compare(matrix: GroundTruthMatrix, everyone: Sequence[Contender], half: str, *, resamples: Resamples) -> Comparison:
-    """Compare on the targets of one half ("study", "held-out", "confirmation") or on all.
+    """Compare on the targets of one half ("study", "held-out", "confirmation", "real") or on all.
 
     Args:
         matrix: the ground truth.

@@ -170,7 +170,7 @@ def finetuned_targets(matrix: GroundTruthMatrix, half: str, *, method: str = "le
 
     Args:
         matrix: the ground truth.
-        half: "study", "held-out", "confirmation" or "all".
+        half: "study", "held-out", "confirmation", "real" or "all".
         method: a score with terms per image and left-out predictions.
 
     Raises:

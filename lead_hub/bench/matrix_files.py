@@ -12,7 +12,7 @@ from lead_hub.errors import LeadHubError
 RUNS_FILE = "finetuned_accuracy.csv"
 CHECKPOINTS_FILE = "checkpoints.csv"
 TARGETS_FILE = "targets.csv"
-HALVES = ("study", "held-out", "confirmation")
+HALVES = ("study", "held-out", "confirmation", "real")
 
 
 class MatrixError(LeadHubError):

@@ -22,10 +22,11 @@ UNTOUCHED = {
     "held-out": "targets on which nothing was chosen: neither LEAD's settings nor the calibration that is judged here",
     "study": "targets on which LEAD's settings and the calibration were chosen",
     "confirmation": "targets made after LEAD's settings and the calibration were fixed: nothing was chosen on them",
+    "real": "photographs under networks that packages ship: nothing was chosen on them",
     "all": "all targets of the matrix, those on which LEAD's settings were chosen among them",
 }
 # Which part of the calibration is judged where: the one that no target there had a say in.
-JUDGED_PARTS: Mapping[str, Part] = {"held-out": "study", "confirmation": "all"}
+JUDGED_PARTS: Mapping[str, Part] = {"held-out": "study", "confirmation": "all", "real": "all"}
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,8 @@ class BenchSettings:
     """What the figures depend on besides the matrix.
 
     Attributes:
-        halves: the sets of targets to compare on, each one of "held-out", "study", "confirmation" and "all".
+        halves: the sets of targets to compare on, each one of "held-out", "study", "confirmation", "real" and
+            "all".
         methods: names of the scores; None for all that look at images. The reference is always among them.
         n_few_images: size of the small samples of train images.
         n_few_samples: how many of them, with seeds 0, 1, ...; 0 leaves that column out.
@@ -94,7 +96,7 @@ class BenchReport:
         left_out: what is missing in the matrix, in sentences.
         settings: of the run.
         duration_s: of the run, the scores that came from the cache included at next to nothing.
-        confidence: one for each half that was compared on and can judge: held-out, confirmation.
+        confidence: one for each half that was compared on and can judge: held-out, confirmation, real.
         confirmed: beside the former, what was found earlier on the confirmation targets, which another matrix holds;
             None where nothing was, or where no held-out targets are compared.
     """

@@ -1,8 +1,10 @@
 """The frozen outputs that a matrix keeps: one safetensors file a target, read one checkpoint at a time.
 
 A file holds `labels` [image] and, by checkpoint, `<checkpoint>.features` [image, feature] and, where the checkpoint
-kept its own trained head, `<checkpoint>.logits` [image, source class]. Beside it, `kernels/<target>.safetensors` may
-hold `<checkpoint>.depth_kernel` and `<checkpoint>.network_kernel` [pair], upper triangles of kernels between images.
+kept its own trained head, `<checkpoint>.logits` [image, source class]. Either may be packed: bytes, beside which
+`<name>.range` [2, column] holds each column's least value and the step from one byte to the next. Beside the file,
+`kernels/<target>.safetensors` may hold `<checkpoint>.depth_kernel` and `<checkpoint>.network_kernel` [pair], upper
+triangles of kernels between images.
 """
 
 import hashlib
@@ -11,11 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt8
 from safetensors import SafetensorError, safe_open
 
 from lead_hub.bench.matrix_files import MatrixError
 from lead_hub.transferability import KERNELS, KernelName
+
+MOST_STEPS = 255  # of a byte
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,18 +78,22 @@ def read_outputs(folder: Path, target: str, checkpoint: str) -> StoredOutputs:
     path = outputs_file(folder, target)
     try:
         with safe_open(path, framework="numpy") as file:
+            names = set(file.keys())
             labels = file.get_tensor("labels")
-            features = file.get_tensor(f"{checkpoint}.features")
-            has_logits = f"{checkpoint}.logits" in set(file.keys())
-            logits = file.get_tensor(f"{checkpoint}.logits") if has_logits else None
+            wanted = [f"{checkpoint}.features", *({f"{checkpoint}.logits"} & names)]
+            found = [file.get_tensor(name) for name in wanted]
+            ranges = [file.get_tensor(f"{name}.range") if f"{name}.range" in names else None for name in wanted]
     except (SafetensorError, OSError) as error:
         raise MatrixError(f"{path} must hold the outputs of {checkpoint}: {error}") from error
-    for name, rows in (("features", features), ("logits", logits)):
-        if rows is not None and (rows.ndim != 2 or len(rows) != len(labels)):
-            raise MatrixError(
-                f"{path}: {checkpoint}.{name} must have a row for each of {len(labels)} labels, found {rows.shape}"
-            )
-    return StoredOutputs(features, labels, logits, read_kernels(folder, target, checkpoint, n_images=len(labels)))
+    for name, rows in zip(wanted, found, strict=True):
+        if rows.ndim != 2 or len(rows) != len(labels):
+            raise MatrixError(f"{path}: {name} must have a row for each of {len(labels)} labels, found {rows.shape}")
+    features, *logits = (
+        rows if of_columns is None else unpacked(rows, of_columns)
+        for rows, of_columns in zip(found, ranges, strict=True)
+    )
+    kernels = read_kernels(folder, target, checkpoint, n_images=len(labels))
+    return StoredOutputs(features, labels, logits[0] if logits else None, kernels)
 
 
 def read_kernels(
@@ -114,3 +122,21 @@ def read_kernels(
                 f" {kernel.shape}"
             )
     return kernels
+
+
+def packed(
+    values: Float[np.ndarray, "image column"],
+) -> tuple[UInt8[np.ndarray, "image column"], Float[np.ndarray, "2 column"]]:
+    """Values as bytes, column by column, and their `range`; each is off by half a step of its column at most."""
+    least = values.min(axis=0).astype(np.float32)
+    steps = (np.ptp(values, axis=0) / MOST_STEPS).astype(np.float32)
+    codes = np.rint((values - least) / np.where(steps > 0, steps, 1))
+    return codes.clip(0, MOST_STEPS).astype(np.uint8), np.stack([least, steps])
+
+
+def unpacked(
+    codes: UInt8[np.ndarray, "image column"], of_columns: Float[np.ndarray, "2 column"]
+) -> Float[np.ndarray, "image column"]:
+    """The values that `packed` was given, to half a step."""
+    values: np.ndarray = of_columns[0] + of_columns[1] * codes.astype(np.float32)
+    return values

@@ -26,6 +26,7 @@ class Half(str, Enum):
     held_out = "held-out"
     study = "study"
     confirmation = "confirmation"
+    real = "real"
     all = "all"
 
 

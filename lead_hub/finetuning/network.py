@@ -51,7 +51,7 @@ class Backbone(nn.Module):
     """Pixels -> the pooled feature vector that `recommend` scores, with gradients for the weights that learn.
 
     A frozen backbone stays in evaluation mode even while its adapters learn: its running statistics are part of it. So
-    do the norms of a network whose statistics were folded into its weights, see `folded_norms`.
+    do norms whose statistics went into the kernels: the batch's own would change what the network computes.
     """
 
     def __init__(self, checkpoint: LoadedCheckpoint, *, mode: str) -> None:
@@ -59,7 +59,7 @@ class Backbone(nn.Module):
         self.checkpoint = checkpoint
         self.model = checkpoint.model
         self.is_frozen = mode != "full"
-        self._folded = folded_norms(checkpoint.backbone)
+        self.folded = [norm for norm in checkpoint.backbone.modules() if is_folded(norm)]
         if mode == "lora":
             add_adapters(checkpoint.backbone)
         else:
@@ -70,26 +70,19 @@ class Backbone(nn.Module):
 
     def train(self, mode: bool = True) -> "Backbone":  # noqa: FBT001, FBT002 - as torch calls it
         super().train(mode and not self.is_frozen)
-        for norm in self._folded:
+        for norm in self.folded:
             norm.eval()
         return self
 
 
-def folded_norms(backbone: nn.Module) -> tuple[nn.Module, ...]:
-    """Batch norms that shift or scale, but whose running statistics are those of a norm that never saw an image.
-
-    So a converter leaves them that multiplied the statistics into the weights before. What they compute in training
-    mode, by the batch's own statistics, would be another network from the first step on. A network that was not trained
-    at all has such statistics too, and neither shifts nor scales.
-    """
-    found = []
-    for norm in backbone.modules():
-        if isinstance(norm, nn.modules.batchnorm._BatchNorm) and norm.running_mean is not None:
-            assert norm.running_var is not None
-            is_initial = bool((norm.running_mean == 0).all()) and bool((norm.running_var == 1).all())
-            if is_initial and norm.affine and not (bool((norm.weight == 1).all()) and bool((norm.bias == 0).all())):
-                found.append(norm)
-    return tuple(found)
+def is_folded(module: nn.Module) -> bool:
+    """Whether a module is a batch norm that only shifts: it has learnt, and its statistics are those of no image."""
+    if not isinstance(module, nn.modules.batchnorm._BatchNorm):
+        return False
+    if module.bias is None or module.running_mean is None or module.running_var is None:
+        return False
+    untouched = not module.running_mean.any() and bool((module.running_var == 1).all())
+    return untouched and bool(module.bias.any())
 
 
 class Standardisation(nn.Module):

@@ -147,7 +147,7 @@ def fresh_network(inputs: TrainingInputs, fit: Part, *, n_classes: int, seed: in
 
 
 # Raise when the same settings give another number: images of the parts, their changes, optimiser, early stopping.
-RECIPE_VERSION = 1
+RECIPE_VERSION = 2
 OVER_BUDGET = "the budget was used up"
 
 

@@ -21,6 +21,7 @@ from lead_hub.finetuning.network import (
     Standardisation,
     add_adapters,
     count_features,
+    is_folded,
     this_hardware,
 )
 from lead_hub.finetuning.training import Predictions, batch_size
@@ -115,6 +116,25 @@ def test_before_the_first_step_the_head_reads_the_features_that_recommend_scores
     with torch.no_grad():
         torch.testing.assert_close(network.trunk(pixels), checkpoint.forward(pixels)[0])
         torch.testing.assert_close(network(pixels), network.head(checkpoint.forward(pixels)[0].clone()))
+
+
+def test_norms_whose_statistics_went_into_the_kernels_stay_as_they_are(tiny_pool: Path) -> None:
+    """In training mode the network computes what it computed before; its other norms take the batch's statistics."""
+    checkpoint = load_checkpoint(tiny_pool / "resnet")
+    pixels = checkpoint.prepare(random_images(3))
+    norms = [module for module in checkpoint.backbone.modules() if isinstance(module, nn.BatchNorm2d)]
+    for norm in norms:
+        norm.running_mean.zero_()
+        norm.running_var.fill_(1.0)
+        torch.nn.init.normal_(norm.bias)
+    trunk = Backbone(checkpoint, mode="full").train()
+    with torch.no_grad():
+        torch.testing.assert_close(trunk(pixels), checkpoint.forward(pixels)[0])
+        assert trunk.folded == norms
+        norms[0].bias.zero_()  # as a network at random has it
+    assert not is_folded(norms[0])
+    assert Backbone(checkpoint, mode="full").train().folded == norms[1:]
+    assert norms[0].training
 
 
 @pytest.mark.parametrize("family", ["resnet", "vit"])

@@ -1,0 +1,102 @@
+"""What the frozen checkpoints say of each target's train pictures, and the tables of checkpoints and targets."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import save_file
+
+from lead_hub.bench.stored_outputs import packed
+from lead_hub.checkpoint_outputs import ExtractionSettings, LoadedCheckpoint, extract, load_checkpoint
+from lead_hub.processes import running_processes
+
+from .checkpoints import POOL, SOURCES, Checkpoint
+from .targets import HALF, TARGETS, LabelledPictures, Target, load_target
+
+MOST_STORED = 120  # train pictures of a target, the same ones for every checkpoint; keeps all near 15 MB
+
+
+def write_outputs(work: Path, matrix: Path) -> None:
+    """Features and logits as `recommend` would see them, of all train pictures; then the two tables."""
+    pool = {checkpoint: load_checkpoint(work / "pool" / checkpoint.name) for checkpoint in POOL}
+    (matrix / "outputs").mkdir(parents=True, exist_ok=True)
+    rows = []
+    for target in TARGETS:
+        pictures = load_target(work / "targets" / target.name)
+        path = matrix / "outputs" / f"{target.name}.safetensors"
+        if not path.exists():
+            save_file(target_outputs(pictures, pool), path)
+        rows.append(target_row(target, pictures))
+        print(target.name, flush=True)
+    write_table(matrix / "targets.csv", rows)
+    write_table(matrix / "checkpoints.csv", [checkpoint_row(one, loaded) for one, loaded in pool.items()])
+
+
+def target_outputs(
+    pictures: LabelledPictures, pool: Mapping[Checkpoint, LoadedCheckpoint]
+) -> dict[str, NDArray[np.generic]]:
+    """`labels` int16, and per checkpoint its features and, with a trained head, logits, packed into bytes."""
+    rows = stored_rows(pictures.train_labels)
+    tensors: dict[str, NDArray[np.generic]] = {"labels": pictures.train_labels[rows].astype(np.int16)}
+    for checkpoint, loaded in pool.items():
+        outputs = extract(
+            loaded,
+            pictures.train[rows],
+            processes=running_processes(),
+            settings=ExtractionSettings(),
+            advance=lambda _images: None,
+        )
+        for name, values in (("features", outputs.features), ("logits", outputs.logits)):
+            if values is not None:
+                key = f"{checkpoint.name}.{name}"
+                tensors[key], tensors[f"{key}.range"] = packed(values.numpy())
+    return tensors
+
+
+def stored_rows(labels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """All rows, or as many as may be stored, taken from every class in turn."""
+    rank_in_class = np.zeros(len(labels), dtype=np.int64)
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        rank_in_class[members] = np.arange(len(members))
+    return np.sort(np.argsort(rank_in_class, kind="stable")[:MOST_STORED])
+
+
+def checkpoint_row(checkpoint: Checkpoint, loaded: LoadedCheckpoint) -> dict[str, Any]:
+    source = SOURCES[checkpoint.package]
+    is_random = checkpoint.change == "random"
+    return {
+        "checkpoint": checkpoint.name,
+        "family": loaded.family,
+        "source": "none" if is_random else source.learnt,
+        "method": {"none": "supervised"}.get(checkpoint.change, checkpoint.change),
+        "kept_stages": 0 if is_random else checkpoint.kept_stages,
+        "parameters": loaded.parameters,
+        "source_accuracy": "",
+        "weights_from": source.package,
+        "licence": source.licence,
+    }
+
+
+def target_row(target: Target, pictures: LabelledPictures) -> dict[str, Any]:
+    return {
+        "target": target.name,
+        "half": HALF,
+        "n_classes": len(pictures.class_names),
+        "n_train": len(pictures.train),
+        "n_stored": len(stored_rows(pictures.train_labels)),
+        "n_test": len(pictures.test),
+        "images_from": target.images_from,
+        "licence": target.licence,
+        "note": target.note,
+    }
+
+
+def write_table(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    with path.open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, rows[0].keys(), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
