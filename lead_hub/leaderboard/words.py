@@ -3,8 +3,7 @@
 from pathlib import Path
 
 from lead_hub.confidence import Confidence
-from lead_hub.leaderboard.board import Leaderboard
-from lead_hub.leaderboard.rows import RankedCheckpoint
+from lead_hub.leaderboard.rows import Board, RankedCheckpoint
 
 
 def display_name(checkpoint: str, revision: str | None) -> str:
@@ -48,7 +47,7 @@ def is_bold(row: RankedCheckpoint) -> bool:
     return row.rank == 1 if possible is None else possible
 
 
-def summary(board: Leaderboard) -> str:
+def summary(board: Board) -> str:
     """One line on where the forward passes ran, so that an idle GPU does not go unnoticed."""
     computed = [row for row in board.rows if row.images_per_s is not None]
     on_cards = sum(row.note.startswith("score card ") for row in board.rows)

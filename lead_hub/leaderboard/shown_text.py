@@ -1,21 +1,16 @@
 """Text by others (names, notes, reasons) -> text that is safe to show: one line, no markup, written one way."""
 
-import re
 from html import escape
 from pathlib import PurePath
 from urllib.parse import quote, urlsplit
 
-from lead_hub.hub import is_commit
+from lead_hub.hub import is_commit, is_content_sha
+from lead_hub.leaderboard.rows import RankedCheckpoint
 from lead_hub.score_cards import HUB_ID
 
 HUB = "https://huggingface.co"
 LONGEST_NAME = 60
 LONGEST_ID = 193  # 96 characters each for owner and name, and the slash
-# A path of a machine: a slash that begins a word, and two parts or more. No Hub id, link or class "a/b" has one.
-_PATH = re.compile(r"(?:(?<=file://)|(?<![\w./~-]))~?(?:/[^\s/'\"`<>|,;:()\[\]{}]+){2,}/?")
-_CACHED = re.compile(
-    r"/(?:model|dataset|space)s--([^/]+?)/snapshots/[0-9a-f]+"
-)  # where the Hub's client keeps a repository
 _JOINERS = "\u200c\u200d"  # part of some scripts' words and of emoji; harmless, though str.isprintable says no
 
 
@@ -44,18 +39,6 @@ def bdi(text: str, *, at_most: int = LONGEST_NAME) -> str:
     return f"<bdi{title}>{escaped(text, at_most=at_most)}</bdi>"
 
 
-def without_paths(text: str) -> str:
-    """The text with "…/name" for every path of a machine, and the id of a repository for its place on the disk."""
-    return _PATH.sub(_place, text)
-
-
-def _place(path: re.Match[str]) -> str:
-    cached = _CACHED.search(path[0])
-    if cached is None:
-        return f"…/{PurePath(path[0]).name}"
-    return cached[1].replace("--", "/") + path[0][cached.end() :].rstrip("/")
-
-
 def folder_name(path: str) -> str:
     """The last two parts of a path."""
     return "/".join(PurePath(path).parts[-2:])
@@ -79,3 +62,9 @@ def linked(name: str, address: str | None, *, at_most: int = LONGEST_NAME) -> st
     if address is None:
         return bdi(name, at_most=at_most)
     return f'<a href="{escape(address, quote=True)}" target="_blank" rel="noopener">{bdi(name, at_most=at_most)}</a>'
+
+
+def row_name(row: RankedCheckpoint) -> str:
+    """A Hub id, with the branch or tag if one was asked for; a folder by its own name and its parent's. Not escaped."""
+    name = folder_name(row.checkpoint) if is_content_sha(row.sha) else row.checkpoint
+    return one_line(name if row.revision in (None, row.sha) else f"{name}@{row.revision}")
