@@ -2,11 +2,11 @@
 
 import re
 from html import escape
-from pathlib import PurePath
 
 from lead_hub.errors import LeadHubError
 from lead_hub.hub import LOGIN_ADVICE
 from lead_hub.labelled_images import DatasetDescription
+from lead_hub.leaderboard import without_paths
 from lead_hub.recommendation import RunEstimate
 from lead_hub.score_cards import Push
 from spaces_app.runs import RunState, share_done
@@ -19,11 +19,6 @@ NO_PATH = re.compile(r"there is no path .*? here, and ", re.DOTALL)
 # What only whoever runs the server can do: a clause of advice, and what it names.
 CLAUSE = re.compile(r"(?:,|;) (?:or )?(?:name|choose|make|limit|set|pass)\b(?:[^,;:()]|\([^)]*\))*")
 OF_A_TERMINAL = re.compile(r"cache_dir|TMPDIR|max_disk|\bHF_[A-Z_]+|`lead-hub |(?<![\w-])--[a-z]")
-# A path of a machine: a slash that begins a word, and two parts or more. No Hub id, link or class "a/b" has one.
-_PATH = re.compile(r"(?:(?<=file://)|(?<![\w./~-]))~?(?:/[^\s/'\"`<>|,;:()\[\]{}]+){2,}/?")
-_CACHED = re.compile(
-    r"/(?:model|dataset|space)s--([^/]+?)/snapshots/[0-9a-f]+"
-)  # where the Hub's client keeps a repository
 STEPS = {
     "dataset": "reading the dataset",
     "download": "downloading",
@@ -82,18 +77,6 @@ def told(error: LeadHubError | str, deployment: Deployment, *, to_program: bool 
     sign_in = ASK_AS_YOURSELF if to_program else SIGN_IN if deployment.has_sign_in else ASK_ELSEWHERE
     text = NO_PATH.sub("", text.replace(LOGIN_ADVICE, sign_in))
     return without_paths(CLAUSE.sub(lambda clause: "" if OF_A_TERMINAL.search(clause[0]) else clause[0], text))
-
-
-def without_paths(text: str) -> str:
-    """The text with "…/name" for every path of a machine, and the id of a repository for its place on the disk."""
-    return _PATH.sub(_place, text)
-
-
-def _place(path: re.Match[str]) -> str:
-    cached = _CACHED.search(path[0])
-    if cached is None:
-        return f"…/{PurePath(path[0]).name}"
-    return cached[1].replace("--", "/") + path[0][cached.end() :].rstrip("/")
 
 
 def waiting_html(others: int, *, at_once: int) -> str:

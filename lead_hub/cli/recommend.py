@@ -123,7 +123,7 @@ def recommend(
             unsaved.extend(save_all(board, output or []))
             show(board, as_json=json, quiet=quiet)
 
-        board = last_board(iter(boards), interrupts, keep=keep)
+        board = last_board(iter(boards), interrupts, keep=keep, quiet=quiet)
         if not is_main_process():
             return
         keep(board)

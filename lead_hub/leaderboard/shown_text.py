@@ -1,5 +1,6 @@
 """Text by others (names, notes, reasons) -> text that is safe to show: one line, no markup, written one way."""
 
+import re
 from html import escape
 from pathlib import PurePath
 from urllib.parse import quote, urlsplit
@@ -11,6 +12,11 @@ from lead_hub.score_cards import HUB_ID
 HUB = "https://huggingface.co"
 LONGEST_NAME = 60
 LONGEST_ID = 193  # 96 characters each for owner and name, and the slash
+# A path of a machine: a slash that begins a word, and two parts or more. No Hub id, link or class "a/b" has one.
+_PATH = re.compile(r"(?:(?<=file://)|(?<![\w./~-]))~?(?:/[^\s/'\"`<>|,;:()\[\]{}]+){2,}/?")
+_CACHED = re.compile(
+    r"/(?:model|dataset|space)s--([^/]+?)/snapshots/[0-9a-f]+"
+)  # where the Hub's client keeps a repository
 _JOINERS = "\u200c\u200d"  # part of some scripts' words and of emoji; harmless, though str.isprintable says no
 
 
@@ -37,6 +43,18 @@ def bdi(text: str, *, at_most: int = LONGEST_NAME) -> str:
     """HTML of a name within other text: it keeps its own direction, and tells the whole of it when pointed at."""
     title = f' title="{escaped(text)}"' if len(one_line(text)) > at_most else ""
     return f"<bdi{title}>{escaped(text, at_most=at_most)}</bdi>"
+
+
+def without_paths(text: str) -> str:
+    """The text with "…/name" for every path of a machine, and the id of a repository for its place on the disk."""
+    return _PATH.sub(_place, text)
+
+
+def _place(path: re.Match[str]) -> str:
+    cached = _CACHED.search(path[0])
+    if cached is None:
+        return f"…/{PurePath(path[0]).name}"
+    return cached[1].replace("--", "/") + path[0][cached.end() :].rstrip("/")
 
 
 def folder_name(path: str) -> str:
