@@ -68,7 +68,8 @@ def recommend(
         str | None, typer.Option(help="Dataset repository whose score cards may stand in for computing.")
     ] = None,
     output: Annotated[
-        list[Path] | None, typer.Option("--output", "-o", help="Save as .json, .csv or .parquet; repeat for several.")
+        list[Path] | None,
+        typer.Option("--output", "-o", help="Save as .json, .parquet, .csv or .html; repeat for several."),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only estimate: checkpoints, images, downloads, minutes.")
