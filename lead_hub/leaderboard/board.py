@@ -3,12 +3,15 @@
 import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from lead_hub.errors import CandidateError, LeadHubError
+from lead_hub.hub import hub_address
 from lead_hub.leaderboard.board_file import read_board, write_board
 from lead_hub.leaderboard.html_page import Drawing, board_page, drawing_of, notebook_html
+from lead_hub.leaderboard.opening import readme_opening
 from lead_hub.leaderboard.rows import (
     FineTunedAccuracy,
     RankedCheckpoint,
@@ -196,10 +199,12 @@ class Leaderboard:
         from lead_hub.access import Access  # noqa: PLC0415 - reading a saved board needs no Hub
         from lead_hub.score_cards import push_scores  # noqa: PLC0415
 
+        api = Access(token=token).api
         return push_scores(
             self.to_document(),
             repo_id,
-            api=Access(token=token).api,
+            api=api,
+            opening=partial(_opening, endpoint=hub_address(api.endpoint)),
             private=private,
             create_pr=create_pr,
             commit_message=commit_message,
@@ -264,6 +269,12 @@ class Leaderboard:
             return Leaderboard(**values)
         except (KeyError, TypeError) as error:
             raise LeadHubError(f"a leaderboard of schema version {SCHEMA_VERSION} has other keys: {error}") from error
+
+
+def _opening(document: dict[str, Any], n_left_out: int, *, endpoint: str) -> str:
+    board = Leaderboard.from_document(document)
+    n_whole = board.n_candidates if n_left_out else len(board.rows)  # what was skipped is not written
+    return readme_opening(replace(board, n_candidates=n_whole), endpoint=endpoint, n_left_out=n_left_out)
 
 
 def without_machine(board: Leaderboard) -> Leaderboard:
