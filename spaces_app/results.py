@@ -12,14 +12,21 @@ from huggingface_hub import get_token
 from huggingface_hub.constants import ENDPOINT
 
 from lead_hub.errors import LeadHubError
-from lead_hub.leaderboard import Leaderboard, RankedCheckpoint
-from spaces_app import figures, view
+from lead_hub.leaderboard import (
+    Leaderboard,
+    RankedCheckpoint,
+    confusion_heat_map,
+    one_line,
+    rank_intervals,
+    row_name,
+    score_against_parameters,
+)
+from spaces_app import view
 from spaces_app.answers import shown_board
 from spaces_app.events import QUIETLY, Block, Updates
 from spaces_app.fine_tuning_script import fine_tuning_snippet
 from spaces_app.request import RunRequest
 from spaces_app.runs import RunState
-from spaces_app.shown_text import one_line
 from spaces_app.snippets import repeat_line, shell_line
 from spaces_app.status import paragraph, problem, pushed_html, sign_in_html, told
 from spaces_app.visitors import Deployment, visitor
@@ -80,7 +87,7 @@ class Shown:
     def choices(self) -> list[tuple[str, int]]:
         """Every row by rank and name, and its number."""
         return [
-            (f"{row.rank}. {one_line(view.row_name(row), at_most=LONGEST_CHOICE)}", number)
+            (f"{row.rank}. {one_line(row_name(row), at_most=LONGEST_CHOICE)}", number)
             for number, row in enumerate(self.board.rows)
         ]
 
@@ -239,8 +246,8 @@ def finished(results: Results, shown: Shown | None) -> Updates:
         results.details: gr.update(visible=True),
         results.choice: gr.update(choices=choices, value=first),
         **explained(results, shown, first),
-        results.intervals: figures.rank_intervals(board),
-        results.parameters: figures.score_against_parameters(board),
+        results.intervals: rank_intervals(board),
+        results.parameters: score_against_parameters(board),
         results.skipped_panel: gr.update(
             visible=bool(board.skipped), label=f"Skipped checkpoints: {len(board.skipped)}"
         ),
@@ -264,7 +271,7 @@ def explained(results: Results, shown: Shown | None, number: int | None) -> Upda
     if shown is None or row is None:
         return {results.confusion: paragraph("Choose a ranked checkpoint."), results.snippet: ""}
     return {
-        results.confusion: figures.confusion_heat_map(row),
+        results.confusion: confusion_heat_map(row),
         results.snippet: fine_tuning_snippet(row, shown.board.dataset),
     }
 

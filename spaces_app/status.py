@@ -6,10 +6,10 @@ from html import escape
 from lead_hub.errors import LeadHubError
 from lead_hub.hub import LOGIN_ADVICE
 from lead_hub.labelled_images import DatasetDescription
+from lead_hub.leaderboard import without_paths
 from lead_hub.recommendation import RunEstimate
 from lead_hub.score_cards import Push
 from spaces_app.runs import RunState, share_done
-from spaces_app.shown_text import without_paths
 from spaces_app.visitors import Deployment
 
 SIGN_IN = "sign in at the top of the page"

@@ -9,17 +9,23 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from lead_hub.confidence import Confidence
-from lead_hub.hub import is_content_sha
 from lead_hub.leaderboard import (
+    HUB,
     Leaderboard,
     RankedCheckpoint,
     RankedDataset,
+    bdi,
+    escaped,
+    folder_name,
+    hub_link,
     is_bold,
+    linked,
+    one_line,
+    row_name,
     rows_verdict,
     summary,
     whole_interval,
 )
-from spaces_app.shown_text import HUB, bdi, escaped, folder_name, hub_link, linked, one_line
 
 Cell: TypeAlias = str | float | None
 Datatype: TypeAlias = Literal["str", "number", "html"]
@@ -43,12 +49,6 @@ class PageColumn:
     header: str
     value: Callable[[RankedCheckpoint, Known], Cell]
     datatype: Datatype
-
-
-def row_name(row: RankedCheckpoint) -> str:
-    """A Hub id, with the branch or tag if one was asked for; a folder by its own name and its parent's. Not escaped."""
-    name = folder_name(row.checkpoint) if is_content_sha(row.sha) else row.checkpoint
-    return one_line(name if row.revision in (None, row.sha) else f"{name}@{row.revision}")
 
 
 def checkpoint_cell(row: RankedCheckpoint, known: Known) -> str:

@@ -247,13 +247,10 @@ SPACE_ASKS_OF_THE_HUB = {"huggingface_hub", "huggingface_hub.constants"}
 WITHOUT_GRADIO = {
     *(
         "answers",
-        "drawing",
         "exported_space",
-        "figures",
         "fine_tuning_script",
         "request",
         "runs",
-        "shown_text",
         "snippets",
     ),
     *("status", "uploads", "view", "visitors", "zero_gpu"),

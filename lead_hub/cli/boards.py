@@ -58,7 +58,11 @@ class Interrupts:
 
 
 def last_board(
-    boards: "Iterator[Leaderboard]", interrupts: Interrupts, *, keep: "Callable[[Leaderboard], None]"
+    boards: "Iterator[Leaderboard]",
+    interrupts: Interrupts,
+    *,
+    keep: "Callable[[Leaderboard], None]",
+    quiet: bool = True,
 ) -> "Leaderboard":
     """The last board, or after Ctrl-C the board so far: nothing that was computed is lost.
 
@@ -67,6 +71,7 @@ def last_board(
         interrupts: of this run.
         keep: saves and shows the board so far where an error ends the run after the first ranked checkpoint; the
             error goes on its way afterwards.
+        quiet: whether rows are not told of as they come.
 
     Raises:
         Exit: interrupted while the dataset was read, so that there is no board.
@@ -75,8 +80,10 @@ def last_board(
     is_over = False
     with interrupts.noted():
         try:
-            for board in boards:  # noqa: B007 - the last one is wanted
-                pass
+            for following in boards:
+                if not quiet:
+                    tell(following, board)
+                board = following
             is_over = True
         except KeyboardInterrupt:
             is_over = True
@@ -88,6 +95,20 @@ def last_board(
     if board is None:  # there is one for every candidate, and at least one candidate, unless it was interrupted before
         raise typer.Exit(INTERRUPTED)
     return board
+
+
+def tell(board: "Leaderboard", before: "Leaderboard | None") -> None:
+    """A line on standard error about the candidate that is done with, above the bar if there is one."""
+    from huggingface_hub.utils import tqdm  # type: ignore[attr-defined]  # public, exported lazily
+
+    from lead_hub.leaderboard import news
+
+    if is_main_process() and n_tried(board) > (n_tried(before) if before else 0):
+        tqdm.write(news(board, before, width=Console(stderr=True).width), file=sys.stderr)
+
+
+def n_tried(board: "Leaderboard") -> int:
+    return len(board.rows) + len(board.skipped)
 
 
 def save_all(board: "Leaderboard", paths: "Sequence[Path]") -> list[LeadHubError]:

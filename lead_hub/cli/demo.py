@@ -27,7 +27,7 @@ def demo(
         interrupts = Interrupts()
         boards = Recommendation(target_folder(target), pool(), method, progress=not quiet, cancelled=interrupts)
         keep = partial(show, as_json=json, quiet=quiet)
-        board = last_board(iter(boards), interrupts, keep=keep)
+        board = last_board(iter(boards), interrupts, keep=keep, quiet=quiet)
         if not is_main_process():
             return
         if interrupts() or not board.rows:

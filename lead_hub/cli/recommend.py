@@ -68,7 +68,8 @@ def recommend(
         str | None, typer.Option(help="Dataset repository whose score cards may stand in for computing.")
     ] = None,
     output: Annotated[
-        list[Path] | None, typer.Option("--output", "-o", help="Save as .json, .csv or .parquet; repeat for several.")
+        list[Path] | None,
+        typer.Option("--output", "-o", help="Save as .json, .parquet, .csv or .html; repeat for several."),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only estimate: checkpoints, images, downloads, minutes.")
@@ -123,7 +124,7 @@ def recommend(
             unsaved.extend(save_all(board, output or []))
             show(board, as_json=json, quiet=quiet)
 
-        board = last_board(iter(boards), interrupts, keep=keep)
+        board = last_board(iter(boards), interrupts, keep=keep, quiet=quiet)
         if not is_main_process():
             return
         keep(board)

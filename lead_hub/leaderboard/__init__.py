@@ -2,25 +2,50 @@
 
 from lead_hub.leaderboard.board import Leaderboard, rank
 from lead_hub.leaderboard.board_file import check_ending
+from lead_hub.leaderboard.figures import confusion_heat_map, rank_intervals, score_against_parameters
 from lead_hub.leaderboard.rows import FineTunedAccuracy, RankedCheckpoint, RankedDataset, Skipped, read_row
-from lead_hub.leaderboard.terminal import TerminalColumn, print_board
+from lead_hub.leaderboard.shown_text import (
+    HUB,
+    bdi,
+    escaped,
+    folder_name,
+    hub_link,
+    linked,
+    one_line,
+    row_name,
+    without_paths,
+)
+from lead_hub.leaderboard.terminal import TerminalColumn, news, print_board
 from lead_hub.leaderboard.verdict import rows_verdict
 from lead_hub.leaderboard.words import count_in_words, is_bold, summary, whole_interval
 
 __all__ = [
+    "HUB",
     "FineTunedAccuracy",
     "Leaderboard",
     "RankedCheckpoint",
     "RankedDataset",
     "Skipped",
     "TerminalColumn",
+    "bdi",
     "check_ending",
+    "confusion_heat_map",
     "count_in_words",
+    "escaped",
+    "folder_name",
+    "hub_link",
     "is_bold",
+    "linked",
+    "news",
+    "one_line",
     "print_board",
     "rank",
+    "rank_intervals",
     "read_row",
+    "row_name",
     "rows_verdict",
+    "score_against_parameters",
     "summary",
     "whole_interval",
+    "without_paths",
 ]

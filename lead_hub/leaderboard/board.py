@@ -3,11 +3,15 @@
 import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from lead_hub.errors import CandidateError, LeadHubError
+from lead_hub.hub import hub_address
 from lead_hub.leaderboard.board_file import read_board, write_board
+from lead_hub.leaderboard.html_page import Drawing, board_page, drawing_of, notebook_html
+from lead_hub.leaderboard.opening import readme_opening
 from lead_hub.leaderboard.rows import (
     FineTunedAccuracy,
     RankedCheckpoint,
@@ -17,6 +21,7 @@ from lead_hub.leaderboard.rows import (
     finetuned_figures,
     read_row,
 )
+from lead_hub.leaderboard.shown_text import without_paths
 from lead_hub.leaderboard.verdict import rows_verdict
 
 if TYPE_CHECKING:
@@ -113,12 +118,40 @@ class Leaderboard:
         return pd.DataFrame.from_records(records, columns=columns).astype(dict.fromkeys(whole_numbers, "Int64"))
 
     def save(self, path: str | Path) -> Path:
-        """Write `.json` or `.parquet` (complete: `load` gives an equal board) or `.csv` (the table alone).
+        """Write `.json` or `.parquet` (complete: `load` gives an equal board), `.csv` (the table alone) or `.html`.
+
+        The `.html` file is for people: answer, table and drawings; a browser loads nothing from elsewhere for it.
 
         Raises:
             LeadHubError: another ending, or a place that cannot be written.
         """
-        return write_board(Path(path), self.to_document(), table=self.to_pandas())
+        return write_board(Path(path), self.to_document(), table=self.to_pandas, page=self._page)
+
+    def _page(self) -> str:
+        from huggingface_hub.constants import ENDPOINT  # noqa: PLC0415 - as the environment has it by now
+
+        return board_page(without_machine(self), endpoint=ENDPOINT, settings=self.settings, versions=self.versions)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows of it."""
+        from huggingface_hub.constants import ENDPOINT  # noqa: PLC0415 - as the environment has it by now
+
+        return notebook_html(without_machine(self), endpoint=ENDPOINT)
+
+    def plot(
+        self, kind: Literal["ranks", "size", "confusion"] | None = None, *, checkpoint: str | None = None
+    ) -> Drawing:
+        """Draw it: a notebook shows the result, and `.save("board-ranks.html")` keeps it.
+
+        Args:
+            kind: "ranks", how sure they are; "size", score against number of parameters; "confusion", which classes a
+                checkpoint takes for which; None for all three.
+            checkpoint: whose confusion, by its name here; None means the best.
+
+        Raises:
+            LeadHubError: another kind, or no such checkpoint.
+        """
+        return drawing_of(self, kind, checkpoint=checkpoint)
 
     @staticmethod
     def load(path: str | Path) -> "Leaderboard":
@@ -166,10 +199,12 @@ class Leaderboard:
         from lead_hub.access import Access  # noqa: PLC0415 - reading a saved board needs no Hub
         from lead_hub.score_cards import push_scores  # noqa: PLC0415
 
+        api = Access(token=token).api
         return push_scores(
             self.to_document(),
             repo_id,
-            api=Access(token=token).api,
+            api=api,
+            opening=partial(_opening, endpoint=hub_address(api.endpoint)),
             private=private,
             create_pr=create_pr,
             commit_message=commit_message,
@@ -234,6 +269,23 @@ class Leaderboard:
             return Leaderboard(**values)
         except (KeyError, TypeError) as error:
             raise LeadHubError(f"a leaderboard of schema version {SCHEMA_VERSION} has other keys: {error}") from error
+
+
+def _opening(document: dict[str, Any], n_left_out: int, *, endpoint: str) -> str:
+    board = Leaderboard.from_document(document)
+    n_whole = board.n_candidates if n_left_out else len(board.rows)  # what was skipped is not written
+    return readme_opening(replace(board, n_candidates=n_whole), endpoint=endpoint, n_left_out=n_left_out)
+
+
+def without_machine(board: Leaderboard) -> Leaderboard:
+    """The board without the places of this machine's disk that notes and reasons may name."""
+    dataset = replace(board.dataset, notes=tuple(map(without_paths, board.dataset.notes)))
+    rows = tuple(replace(row, note=without_paths(row.note)) for row in board.rows)
+    skipped = tuple(
+        replace(skip, checkpoint=without_paths(skip.checkpoint), reason=without_paths(skip.reason))
+        for skip in board.skipped
+    )
+    return replace(board, dataset=dataset, rows=rows, skipped=skipped)
 
 
 def rank(rows: Iterable[RankedCheckpoint]) -> tuple[RankedCheckpoint, ...]:

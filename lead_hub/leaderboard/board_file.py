@@ -1,6 +1,7 @@
 """A leaderboard's document and table <-> disk: JSON and parquet hold all of it, CSV the table for spreadsheets."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,26 +13,28 @@ if TYPE_CHECKING:
 
 PARQUET_KEY = b"lead_hub_leaderboard"
 COMPLETE = (".json", ".parquet")
-ENDINGS = (*COMPLETE, ".csv")
+ENDINGS = (*COMPLETE, ".csv", ".html")
 
 
 def check_ending(path: Path) -> None:
     """Refuse a name that a board cannot be saved under, before it is computed.
 
     Raises:
-        LeadHubError: another ending than .json, .parquet and .csv.
+        LeadHubError: another ending than .json, .parquet, .csv and .html.
     """
     if path.suffix not in ENDINGS:
         raise LeadHubError(f"a leaderboard is saved as {', '.join(ENDINGS)}, found {str(path)!r}")
 
 
-def write_board(path: Path, document: dict[str, Any], *, table: "pd.DataFrame") -> Path:
+def write_board(
+    path: Path, document: dict[str, Any], *, table: "Callable[[], pd.DataFrame]", page: Callable[[], str]
+) -> Path:
     """Write a board in the format that the file name's ending asks for; it appears whole or not at all.
 
     Only this machine's user may read one of private or local data or checkpoints.
 
     Raises:
-        LeadHubError: another ending than .json, .parquet and .csv, or a place that cannot be written.
+        LeadHubError: another ending than .json, .parquet, .csv and .html, or a place that cannot be written.
     """
     check_ending(path)
     is_private = any(part.get("is_private") is not False for part in (document["dataset"], *document["rows"]))
@@ -41,9 +44,11 @@ def write_board(path: Path, document: dict[str, Any], *, table: "pd.DataFrame") 
                 text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
                 part.write_text(text + "\n", encoding="utf-8")
             elif path.suffix == ".csv":
-                table.to_csv(part, index=False)
+                table().to_csv(part, index=False)
+            elif path.suffix == ".html":
+                part.write_text(page(), encoding="utf-8")
             else:
-                write_parquet(part, document, table=table)
+                write_parquet(part, document, table=table())
     except OSError as error:
         raise LeadHubError(
             f"the leaderboard must be saved where there is room and a right to write, found {error} at {str(path)!r}:"
@@ -71,7 +76,7 @@ def read_board(path: Path) -> object:
     if path.suffix not in COMPLETE:
         raise LeadHubError(
             f"a whole leaderboard is read from {' or '.join(COMPLETE)}, found {str(path)!r};"
-            " a .csv holds its table alone"
+            " a .csv holds its table alone, an .html file is for people"
         )
     try:
         return json.loads(path.read_text(encoding="utf-8") if path.suffix == ".json" else read_parquet(path))

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from lead_hub.confidence import Confidence, as_columns, parse_confidence
 from lead_hub.errors import CandidateError, LeadHubError
@@ -161,6 +161,23 @@ class RankedDataset:
     notes: tuple[str, ...] = ()
     is_private: bool = True
     groups_sha256: str | None = None
+
+
+class Board(Protocol):
+    """What words and pictures need to know of a `Leaderboard`, which itself shows and saves them."""
+
+    @property
+    def dataset(self) -> RankedDataset: ...
+    @property
+    def method(self) -> str: ...
+    @property
+    def rows(self) -> tuple[RankedCheckpoint, ...]: ...
+    @property
+    def skipped(self) -> tuple[Skipped, ...]: ...
+    @property
+    def n_candidates(self) -> int: ...
+    @property
+    def is_complete(self) -> bool: ...
 
 
 def read_row(values: Mapping[str, Any]) -> RankedCheckpoint:

@@ -11,11 +11,13 @@ README.md                                 front matter, rankings, how to read th
 from lead_hub.score_cards.public_names import HUB_ID
 from lead_hub.score_cards.push import Push, push_scores
 from lead_hub.score_cards.reading import ScoreCards, finetuned_results, load_cards, read_scores
+from lead_hub.score_cards.readme import escaped as escaped_markdown
 
 __all__ = [
     "HUB_ID",
     "Push",
     "ScoreCards",
+    "escaped_markdown",
     "finetuned_results",
     "load_cards",
     "push_scores",

@@ -7,7 +7,7 @@ that was carried out although its answer was lost finds nothing to do.
 
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -17,11 +17,11 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, Repository
 
 from lead_hub.errors import HubError
 from lead_hub.hub import hub_address, is_commit, patiently
-from lead_hub.score_cards.card import ScoreResult, results_of, sha256_of
+from lead_hub.score_cards.card import Json, ScoreResult, results_of, sha256_of
 from lead_hub.score_cards.collection import publish_collection
 from lead_hub.score_cards.models_of_user import open_model_pull_requests
 from lead_hub.score_cards.pull_requests import additions, open_once
-from lead_hub.score_cards.push_files import changed_files, new_repository_files
+from lead_hub.score_cards.push_files import NewScores, changed_files, new_repository_files
 from lead_hub.score_cards.repository import README_PATH, Repository, open_repository, plain_errors
 
 ATTEMPTS = 30  # against writers that are faster
@@ -72,6 +72,7 @@ def push_scores(  # noqa: PLR0913 - the one call that users see carries every ch
     repo_id: str,
     *,
     api: HfApi,
+    opening: Callable[[Json, int], str] | None = None,
     private: bool | None = None,
     create_pr: bool = False,
     commit_message: str | None = None,
@@ -87,6 +88,8 @@ def push_scores(  # noqa: PLR0913 - the one call that users see carries every ch
         document: of `Leaderboard.to_document`.
         repo_id: "user/name" or "organisation/name".
         api: the client, with the token that is used.
+        opening: gives the README's first paragraphs, in Markdown, for the document under public names with the rows
+            that are written, and the number of those that are not.
         private: whether a new repository is private; None means if the ranked dataset is. False also allows to write
             a private dataset's scores, and private checkpoints' rows, where all can see them.
         create_pr: open a pull request instead of writing to the main branch.
@@ -112,12 +115,13 @@ def push_scores(  # noqa: PLR0913 - the one call that users see carries every ch
         written = results if may_all_go or (found is not None and found.is_private) else open_to_all
         refuse_nothing(repo_id, n_rows=len(results), n_written=len(written))
         n_left_out = len(results) - len(written)
+        new = NewScores(written, opening(public_document(document, results, written), n_left_out) if opening else "")
         if dry_run:
-            return replace(rehearse(written, found, repo_id, api=api, is_private=is_private), n_left_out=n_left_out)
+            return replace(rehearse(new, found, repo_id, api=api, is_private=is_private), n_left_out=n_left_out)
         title = commit_message or f"Add {len(written)} scores on {results[0].dataset['dataset']}"
         repository = found or create(repo_id, api=api, private=is_private)
         write = request_pull if create_pr else commit_results
-        push = replace(write(written, repository, title=title, is_private=is_private), n_left_out=n_left_out)
+        push = replace(write(new, repository, title=title, is_private=is_private), n_left_out=n_left_out)
         if collection and open_to_all:
             namespace = repo_id.split("/", maxsplit=1)[0]
             url = publish_collection(open_to_all, namespace=namespace, api=api, private=is_private)
@@ -142,6 +146,19 @@ def public_results(
     ]
 
 
+def public_document(
+    document: Mapping[str, Any], results: Sequence[ScoreResult], written: Sequence[ScoreResult]
+) -> Json:
+    """The leaderboard's document under public names, with the rows that are written alone."""
+    kept = {id(result) for result in written}
+    rows = [
+        {**row, "checkpoint": result.row["checkpoint"], "note": result.row["note"]}
+        for row, result in zip(document["rows"], results, strict=True)
+        if id(result) in kept
+    ]
+    return {**document, "dataset": results[0].dataset, "rows": rows, "skipped": []}
+
+
 def is_open(model: str, api: HfApi) -> bool:
     """Whether the Hub shows a model to everybody."""
     try:
@@ -161,23 +178,21 @@ def refuse_nothing(repo_id: str, *, n_rows: int, n_written: int) -> None:
         )
 
 
-def rehearse(
-    results: Sequence[ScoreResult], repository: Repository | None, repo_id: str, *, api: HfApi, is_private: bool
-) -> Push:
+def rehearse(new: NewScores, repository: Repository | None, repo_id: str, *, api: HfApi, is_private: bool) -> Push:
     """What a push would write, without writing."""
     if repository is None:
-        files = new_repository_files(results, endpoint=hub_address(api.endpoint))
+        files = new_repository_files(new, endpoint=hub_address(api.endpoint))
     else:
         refuse_to_publish(repository, is_private=is_private)
-        files = changed_files(results, repository)
+        files = changed_files(new, repository)
     return planned(repo_id, files)
 
 
-def commit_results(results: Sequence[ScoreResult], repository: Repository, *, title: str, is_private: bool) -> Push:
+def commit_results(new: NewScores, repository: Repository, *, title: str, is_private: bool) -> Push:
     """Commit what is missing, from the head anew until no other writer is in between."""
     for attempt in range(ATTEMPTS):
         refuse_to_publish(repository, is_private=is_private)
-        files = changed_files(results, repository)
+        files = changed_files(new, repository)
         if not files:
             return Push(repository.repo_id)
         try:
@@ -210,13 +225,13 @@ def commit(files: Mapping[str, bytes], repository: Repository, *, title: str) ->
     return patiently(request, asked_for=f"a commit to {repository.repo_id}")
 
 
-def request_pull(results: Sequence[ScoreResult], repository: Repository, *, title: str, is_private: bool) -> Push:
+def request_pull(new: NewScores, repository: Repository, *, title: str, is_private: bool) -> Push:
     """A pull request with what is missing at the head; the title tells results of another content apart."""
     refuse_to_publish(repository, is_private=is_private)
-    files = changed_files(results, repository)
+    files = changed_files(new, repository)
     if not files:
         return Push(repository.repo_id)
-    content = sha256_of(sorted(result.request_id for result in results))[:8]
+    content = sha256_of(sorted(result.request_id for result in new.results))[:8]
     pull_request = open_once(
         repository.repo_id, files, title=f"{title} ({content})", api=repository.api, repo_type="dataset"
     )

@@ -1,6 +1,7 @@
 """Which files a push writes: what the repository does not hold yet, merged into what it holds."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from lead_hub.hub import hub_address
 from lead_hub.score_cards.card import ScoreResult, card_bytes
@@ -9,13 +10,28 @@ from lead_hub.score_cards.repository import README_PATH, Repository
 from lead_hub.score_cards.table import TABLE_PATH, ScoreRow, score_row, table_bytes
 
 
-def new_repository_files(results: Sequence[ScoreResult], *, endpoint: str) -> dict[str, bytes]:
+@dataclass(frozen=True)
+class NewScores:
+    """What a push brings.
+
+    Attributes:
+        results: those that may be written.
+        opening: how the README is to open, in Markdown without anything by others that could be markup.
+    """
+
+    results: Sequence[ScoreResult]
+    opening: str = ""
+
+
+def new_repository_files(new: NewScores, *, endpoint: str) -> dict[str, bytes]:
     """All files of a repository that holds these results alone, by path."""
-    return card_files(results, {}) | overview_files(list(map(score_row, results)), endpoint=endpoint, readme=None)
+    readme = readme_bytes(list(map(score_row, new.results)), endpoint=endpoint, opening=new.opening)
+    return card_files(new.results, {}) | overview_files(list(map(score_row, new.results)), readme)
 
 
-def changed_files(results: Sequence[ScoreResult], repository: Repository) -> dict[str, bytes]:
+def changed_files(new: NewScores, repository: Repository) -> dict[str, bytes]:
     """The files to write for those results that the repository does not hold, by path; none if it holds them all."""
+    results = new.results
     there = repository.files([README_PATH, *(result.card_path for result in results)])
     rows = repository.read_rows()
     listed = {row.identity: row for row in rows if row.card in there}
@@ -31,9 +47,9 @@ def changed_files(results: Sequence[ScoreResult], repository: Repository) -> dic
     identities = {result.identity for result in final}
     table = [*(row for row in rows if row.identity not in identities), *map(score_row, final)]
     readme = repository.read_one(there[README_PATH]) if README_PATH in there else None
-    return card_files(final, cards) | overview_files(
-        table, endpoint=hub_address(repository.api.endpoint), readme=readme
-    )
+    endpoint = hub_address(repository.api.endpoint)
+    written = readme_bytes(table, endpoint=endpoint, before=readme, opening=new.opening)
+    return card_files(final, cards) | overview_files(table, written)
 
 
 def has_outcome(result: ScoreResult) -> bool:
@@ -56,6 +72,6 @@ def card_files(results: Sequence[ScoreResult], cards: dict[str, list[ScoreResult
     return {path: card_bytes(card) for path, card in merged.items()}
 
 
-def overview_files(rows: Sequence[ScoreRow], *, endpoint: str, readme: bytes | None) -> dict[str, bytes]:
-    """Make table and README anew, by path."""
-    return {TABLE_PATH: table_bytes(rows), README_PATH: readme_bytes(rows, endpoint=endpoint, before=readme)}
+def overview_files(rows: Sequence[ScoreRow], readme: bytes) -> dict[str, bytes]:
+    """Table and README, by path."""
+    return {TABLE_PATH: table_bytes(rows), README_PATH: readme}

@@ -41,18 +41,30 @@ linear head alone (probe). Its card says on how many images, at which rate and f
 """
 
 
-def readme_bytes(rows: Sequence[ScoreRow], *, endpoint: str, before: bytes | None = None) -> bytes:
+def readme_bytes(rows: Sequence[ScoreRow], *, endpoint: str, before: bytes | None = None, opening: str = "") -> bytes:
     """The README for all rows of the table, in the order of the pushes.
 
     Args:
         rows: at least one.
         endpoint: the Hub's address, for links to checkpoints.
         before: the README as it is; what others wrote into it, licence and text, is kept.
+        opening: what comes first, in Markdown.
     """
     front, text = split_front_matter((before or b"").decode(errors="replace"))
     head, tail = around_our_part(text)
     matter = yaml.safe_dump(front_matter(rows, front), sort_keys=False, allow_unicode=True)
-    ours = "\n".join([BEGIN, "", "# Transferability scores", "", INTRODUCTION, *rankings(rows, endpoint), END])
+    ours = "\n".join(
+        [
+            BEGIN,
+            "",
+            "# Transferability scores",
+            "",
+            *([opening] if opening else []),
+            INTRODUCTION,
+            *rankings(rows, endpoint),
+            END,
+        ]
+    )
     return f"---\n{matter}---\n\n{head}{ours}\n{tail}".encode()
 
 

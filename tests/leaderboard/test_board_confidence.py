@@ -101,23 +101,24 @@ def test_the_verdict_follows_names_that_change() -> None:
 
 def test_people_read_it_at_once() -> None:
     lines = printed(judged((GOOD, SURE), (FAIR, SURE), (POOR, UNSURE))).splitlines()
-    assert lines[1] == "one of these 2: org/good, org/fair@v1"
-    header, first = lines[3:5]
-    assert [name for name in ("ranks", "best", "expected when fine-tuned") if name in header] == [
-        "ranks",
-        "best",
-        "expected when fine-tuned",
+    assert lines[0] == "▌ One of these 2: org/good, org/fair@v1"
+    header, first = lines[4:6]
+    assert header.split() == [
+        *("checkpoint", "chance", "of", "best", "expected", "accuracy", "size", "ranks"),
+        *("score", "licence", "images/s"),
     ]
+    assert first.split()[:2] == ["▸", "1"]
     assert "1-2" in first
-    assert "62%" in first
+    assert "62.0%" in first
     assert "71% (58-82%)" in first
-    assert "five fine-tunings" in lines[7]
+    assert "Learnt from five fine-tunings" in "\n".join(lines)
 
 
 def test_nothing_is_shown_of_which_nothing_is_known() -> None:
     text = printed(judged((GOOD, None)))
     assert "expected" not in text
     assert "best" not in text
+    assert "score" in text
     by_images = printed(judged((GOOD, UNCALIBRATED), (FAIR, UNCALIBRATED)))
     assert "ranks" in by_images
     assert "expected" not in by_images

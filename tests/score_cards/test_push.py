@@ -12,6 +12,7 @@ from datasets import load_dataset
 
 from lead_hub.errors import HubError, LeadHubError
 from lead_hub.leaderboard import Leaderboard
+from tests.leaderboard.made_boards import SURE
 from tests.loopback_hub import HubServer
 from tests.score_cards.boards import BOARD, FAIR, FLOWERS, GOOD, POOR, PRIVATE, board_of
 
@@ -242,3 +243,25 @@ def test_another_days_downloads_make_no_commit(hub: HubServer) -> None:
     assert BOARD.push_to_hub(SCORES, token=token).changed
     rows = tuple(replace(row, downloads=1234 + row.rank) for row in BOARD.rows)
     assert not replace(BOARD, rows=rows).push_to_hub(SCORES, token=token).changed
+
+
+def test_the_readme_opens_with_the_newest_ranking(hub: HubServer) -> None:
+    """And keeps that opening where nothing new is pushed; a private row that is left out is not named in it."""
+    token = hub.add_user("alice")
+    sure = replace(SURE, rank_low=1, rank_high=2)
+    rows = [replace(row, confidence=sure) for row in (GOOD, FAIR)]
+    secret = replace(GOOD, checkpoint="/home/me/secret", sha="c" * 64, score=-0.1, is_private=True, confidence=sure)
+    board_of(*rows).push_to_hub(SCORES, token=token)
+    once = files_of(hub)["README.md"].decode()
+    opening = once.partition("# Transferability scores\n\n")[2]
+    assert opening.startswith("**The newest ranking, on org/flowers:** no clear winner among 2")
+    assert "├" in opening
+    assert not board_of(*rows).push_to_hub(SCORES, token=token).changed
+    other = replace(FLOWERS, rows_sha256="d" * 64)
+    pushed = board_of(*rows, secret, dataset=other).push_to_hub(SCORES, token=token)
+    assert pushed.n_left_out == 1
+    again = files_of(hub)["README.md"].decode()
+    assert again == pushed.readme
+    assert "1 more was ranked with these" in again
+    assert "secret" not in again
+    assert not board_of(*rows).push_to_hub(SCORES, token=token).changed

@@ -8,7 +8,7 @@ from lead_hub.leaderboard import Leaderboard, Skipped
 from spaces_app.answers import answer, shown_board
 from spaces_app.request import RunRequest
 from spaces_app.visitors import Deployment
-from tests.spaces_app.made_boards import DATASET, FAIR, GOOD, board_of
+from tests.leaderboard.made_boards import DATASET, FAIR, GOOD, board_of
 
 OWN, SHARED = Deployment(), Deployment(is_shared=True)
 QUESTION = RunRequest("org/flowers")

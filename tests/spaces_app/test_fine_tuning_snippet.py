@@ -19,7 +19,7 @@ from lead_hub.demo import FOLDER, pool, target_folder
 from lead_hub.finetuning.settings import EPOCHS, LEARNING_RATES
 from lead_hub.leaderboard import FineTunedAccuracy, RankedCheckpoint, RankedDataset
 from spaces_app.fine_tuning_script import BACKBONES, CLASSIFIERS, LEARNING_RATE, OTHER_RATES, fine_tuning_snippet
-from tests.spaces_app.made_boards import COMMIT, DATASET, FINGERPRINT, GOOD, NASTY
+from tests.leaderboard.made_boards import COMMIT, DATASET, FINGERPRINT, GOOD, NASTY
 from tests.tiny_checkpoints import save_checkpoint, save_timm
 from tests.tiny_families import FAMILIES, SIGLIP2, TWO_TOWERS
 

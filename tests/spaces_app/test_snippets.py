@@ -15,7 +15,7 @@ from lead_hub import CandidateQuery, recommend
 from lead_hub.candidates import IndexQuery
 from spaces_app.request import RunRequest
 from spaces_app.snippets import literal, repeat_line, shell_line
-from tests.spaces_app.made_boards import NASTY
+from tests.leaderboard.made_boards import NASTY
 
 ROOT = Path(__file__).parents[2]
 DEMO = RunRequest("demo:scripts", source="demo")

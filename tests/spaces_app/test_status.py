@@ -9,8 +9,8 @@ from lead_hub.recommendation import RunEstimate, RunProgress
 from spaces_app.runs import RunState, share_done
 from spaces_app.status import duration, estimate_html, running_text, state_html, told
 from spaces_app.visitors import Deployment
+from tests.leaderboard.made_boards import FAIR, GOOD, board_of
 from tests.loopback_hub import HubServer
-from tests.spaces_app.made_boards import FAIR, GOOD, board_of
 
 OWN, SHARED = Deployment(), Deployment(is_shared=True, has_sign_in=True)
 

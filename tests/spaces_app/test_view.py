@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from lead_hub.leaderboard import FineTunedAccuracy, Leaderboard, Skipped
+from lead_hub.leaderboard import FineTunedAccuracy, Leaderboard, Skipped, row_name
 from spaces_app import view
 from spaces_app.results import table_update
-from tests.spaces_app.made_boards import (
+from tests.leaderboard.made_boards import (
     COMMIT,
     DATASET,
     FAIR,
@@ -93,8 +93,8 @@ def test_what_could_be_best_is_bold() -> None:
 
 
 def test_names() -> None:
-    assert [view.row_name(row) for row in BOARD.rows] == ["org/good", "org/fair@v1", "models/mine"]
-    assert view.row_name(replace(GOOD, revision=COMMIT)) == "org/good"
+    assert [row_name(row) for row in BOARD.rows] == ["org/good", "org/fair@v1", "models/mine"]
+    assert row_name(replace(GOOD, revision=COMMIT)) == "org/good"
 
 
 @pytest.mark.parametrize(
@@ -220,7 +220,7 @@ def test_a_folder_of_the_machine_is_named_not_located() -> None:
 
 @pytest.mark.slow
 def test_the_view_needs_neither_gradio_nor_torch() -> None:
-    code = "import sys, spaces_app.figures; print([n for n in ('gradio', 'torch', 'datasets') if n in sys.modules])"
+    code = "import sys, spaces_app.view; print([n for n in ('gradio', 'torch', 'datasets') if n in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "[]"
 

@@ -8,8 +8,7 @@ import math
 from collections.abc import Sequence
 
 from lead_hub.confidence import Confidence, Confusion
-from lead_hub.leaderboard import Leaderboard, RankedCheckpoint, count_in_words, is_bold, whole_interval
-from spaces_app.drawing import (
+from lead_hub.leaderboard.drawing import (
     NOTHING,
     Point,
     Scale,
@@ -24,8 +23,9 @@ from spaces_app.drawing import (
     svg,
     ticks,
 )
-from spaces_app.shown_text import bdi, escaped
-from spaces_app.view import row_name
+from lead_hub.leaderboard.rows import Board, RankedCheckpoint
+from lead_hub.leaderboard.shown_text import bdi, escaped, row_name
+from lead_hub.leaderboard.words import count_in_words, is_bold, whole_interval
 
 MOST_ROWS = 40
 INTERVAL_STYLE = """
@@ -45,7 +45,7 @@ INTERVAL_STYLE = """
 """
 
 
-def rank_intervals(board: Leaderboard) -> str:
+def rank_intervals(board: Board) -> str:
     """One line a checkpoint: its rank, and how far that may be off; those that could be best stand out."""
     if not board.rows:
         return NOTHING
@@ -119,7 +119,7 @@ def pareto_front(rows: Sequence[RankedCheckpoint]) -> list[RankedCheckpoint]:
     return front
 
 
-def score_against_parameters(board: Leaderboard) -> str:
+def score_against_parameters(board: Board) -> str:
     """Every checkpoint by size and score, and which of them are the best of their size."""
     if not board.rows:
         return NOTHING

@@ -11,17 +11,60 @@ from typing import TypeAlias
 
 Point: TypeAlias = tuple[float, float]  # percent from the left, percent from the top
 
-# The names are Gradio's; where there is no Gradio, colours follow the text's own.
-STYLE = """
-.lh-figure {container-type: inline-size; margin: 0; font-size: 13px; line-height: 1.4;
-  --lh-text: var(--body-text-color, currentColor); --lh-accent: var(--color-accent, #f97316);
-  --lh-line: var(--border-color-primary, #8886); --lh-ground: var(--background-fill-primary, Canvas);
-  --lh-quiet: color-mix(in srgb, var(--lh-text) 70%, var(--lh-ground)); color: var(--lh-text)}
+# Of Gradio, else of JupyterLab or VS Code, else of the text around; a page of our own sets the last ones.
+COLOURS = """
+  --lh-text: var(--body-text-color, var(--jp-content-font-color1, var(--vscode-editor-foreground, CanvasText)));
+  --lh-ground: var(--background-fill-primary, var(--jp-layout-color0, var(--vscode-editor-background, Canvas)));
+  --lh-accent: var(--color-accent, #6366f1); --lh-line: var(--border-color-primary, #8886);
+  --lh-quiet: color-mix(in srgb, var(--lh-text) 75%, var(--lh-ground));
+  --lh-strong: color-mix(in srgb, var(--lh-accent) 75%, var(--lh-text)); color: var(--lh-text);"""
+STYLE = (
+    """
+.lh-figure {container-type: inline-size; margin: 0; font-size: 13px; line-height: 1.4;"""
+    + COLOURS
+    + """}
 .lh-figure figcaption {margin: 0 0 12px; max-width: 46rem} .lh-figure figcaption b {display: block; font-size: 15px}
 .lh-figure svg {display: block; width: 100%; overflow: visible; font-size: 12px}
 .lh-figure svg text {fill: var(--lh-quiet)} .lh-figure .lh-quiet {color: var(--lh-quiet)}
 .lh-figure .lh-grid {stroke: var(--lh-line); stroke-width: 1}
 """
+)
+# A share and an interval on a scale from 0 to 100%, in the answer and in cells.
+CELL_STYLE = """
+.lh-drawn {display: block; width: 100%; height: 12px; overflow: visible}
+.lh-drawn .lh-whole {stroke: var(--lh-line); stroke-width: 8}
+.lh-drawn .lh-part {stroke: var(--lh-accent); stroke-width: 8}
+.lh-drawn .lh-scale {stroke: var(--lh-line); stroke-width: 2}
+.lh-drawn .lh-reach {stroke: var(--lh-accent); stroke-width: 4; stroke-linecap: round; opacity: .55}
+.lh-drawn circle {fill: var(--lh-accent)}
+"""
+ANSWER_STYLE = (
+    """
+.lh-answer, .lh-ranked-on, .lh-skipped {font-size: 14px; line-height: 1.45; overflow-wrap: anywhere;"""
+    + COLOURS
+    + """}
+.lh-answer {container-type: inline-size; padding: 16px 24px; border: 1px solid var(--lh-line); border-radius: 8px;
+  border-left: 6px solid var(--lh-accent); background: color-mix(in srgb, var(--lh-accent) 6%, var(--lh-ground))}
+.lh-answer p, .lh-ranked-on p {margin: 0 0 8px} .lh-answer > :last-child, .lh-ranked-on > :last-child {margin-bottom: 0}
+.lh-answer .lh-verdict {font-size: 16px; margin: 0; color: var(--lh-quiet)}
+.lh-answer .lh-winner {font-size: clamp(22px, 4.4cqi, 32px); line-height: 1.2; font-weight: 700; margin: 0 0 8px}
+.lh-answer a {color: var(--lh-strong); text-decoration: underline; text-underline-offset: 3px}
+.lh-answer .lh-also {font-size: 16px} .lh-answer .lh-why {max-width: 60rem}
+.lh-answer .lh-figures {display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 15rem), 1fr));
+  gap: 16px 32px; margin: 8px 0 16px; max-width: 60rem}
+.lh-answer .lh-number {font-size: 32px; line-height: 1.1; font-weight: 700; margin: 0 0 4px;
+  font-variant-numeric: tabular-nums} .lh-answer .lh-words {margin: 4px 0 0; color: var(--lh-quiet)}
+.lh-answer .lh-warning {padding-left: 12px; border-left: 4px solid #d97706}
+.lh-answer summary {cursor: pointer; color: var(--lh-quiet)} .lh-answer details p {margin: 8px 0 0; max-width: 60rem}
+.lh-answer ul {margin: 8px 0 0; padding-left: 1.2em; list-style: disc}
+.lh-skipped {border-collapse: collapse; width: 100%}
+.lh-skipped :is(th, td) {padding: 4px 8px; text-align: left; vertical-align: top;
+  border-bottom: 1px solid var(--lh-line)}
+@container (max-width: 540px) {.lh-answer .lh-figures {gap: 12px}
+  .lh-answer .lh-number {font-size: 26px}}
+"""
+    + CELL_STYLE
+)
 
 
 @dataclass(frozen=True)
@@ -106,6 +149,26 @@ def circle(centre: Point, *, radius: float, title: str = "") -> str:
     """A disc, with a title (escaped) that shows when pointed at."""
     inner = f"<title>{title}</title>" if title else ""
     return f'<circle cx="{centre[0]:.2f}%" cy="{centre[1]:.2f}%" r="{radius:g}">{inner}</circle>'
+
+
+def share_drawing(share: float) -> str:
+    """A bar filled by a share in [0, 1]; its number stands beside it, so it is silent to who does not see it."""
+    whole = line((0, 50), (100, 50), name="lh-whole")
+    part = line((0, 50), (100 * share, 50), name="lh-part") if share >= 0.005 else ""
+    return f'<svg class="lh-drawn" aria-hidden="true">{whole}{part}</svg>'
+
+
+def interval_drawing(low: float, value: float, high: float) -> str:
+    """An interval and the value in it on a scale from 0 to 1; its numbers stand beside it."""
+    scale = line((0, 50), (100, 50), name="lh-scale")
+    reach = line((100 * low, 50), (100 * high, 50), name="lh-reach")
+    dot = circle((100 * value, 50), radius=5)
+    return f'<svg class="lh-drawn" aria-hidden="true">{scale}{reach}{dot}</svg>'
+
+
+def styled(html: str, style: str) -> str:
+    """HTML with the CSS rules that it needs."""
+    return f"<style>{style}</style>{html}"
 
 
 def svg(title: str, description: str, drawn: str) -> str:

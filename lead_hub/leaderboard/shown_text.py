@@ -5,7 +5,8 @@ from html import escape
 from pathlib import PurePath
 from urllib.parse import quote, urlsplit
 
-from lead_hub.hub import is_commit
+from lead_hub.hub import is_commit, is_content_sha
+from lead_hub.leaderboard.rows import RankedCheckpoint
 from lead_hub.score_cards import HUB_ID
 
 HUB = "https://huggingface.co"
@@ -79,3 +80,9 @@ def linked(name: str, address: str | None, *, at_most: int = LONGEST_NAME) -> st
     if address is None:
         return bdi(name, at_most=at_most)
     return f'<a href="{escape(address, quote=True)}" target="_blank" rel="noopener">{bdi(name, at_most=at_most)}</a>'
+
+
+def row_name(row: RankedCheckpoint) -> str:
+    """A Hub id, with the branch or tag if one was asked for; a folder by its own name and its parent's. Not escaped."""
+    name = folder_name(row.checkpoint) if is_content_sha(row.sha) else row.checkpoint
+    return one_line(name if row.revision in (None, row.sha) else f"{name}@{row.revision}")

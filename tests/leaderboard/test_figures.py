@@ -11,9 +11,9 @@ import pytest
 
 from lead_hub.confidence import Confusion
 from lead_hub.leaderboard import Leaderboard, RankedCheckpoint
-from spaces_app.drawing import Scale, labels, log_scale_of, rank_ticks, scale_of, ticks
-from spaces_app.figures import confusion_heat_map, pareto_front, rank_intervals, score_against_parameters
-from tests.spaces_app.made_boards import (
+from lead_hub.leaderboard.drawing import Scale, labels, log_scale_of, rank_ticks, scale_of, ticks
+from lead_hub.leaderboard.figures import confusion_heat_map, pareto_front, rank_intervals, score_against_parameters
+from tests.leaderboard.made_boards import (
     FAIR,
     GOOD,
     HOSTILE,
