@@ -187,7 +187,7 @@ def finetuned_target(matrix: GroundTruthMatrix, column: int, *, method: str) -> 
     terms, correct, n_classes = [], [], 0
     for row in rows:
         outputs = read_outputs(matrix.folder, target, matrix.checkpoints[row].name)
-        score = transferability(outputs.features, outputs.labels, method)
+        score = transferability(outputs.features, outputs.labels, method, kernels=outputs.kernels)
         if score.per_image is None or score.predicted is None:
             raise ScoreError(f"confidence needs a score with terms and predictions of every image, found {method!r}")
         classes, labels = np.unique(outputs.labels, return_inverse=True)

@@ -63,7 +63,9 @@ def needs(method: "ScoreMethod") -> str:
     if method.fact is not None:
         return f"the fact {method.fact}"
     kernels = [name.replace("_", " ") for name in method.needs_kernels]
-    return ", ".join(["source logits"] * method.needs_logits + kernels) or "nothing"
+    used = [name.replace("_", " ") for name in method.uses_kernels]
+    needed = ", ".join(["source logits"] * method.needs_logits + kernels) or "nothing"
+    return f"{needed} (uses {', '.join(used)})" if used else needed
 
 
 def has_per_image_terms(method: "ScoreMethod") -> bool:

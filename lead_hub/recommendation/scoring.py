@@ -26,7 +26,7 @@ class OutputsScores:
     Attributes:
         ranking: the score that ranks.
         others: values of the other ones, by name; None where one is undefined for these outputs.
-        undefined: why, in words; empty where all are defined.
+        undefined: why, and what is missing for the one that ranks, in words; empty where nothing is.
     """
 
     ranking: TransferabilityScore
@@ -110,6 +110,8 @@ def score_outputs(
     others = {method: value_or_reason(partial(scored, method)) for method in methods[1:]}
     reasons = [f"no {method}: {reason}" for method, reason in others.items() if isinstance(reason, str)]
     values = {method: None if isinstance(value, str) else value for method, value in others.items()}
+    if outputs.depth_kernel is None and "depth_kernel" in SCORES[methods[0]].uses_kernels:
+        reasons.insert(0, f"judged by its last features alone, not by several depths; {outputs.depths}")
     return OutputsScores(ranking, values, "; ".join(reasons))
 
 

@@ -14,8 +14,8 @@ from lead_hub.transferability.etran import ETRAN, ETRAN_CLASSIFICATION, ETRAN_EN
 from lead_hub.transferability.gbc import GBC
 from lead_hub.transferability.h_score import H_SCORE
 from lead_hub.transferability.knn import KNN
-from lead_hub.transferability.lead import LEAD, LOO_LOG_LOSS
-from lead_hub.transferability.lead_depths import LEAD_DEPTHS
+from lead_hub.transferability.lead import LEAD
+from lead_hub.transferability.lead_head import LEAD_HEAD, LOO_LOG_LOSS
 from lead_hub.transferability.lead_network import LEAD_NETWORK
 from lead_hub.transferability.lead_paper import LEAD_PAPER
 from lead_hub.transferability.leep import LEEP
@@ -46,7 +46,7 @@ SCORES: Mapping[str, ScoreMethod] = MappingProxyType(
     {
         method.name: method
         for method in (
-            *(LEAD, LEAD_DEPTHS, LEAD_NETWORK, LEAD_PAPER, LOGME, LOO_LOG_LOSS),
+            *(LEAD, LEAD_NETWORK, LEAD_HEAD, LEAD_PAPER, LOGME, LOO_LOG_LOSS),
             *(H_SCORE, LEEP, NLEEP, GBC, TRANSRATE, PARC),
             *(SFDA, PED_SFDA, PED_LOGME, ETRAN_ENERGY, ETRAN_CLASSIFICATION, ETRAN, NCTI, KNN, LINEAR_PROBE),
             *(PARAMETERS, IMAGENET_TOP1, DOWNLOADS),
@@ -111,7 +111,7 @@ def transferability(  # noqa: PLR0913 - everything that a score can be of
     for name in chosen.needs_kernels:
         if kernels.get(name) is None:
             raise ScoreError(f"{method} needs {KERNELS[name]} ({name}), found none")
-    needed = {name: kernels[name] for name in chosen.needs_kernels}
+    needed = {name: kernels.get(name) for name in (*chosen.needs_kernels, *chosen.uses_kernels)}
     inputs = checked_inputs(features, labels, logits=logits, seed=seed, groups=groups, kernels=needed)
     if chosen.function is None:
         return static_score(chosen, facts)

@@ -58,6 +58,7 @@ class ScoreMethod:
         direction: which way is better; the same for every score, so that one sort order fits all.
         needs_logits: whether it needs the outputs of the checkpoint's own trained head.
         needs_kernels: which kernels between the images it needs beside the features.
+        uses_kernels: which others it takes into account where there are any.
         cost: what the time depends on, in words.
         fact: name of what must be known of the checkpoint, e.g. "parameters", for a score that is nothing but that
             and looks at no image; None for all others.
@@ -77,6 +78,7 @@ class ScoreMethod:
     fact: str | None = None
     leaves_out: bool = False
     needs_kernels: tuple[KernelName, ...] = ()
+    uses_kernels: tuple[KernelName, ...] = ()
 
     def __post_init__(self) -> None:
         if (self.function is None) == (self.fact is None):

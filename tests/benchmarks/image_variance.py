@@ -9,9 +9,11 @@ the halves' differences of two checkpoints compared with the variance that resam
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from lead_hub.bench.matrix import GroundTruthMatrix
-from lead_hub.bench.stored_outputs import read_outputs
+from lead_hub.bench.score_table import among
+from lead_hub.bench.stored_outputs import StoredOutputs, read_outputs
 from lead_hub.transferability import transferability
 
 N_SPLITS = 3
@@ -48,14 +50,21 @@ def halves_apart(matrix: GroundTruthMatrix, column: int, *, method: str) -> Halv
     for _ in range(N_SPLITS):
         order = np.lexsort((generator.random(len(labels)), labels))
         halves = [
-            np.stack([transferability(one.features[half], labels[half], method).per_image.numpy() for one in stored])
-            for half in (order[::2], order[1::2])
+            np.stack([scored(one, half, method=method).numpy() for one in stored]) for half in (order[::2], order[1::2])
         ]
         means = [half.mean(axis=1) for half in halves]
         apart = [mean[:, None] - mean for mean in means]
         squared.append((apart[0] - apart[1]) ** 2)
         resampled.append(sum(difference_variances(half) for half in halves))
     return HalvesApart(np.array(squared), np.array(resampled))
+
+
+def scored(outputs: StoredOutputs, rows: np.ndarray, *, method: str) -> torch.Tensor:
+    """The terms of some of the images, as if there were no others."""
+    kernels = {name: among(kernel, rows) for name, kernel in outputs.kernels.items()}
+    found = transferability(outputs.features[rows], outputs.labels[rows], method, kernels=kernels)
+    assert found.per_image is not None
+    return found.per_image
 
 
 def difference_variances(terms: np.ndarray) -> np.ndarray:

@@ -30,9 +30,9 @@ def test_a_pipe_gets_what_is_known_of_every_score(listed: dict[str, dict[str, ob
 
 
 def test_what_a_score_needs_is_said(listed: dict[str, dict[str, object]]) -> None:
-    assert listed["lead"]["needs"] == listed["logme"]["needs"] == "nothing"
+    assert listed["lead"]["needs"] == "nothing (uses depth kernel)"
+    assert listed["logme"]["needs"] == listed["lead-head"]["needs"] == "nothing"
     assert listed["leep"]["needs"] == "source logits"
-    assert listed["lead-depths"]["needs"] == "depth kernel"
     assert listed["lead-network"]["needs"] == "depth kernel, network kernel"
     assert listed["parameters"]["needs"] == "the fact parameters"
     assert listed["imagenet-top1"]["needs"] == "the fact imagenet_top1_percent"

@@ -101,16 +101,16 @@ def test_several_scores_in_one_extraction(rank: Recommend, tiny_pool: Path, tmp_
 
 
 def test_depths_are_scored_from_what_is_kept_of_them(rank: Recommend, tiny_pool: Path, tmp_path: Path) -> None:
-    board = rank([tiny_pool / "vit", tiny_pool / "resnet"], score=["lead-depths", "lead"])
+    board = rank([tiny_pool / "vit", tiny_pool / "resnet"], score=["lead", "lead-head"])
     assert all(row.confidence is not None for row in board.rows)
     labels = np.repeat([0, 1, 2], 12)
     kept = [load_file(path) for path in (tmp_path / "cache" / "outputs").iterdir()]
     expected = [
-        score(each["features"], labels, "lead-depths", kernels={"depth_kernel": each["depth_kernel"]}) for each in kept
+        score(each["features"], labels, "lead", kernels={"depth_kernel": each["depth_kernel"]}) for each in kept
     ]
     assert sorted(row.score for row in board.rows) == pytest.approx(sorted(expected), rel=1e-12)
     assert {"loo_log_loss", "loo_log_loss_depths", "loo_accuracy"} == set(board.best.companions)
-    again = rank([tiny_pool / "vit", tiny_pool / "resnet"], score="lead-depths")
+    again = rank([tiny_pool / "vit", tiny_pool / "resnet"], score="lead")
     assert [row.score for row in again.rows] == [row.score for row in board.rows]
     assert all("from cache" in row.note for row in again.rows)
 
@@ -118,13 +118,11 @@ def test_depths_are_scored_from_what_is_kept_of_them(rank: Recommend, tiny_pool:
 def test_a_network_without_depths_says_so(rank: Recommend, tmp_path: Path) -> None:
     family = OTHER_FAMILIES["textnet"]
     folder = save_checkpoint(tmp_path / "textnet", family.build(head=False), family.image_processor())
-    reason = "lead-depths needs the outputs of several depths; none: no rule says where the blocks of TextNetModel are"
-    (row,) = rank(folder, score=["lead", "lead-depths"]).rows
-    assert row.other_scores["lead-depths"] is None
-    assert row.note == f"no lead-depths: {reason}"
-    board = rank(folder, score="lead-depths")
-    assert board.rows == ()
-    assert (board.skipped[0].stage, board.skipped[0].reason) == ("score", reason)
+    reason = "not by several depths; none: no rule says where the blocks of TextNetModel are"
+    (row,) = rank(folder, score=["lead", "lead-head"]).rows
+    assert row.note == f"judged by its last features alone, {reason}"
+    assert row.score == -row.companions["loo_log_loss"]
+    assert rank(folder, score="lead-head").best.note == "from cache"
 
 
 @pytest.mark.parametrize("score", [[], ["lead", "lead"], ["lead", "none"]])

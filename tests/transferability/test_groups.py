@@ -15,18 +15,18 @@ from lead_hub.transferability.leave_one_out import RELATIVE_STRENGTHS, explained
 from lead_hub.transferability.score import TransferabilityScore
 from tests.transferability.made_features import balanced_labels, clusters, linear_kernel, noise, rotation
 from tests.transferability.test_knn import on_circle
-from tests.transferability.test_lead import naive_lead
+from tests.transferability.test_lead_head import naive_lead_head
 
-LEAVING_OUT = ["lead", "lead-depths", "lead-network", "loo-log-loss", "linear-probe", "knn"]
-# How many log-likelihoods a score adds up.
-TERMS = {"lead": 1, "loo-log-loss": 1, "lead-depths": 2, "lead-network": 3}
+LEAVING_OUT = ["lead", "lead-network", "lead-head", "loo-log-loss", "linear-probe", "knn"]
+# Mean log-likelihoods: -log K where nothing is known of K balanced classes.
+LIKELIHOODS = ["lead", "lead-network", "lead-head", "loo-log-loss"]
 every_score = pytest.mark.parametrize("method", LEAVING_OUT)
 
 
 def transferability(features, labels, method: str = "lead", **more: object) -> TransferabilityScore:
     """With the features in the place of the kernels that a score needs."""
     rows = torch.as_tensor(features)
-    kernels = {name: linear_kernel(rows) for name in SCORES[method].needs_kernels}
+    kernels = {name: linear_kernel(rows) for name in (*SCORES[method].needs_kernels, *SCORES[method].uses_kernels)}
     return package.transferability(features, labels, method, kernels=kernels, **more)
 
 
@@ -81,11 +81,11 @@ def test_the_strength_has_the_smallest_error_without_groups(n_images, n_features
 
 @pytest.mark.parametrize(("n_images", "n_features"), [(36, 5), (24, 40)])
 @pytest.mark.parametrize("distance", [0.5, 3.0])
-def test_lead_equals_the_naive_definition(n_images, n_features, distance) -> None:
+def test_lead_of_a_head_equals_the_naive_definition(n_images, n_features, distance) -> None:
     labels, groups = balanced_labels(n_images, 3), mixed_groups(n_images)
     features = clusters(labels, n_features, distance=distance) + 0.5
-    for method, time in (("lead", 0.3), ("loo-log-loss", 0.0)):
-        expected = naive_lead(features.numpy(), labels.numpy(), time=time, groups=groups.numpy())
+    for method, time in (("lead-head", 0.3), ("loo-log-loss", 0.0)):
+        expected = naive_lead_head(features.numpy(), labels.numpy(), time=time, groups=groups.numpy())
         found = transferability(features, labels, method, groups=groups)
         np.testing.assert_allclose(found.per_image.numpy(), expected, rtol=0, atol=1e-9)
     strengths = {strength: refitted_error(features, labels, groups, strength) for strength in RELATIVE_STRENGTHS}
@@ -194,7 +194,7 @@ def test_copies_teach_nothing(method, n_features) -> None:
     twice, groups = copies(features, 2, jitter=0.05)
     naive = score(twice, labels.repeat(2), method)
     found = score(twice, labels.repeat(2), method, groups=groups)
-    assert abs(found - once) < 0.1 * TERMS.get(method, 1)
+    assert abs(found - once) < 0.1
     if method != "knn":
         assert naive - once > 2 * abs(found - once)
 
@@ -210,8 +210,8 @@ def test_labels_that_mean_nothing_stay_at_chance_with_copies(method, n_features,
     permuted = labels[order].repeat(times)
     found = transferability(features, permuted, method, groups=groups)
     told = transferability(features, permuted, method)
-    if method in TERMS:
-        assert abs(found.value / TERMS[method] + math.log(10)) < 0.05
+    if method in LIKELIHOODS:
+        assert abs(found.value + math.log(10)) < 0.05
     else:
         assert found.value < 0.2
     if n_features >= 200:
@@ -226,8 +226,8 @@ def test_a_copy_of_another_class_does_not_turn_the_ranking_upside_down() -> None
     good, groups = copies(clusters(labels, 400, distance=20.0), 2, jitter=0.01)
     bad, _ = copies(noise(200, 400, seed=3), 2, jitter=0.01)
     assert score(good, both, "loo-log-loss", groups=groups) == pytest.approx(-math.log(2), abs=0.05)
-    for method, n_terms in TERMS.items():
-        assert score(bad, both, method, groups=groups) / n_terms == pytest.approx(-math.log(4), abs=0.05)
+    for method in LIKELIHOODS:
+        assert score(bad, both, method, groups=groups) == pytest.approx(-math.log(4), abs=0.05)
     for method in LEAVING_OUT:
         assert score(good, both, method, groups=groups) > score(bad, both, method, groups=groups) + 0.1
         assert score(good, both, method) < score(good, both, method, groups=groups)
@@ -277,8 +277,8 @@ def test_who_leaves_images_out_is_known() -> None:
             assert (with_groups != score(features, twice, name, logits=features)) == method.leaves_out, name
     assert [name for name, method in SCORES.items() if method.leaves_out] == [
         "lead",
-        "lead-depths",
         "lead-network",
+        "lead-head",
         "loo-log-loss",
         "knn",
         "linear-probe",

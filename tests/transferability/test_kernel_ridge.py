@@ -9,8 +9,8 @@ from torch import Tensor
 
 from lead_hub.errors import ScoreError
 from lead_hub.transferability.kernel_ridge import kernel_leave_one_out, unit_kernel
-from lead_hub.transferability.lead import fitted_sharpness, log_likelihoods
 from lead_hub.transferability.leave_one_out import RELATIVE_STRENGTHS, leave_one_out_logits
+from lead_hub.transferability.likelihoods import fitted_sharpness, log_likelihoods
 from tests.transferability.made_features import balanced_labels, clusters, noise, rotation
 from tests.transferability.test_groups import mixed_groups
 

@@ -10,13 +10,13 @@ from torch.nn.functional import one_hot
 
 from lead_hub.transferability.evolution import evolve, evolve_at_rates
 from lead_hub.transferability.head_kernel import infinite_head_kernel
-from lead_hub.transferability.lead import fitted_sharpness, log_likelihoods
 from lead_hub.transferability.leave_one_out import (
     RELATIVE_STRENGTHS,
     explained_share,
     leave_one_out_logits,
     standardised,
 )
+from lead_hub.transferability.likelihoods import fitted_sharpness, log_likelihoods
 
 FOLDS = 5
 
