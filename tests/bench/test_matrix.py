@@ -47,7 +47,7 @@ def test_halves_are_those_of_the_table(folder: Path) -> None:
     assert [matrix.targets[column].name for column in matrix.positions("held-out")] == ["digits", "shapes"]
     assert [matrix.targets[column].name for column in matrix.positions("study")] == ["letters"]
     assert matrix.positions("all") == [0, 1, 2]
-    with pytest.raises(MatrixError, match="half must be one of study, .*, real or all, found 'left'"):
+    with pytest.raises(MatrixError, match=r"half must be one of study, .*, real or all, found 'left'"):
         matrix.positions("left")
 
 
