@@ -47,9 +47,7 @@ def test_halves_are_those_of_the_table(folder: Path) -> None:
     assert [matrix.targets[column].name for column in matrix.positions("held-out")] == ["digits", "shapes"]
     assert [matrix.targets[column].name for column in matrix.positions("study")] == ["letters"]
     assert matrix.positions("all") == [0, 1, 2]
-    with pytest.raises(
-        MatrixError, match="half must be one of study, held-out, confirmation, real or all, found 'left'"
-    ):
+    with pytest.raises(MatrixError, match=r"half must be one of study, .*, real or all, found 'left'"):
         matrix.positions("left")
 
 
@@ -97,12 +95,7 @@ def test_stored_outputs_are_read_as_they_were_written(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "old", "new", "message"),
     [
-        (
-            "targets.csv",
-            "study",
-            "test",
-            r"line 2: half must be one of study, held-out, confirmation, real, found 'test'",
-        ),
+        ("targets.csv", "study", "test", r"line 2: half must be one of study, .*, real, found 'test'"),
         ("targets.csv", "half", "part", "found none named half"),
         ("checkpoints.csv", "1000,", "many,", "line 2: parameters must be a whole number, found 'many'"),
         ("checkpoints.csv", "resnet-b", "resnet-a", "line 3: resnet-a must be there once"),

@@ -26,7 +26,9 @@ def _facts(folder: Path, matrix: GroundTruthMatrix) -> list[str]:
     runs = read_runs(folder)
     pairs = runs_by_pair(runs, checkpoints=read_checkpoints(folder), targets=read_targets(folder)).values()
     chosen = [rates_by_validation(pair)[0] for pair in pairs]
-    facts = [f"{len(runs)} of {len(planned_runs())} fine-tunings"]
+    planned = {(run.target, run.checkpoint, run.learning_rate, run.seed) for run in planned_runs()}
+    done = planned & {(run.target, run.checkpoint, run.learning_rate, run.seed) for run in runs}
+    facts = [f"{len(done)} of {len(planned)} fine-tunings, and {len(runs) - len(done)} of a first grid"]
     for rate in sorted({*chosen}):
         facts += [f"learning rate {rate:g} chosen in {chosen.count(rate)} of {len(chosen)} pairs"]
     if len(matrix.seed_accuracy) > 1:

@@ -29,6 +29,7 @@ def write_outputs(work: Path, matrix: Path) -> None:
         path = matrix / "outputs" / f"{target.name}.safetensors"
         if not path.exists():
             save_file(target_outputs(pictures, pool), path)
+            path.chmod(0o644)
         rows.append(target_row(target, pictures))
         print(target.name, flush=True)
     write_table(matrix / "targets.csv", rows)

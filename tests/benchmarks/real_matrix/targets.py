@@ -43,7 +43,7 @@ class Target:
 TARGETS = (
     Target(
         "things", 8, 0.45, 36, "Debian gcompris-qt-data 3.1-2",
-        "public domain, CC0, CC BY-SA 4.0 or GPL-2+, by picture", "kind of animal, building, tool or machine",
+        "public domain, CC0, CC BY, CC BY-SA 4.0 or GPL-2+, by picture", "kind of animal, building, tool or machine",
     ),
     Target(
         "deep_sky", 8, 0.4, 40, "Debian stellarium-data 0.22.2-1", "GPL-2+ and by picture",
