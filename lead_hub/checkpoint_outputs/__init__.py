@@ -1,7 +1,7 @@
 """Stage 4: files x images -> CheckpointOutputs: loaded, run once behind its own image processor, pooled, kept on disk.
 
 checkpoint_folder -> loaded_checkpoint (pooling: one vector an image) -> extraction (depths: what a few blocks say)
--> outputs_cache (cache_key)
+-> network_extraction (where asked for: network_kernel, from gradient_passes of parameter_gradients) -> outputs_cache
 """
 
 from lead_hub.checkpoint_outputs.cache_keys import cache_key, versions
@@ -15,6 +15,7 @@ from lead_hub.checkpoint_outputs.extraction import (
 )
 from lead_hub.checkpoint_outputs.frozen_outputs import CheckpointOutputs
 from lead_hub.checkpoint_outputs.loaded_checkpoint import LoadedCheckpoint, load_checkpoint
+from lead_hub.checkpoint_outputs.network_extraction import with_network_kernel
 from lead_hub.checkpoint_outputs.outputs_cache import OutputsCache, outputs_key
 
 __all__ = [
@@ -31,4 +32,5 @@ __all__ = [
     "outputs_key",
     "prepared_batches",
     "versions",
+    "with_network_kernel",
 ]

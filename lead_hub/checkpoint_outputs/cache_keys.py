@@ -11,6 +11,8 @@ from lead_hub.checkpoint_outputs.image_preparation import processor_settings
 from lead_hub.checkpoint_outputs.outputs_cache import outputs_key
 from lead_hub.labelled_images import LabelledImages, rows_sha256
 
+# Raise when the same network would give another tangent kernel.
+NETWORK_KERNEL_VERSION = 1
 # Packages that can change a number.
 PACKAGES = ("torch", "torchvision", "transformers", "timm", "datasets", "accelerate", "pillow", "numpy")
 
@@ -32,7 +34,9 @@ def versions() -> dict[str, str]:
     }
 
 
-def cache_key(files: CheckpointFiles, images: LabelledImages, *, dtype: torch.dtype) -> str:
+def cache_key(
+    files: CheckpointFiles, images: LabelledImages, *, dtype: torch.dtype, with_network_kernel: bool = False
+) -> str:
     """The key of a checkpoint's outputs on these images: everything that can change them, and nothing else.
 
     Raises:
@@ -51,5 +55,6 @@ def cache_key(files: CheckpointFiles, images: LabelledImages, *, dtype: torch.dt
             "rows": rows_sha256(images),
             "dtype": str(dtype),
             "versions": versions(),
+            **({"network kernel": NETWORK_KERNEL_VERSION} if with_network_kernel else {}),
         }
     )

@@ -33,6 +33,9 @@ class CheckpointOutputs:
         depth_kernel: how alike images are at several depths of the network: the upper triangle, row by row, of the sum
             of centred kernels of mean eigenvalue 1 (`depths.py`), float32; None where no depth could be asked.
         depths: which depths, or why none, in words.
+        network_kernel: the tangent kernel of the whole network under Adam (`network_kernel.py`), centred, of mean
+            eigenvalue 1: its upper triangle, row by row, float32; None where it was not asked for, or there is none.
+        network: what is not in that kernel, or why there is none, in words.
     """
 
     features: Float[Tensor, "image feature"]
@@ -45,6 +48,8 @@ class CheckpointOutputs:
     device: str
     depth_kernel: Float[Tensor, " pair"] | None = None
     depths: str = "none: not asked"
+    network_kernel: Float[Tensor, " pair"] | None = None
+    network: str = "none: not asked"
 
     def __post_init__(self) -> None:
         for name, rows in (("features", self.features), ("logits", self.logits)):
@@ -75,11 +80,10 @@ class CheckpointOutputs:
                 stage="extract",
             )
         n_pairs = len(self.features) * (len(self.features) + 1) // 2
-        if self.depth_kernel is not None and (
-            len(self.depth_kernel) != n_pairs or not bool(torch.isfinite(self.depth_kernel).all())
-        ):
-            raise CandidateError(
-                f"the kernel of several depths must have {n_pairs} finite entries for {len(self.features)} images,"
-                f" found {int(torch.isfinite(self.depth_kernel).sum())} of {len(self.depth_kernel)}",
-                stage="extract",
-            )
+        for name, kernel in (("several depths", self.depth_kernel), ("the whole network", self.network_kernel)):
+            if kernel is not None and (len(kernel) != n_pairs or not bool(torch.isfinite(kernel).all())):
+                raise CandidateError(
+                    f"the kernel of {name} must have {n_pairs} finite entries for {len(self.features)} images,"
+                    f" found {int(torch.isfinite(kernel).sum())} of {len(kernel)}",
+                    stage="extract",
+                )

@@ -17,7 +17,8 @@ from lead_hub.hub import written_whole
 # Raise when the meaning of what is stored changes: pooling rules, blocks asked, preparation of pixels, file layout.
 FORMAT_VERSION = 2
 HEADER_START = 8  # a safetensors file is the header's length in 8 bytes, the header as JSON, the tensors
-FACTS = ("family", "parameters", "pooling", "processor", "dtype", "device", "depths")
+FACTS = ("family", "parameters", "pooling", "processor", "dtype", "device", "depths", "network")
+KERNELS = ("depth_kernel", "network_kernel")
 
 
 def outputs_key(facts: dict[str, object]) -> str:
@@ -80,8 +81,8 @@ def write_outputs(path: Path, outputs: CheckpointOutputs) -> None:
     tensors = {"features": outputs.features.contiguous()}
     if outputs.logits is not None:
         tensors["logits"] = outputs.logits.contiguous()
-    if outputs.depth_kernel is not None:
-        tensors["depth_kernel"] = outputs.depth_kernel.contiguous()
+    kernels = {name: getattr(outputs, name) for name in KERNELS}
+    tensors |= {name: kernel.contiguous() for name, kernel in kernels.items() if kernel is not None}
     metadata = {name: str(getattr(outputs, name)) for name in FACTS}
     save_file(tensors, path, metadata={**metadata, "sha256": checksum(tensors)})
 
@@ -103,6 +104,7 @@ def read_outputs(path: Path) -> CheckpointOutputs:
         features=tensors["features"],
         logits=tensors.get("logits"),
         depth_kernel=tensors.get("depth_kernel"),
+        network_kernel=tensors.get("network_kernel"),
         parameters=int(metadata.pop("parameters")),
         **metadata,
     )

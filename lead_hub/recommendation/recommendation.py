@@ -52,7 +52,7 @@ class Recommendation:
             line, a model index, an IndexQuery that takes a part of one, or a CandidateQuery that asks the Hub; None
             means this machine's own index after a `lead-hub crawl`, else the one that comes with lead-hub.
         score: a key of SCORES, or several, of which the first one ranks and the others stand beside it; images are
-            run through each checkpoint once for all of them.
+            run through each checkpoint once for all of them, and about five times more for "lead-network".
         config: configuration of the dataset, needed if it has several.
         split: the only split that is read. Leave the one that you will test on alone.
         image_column: needed if the dataset has several columns of images.
@@ -216,7 +216,13 @@ class Recommendation:
         follower: RunFollower,
     ) -> Iterator[Leaderboard]:
         board = empty_board(images, self.methods[0], settings=self.settings, n_candidates=len(candidates))
-        outputs_of = OutputsOfImages(images, self.extraction, access=access, processes=processes)
+        outputs_of = OutputsOfImages(
+            images,
+            self.extraction,
+            access=access,
+            processes=processes,
+            with_network_kernel=any("network_kernel" in SCORES[name].needs_kernels for name in self.methods),
+        )
         cards = on_every_process(partial(find_cards, self.reuse_cards, board, self.methods, access=access), processes)
 
         def needs_weights(candidate: Candidate, files: CheckpointFiles) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
+from torch import Tensor
 
 from lead_hub.candidates import Candidate
 from lead_hub.checkpoint_files import CheckpointFiles
@@ -16,7 +17,7 @@ from lead_hub.recommendation.board_rows import ranked_checkpoint
 from lead_hub.recommendation.judging import ScoredCandidate, scored_images
 from lead_hub.recommendation.steps import FoundOutputs
 from lead_hub.score_cards import ScoreCards
-from lead_hub.transferability import SCORES, TransferabilityScore, transferability
+from lead_hub.transferability import SCORES, KernelName, TransferabilityScore, transferability
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class OutputsScores:
     Attributes:
         ranking: the score that ranks.
         others: values of the other ones, by name; None where one is undefined for these outputs.
-        undefined: why, and what is missing for the one that ranks, in words; empty where nothing is.
+        undefined: why, and what else is not as it should be, in words; empty where all is.
     """
 
     ranking: TransferabilityScore
@@ -96,12 +97,19 @@ def score_outputs(
     features, labels = outputs.features.to(computing), torch.from_numpy(images.labels)
     logits = None if outputs.logits is None else outputs.logits.to(computing)
     facts = known_facts(candidate, outputs)
+    kernels: dict[KernelName, Tensor | None] = {
+        "depth_kernel": outputs.depth_kernel,
+        "network_kernel": outputs.network_kernel,
+    }
 
     def scored(method: str) -> TransferabilityScore:
-        if "depth_kernel" in SCORES[method].needs_kernels and outputs.depth_kernel is None:
+        needed = SCORES[method].needs_kernels
+        if "depth_kernel" in needed and outputs.depth_kernel is None:
             raise ScoreError(f"{method} needs the outputs of several depths; {outputs.depths}")
+        if "network_kernel" in needed and outputs.network_kernel is None:
+            raise ScoreError(f"{method} needs the tangent kernel of the network; {outputs.network}")
         to_score = partial(transferability, logits=logits, facts=facts, seed=seed, groups=images.groups)
-        return to_score(features, labels, method, kernels={"depth_kernel": outputs.depth_kernel})
+        return to_score(features, labels, method, kernels=kernels)
 
     try:
         ranking = scored(methods[0])
@@ -109,6 +117,8 @@ def score_outputs(
         raise CandidateError(str(error), stage="score") from error
     others = {method: value_or_reason(partial(scored, method)) for method in methods[1:]}
     reasons = [f"no {method}: {reason}" for method, reason in others.items() if isinstance(reason, str)]
+    if outputs.network_kernel is not None and outputs.network:  # of a network that is in it in part
+        reasons.append(outputs.network)
     values = {method: None if isinstance(value, str) else value for method, value in others.items()}
     if outputs.depth_kernel is None and "depth_kernel" in SCORES[methods[0]].uses_kernels:
         reasons.insert(0, f"judged by its last features alone, not by several depths; {outputs.depths}")

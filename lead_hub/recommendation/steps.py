@@ -18,6 +18,7 @@ from lead_hub.checkpoint_outputs import (
     cache_key,
     extract,
     load_checkpoint,
+    with_network_kernel,
 )
 from lead_hub.labelled_images import DatasetQuery, LabelledImages, load_labelled_images
 from lead_hub.processes import (
@@ -84,12 +85,19 @@ class OutputsOfImages:
     """What checkpoints say of the images of a run: kept from an earlier one, or extracted now and kept."""
 
     def __init__(
-        self, images: LabelledImages, extraction: ExtractionSettings, *, access: Access, processes: Processes
+        self,
+        images: LabelledImages,
+        extraction: ExtractionSettings,
+        *,
+        access: Access,
+        processes: Processes,
+        with_network_kernel: bool,
     ) -> None:
         self.device = extraction.torch_device(processes)
         self._dtype: torch.dtype = extraction.torch_dtype(self.device)
         self._images, self._extraction, self._access, self._processes = images, extraction, access, processes
         self._cache = OutputsCache(access.outputs_folder)
+        self._with_network_kernel = with_network_kernel
 
     def are_kept(self, files: CheckpointFiles) -> bool:
         """Whether a checkpoint's outputs need no weights."""
@@ -122,6 +130,10 @@ class OutputsOfImages:
             checkpoint, images.pixels, processes=processes, settings=self._extraction, advance=follower.advance
         )
         images_per_s = len(images) / (time.perf_counter() - start_s)
+        if self._with_network_kernel:
+            settings = {"processes": processes, "settings": self._extraction, "advance": follower.advance}
+            further = partial(with_network_kernel, outputs, checkpoint, images.pixels, **settings)
+            outputs = on_every_process(guarded(further, stage="extract"), processes)
         on_every_process(guarded(partial(self._keep, key, outputs), stage="extract"), processes)
         return FoundOutputs(outputs, images_per_s, self.device)
 
@@ -133,4 +145,4 @@ class OutputsOfImages:
             self._cache.write(key, outputs)
 
     def _key(self, files: CheckpointFiles) -> str:
-        return cache_key(files, self._images, dtype=self._dtype)
+        return cache_key(files, self._images, dtype=self._dtype, with_network_kernel=self._with_network_kernel)

@@ -104,7 +104,7 @@ from tests.checkpoint_outputs.test_outputs_cache import some_outputs
 from lead_hub.checkpoint_outputs.outputs_cache import OutputsCache
 cache = OutputsCache(Path(sys.argv[1]))
 for _ in range(40):
-    cache.write("key", some_outputs(n_images=2000, scale=float(sys.argv[2])))
+    cache.write("key", some_outputs(n_images=2000, scale=float(sys.argv[2]), depths=False))
     assert cache.read("key", n_images=2000) is not None
 """
     writers = [

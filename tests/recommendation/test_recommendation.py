@@ -1,6 +1,7 @@
 """recommend(): the whole path on real images and real, if tiny, checkpoints."""
 
 import json
+import re
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from lead_hub.leaderboard import RankedCheckpoint
 from tests.checkpoint_outputs.tiny_types import OTHER_FAMILIES
 from tests.conftest import COLOURS, coloured_images
 from tests.tiny_checkpoints import save_checkpoint
+from tests.tiny_families import FAMILIES
 
 Recommend = Callable[..., Leaderboard]
 
@@ -113,6 +115,38 @@ def test_depths_are_scored_from_what_is_kept_of_them(rank: Recommend, tiny_pool:
     again = rank([tiny_pool / "vit", tiny_pool / "resnet"], score="lead")
     assert [row.score for row in again.rows] == [row.score for row in board.rows]
     assert all("from cache" in row.note for row in again.rows)
+
+
+def test_the_whole_network_is_scored_where_that_is_asked(rank: Recommend, tiny_pool: Path, tmp_path: Path) -> None:
+    rank(tiny_pool / "vit")
+    board = rank([tiny_pool / "vit", tiny_pool / "resnet"], score=["lead", "lead-network"])
+    assert all(row.images_per_s for row in board.rows), "what is kept without the kernel does not do"
+    network = rank([tiny_pool / "vit", tiny_pool / "resnet"], score="lead-network")
+    assert all("from cache" in row.note for row in network.rows)
+    found = {row.checkpoint: row.score for row in network.rows}
+    assert {row.checkpoint: row.other_scores["lead-network"] for row in board.rows} == found
+    assert all(row.confidence is not None for row in network.rows)
+    labels = np.repeat([0, 1, 2], 12)
+    kept = [load_file(path) for path in (tmp_path / "cache" / "outputs").iterdir()]
+    names = ("depth_kernel", "network_kernel")
+    expected = [
+        score(each["features"], labels, "lead-network", kernels={name: each[name] for name in names})
+        for each in kept
+        if "network_kernel" in each
+    ]
+    assert sorted(found.values()) == pytest.approx(sorted(expected), rel=1e-12)
+    assert len(kept) == 3
+
+
+def test_what_is_not_in_the_networks_kernel_is_said(rank: Recommend, tmp_path: Path) -> None:
+    family = FAMILIES["swin"]
+    folder = save_checkpoint(tmp_path / "swin", family.build(head=False), family.image_processor())
+    for methods in ("lead-network", ["lead", "lead-network"]):
+        (row,) = rank(folder, score=methods).rows
+        assert re.search(
+            r"tangent kernel is that of 9\d\.\d% of the weights, without 2 parameters: encoder\.", row.note
+        )
+        assert row.note.count("relative_position_bias_table") == 2
 
 
 def test_a_network_without_depths_says_so(rank: Recommend, tmp_path: Path) -> None:
