@@ -3,34 +3,33 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 import gradio as gr
 from gradio.events import Dependency
 
 from lead_hub.demo import TARGETS
 from lead_hub.errors import LeadHubError, RunCancelledError
+from lead_hub.hub import assets_folder
+from spaces_app.addresses import SHOW_ADDRESS, Addresses, found_again_html, made_addresses, owners_of
 from spaces_app.events import IN_TURN, QUIETLY, RUNS_AT_ONCE, Block, Updates
-from spaces_app.inputs import (
-    InputNotes,
-    Inputs,
-    checkpoint_inputs,
-    dataset_inputs,
-    filled_from_link,
-    read_request,
-    wire_inputs,
-)
+from spaces_app.example import example_html
+from spaces_app.focus import TO_ANSWER, TO_DATASET, TO_STATUS
+from spaces_app.inputs import InputNotes, Inputs, filled_from_link, made_inputs, read_request, wire_inputs
+from spaces_app.kept_boards import KeptBoard, KeptBoards
+from spaces_app.look import MADE_REACHABLE, STYLE, theme
 from spaces_app.programs import add_endpoints
 from spaces_app.request import DEMO, RunRequest
-from spaces_app.results import Results, Shown, finished, growing, made_results, shown_again, wire_results
+from spaces_app.results import Results, finished, growing, made_results, shown_again, wire_results
 from spaces_app.runs import Images, RunState, RunsUnderWay
-from spaces_app.status import empty_html, paragraph, problem, state_html, waiting_html
+from spaces_app.shown import Shown
+from spaces_app.status import asked_html, empty_html, paragraph, problem, state_html, told, waiting_html
 from spaces_app.uploads import ShownZips, keep_for_now, unpacked
 from spaces_app.visitors import Deployment, Visitor, listening_address, this_deployment, visitor
 from spaces_app.zero_gpu import Follow, follow_here
 
-STYLE = Path(__file__).with_name("style.css")
 UPLOAD_BYTES = 2 * 10**9
 DEMO_NAMES = {"scripts": "Writing systems", "clipart": "Clip art", "emoji": "Emoji"}
 
@@ -40,51 +39,101 @@ def build(deployment: Deployment) -> gr.Blocks:
     runs, follow = RunsUnderWay(), follow_here()
     app = gr.Blocks(title="lead-hub", delete_cache=(600, 3600), analytics_enabled=False)
     with app:
-        with gr.Row(elem_id="top"):
-            gr.HTML(
-                "<h1>lead-hub</h1><p>Which pretrained checkpoint should you fine-tune on <em>your</em> images? Ranked"
-                " without fine-tuning any.</p>",
-                elem_id="title",
-            )
-            if deployment.has_sign_in:
-                gr.LoginButton(size="md", elem_id="login", min_width=250, scale=0)
-        with gr.Row(elem_id="demos"):
-            gr.HTML("<p>No dataset at hand? <b>Try it:</b></p>", elem_id="try")
-            demos = {target: gr.Button(DEMO_NAMES[target], size="sm", elem_id=f"try-{target}") for target in TARGETS}
-        with gr.Row(equal_height=False):
-            with gr.Column(elem_classes="lead-card"):
-                gr.HTML("<h2>1. Your dataset</h2>")
-                parts = dataset_inputs(deployment)
-            with gr.Column(elem_classes="lead-card"):
-                gr.HTML("<h2>2. Checkpoints to rank</h2>")
-                parts |= checkpoint_inputs()
-        inputs = Inputs(**{field.name: parts[field.name] for field in fields(Inputs)})  # type: ignore[arg-type]
-        estimate = gr.HTML(elem_id="estimate")
-        with gr.Row():
-            start = gr.Button("Rank checkpoints", variant="primary", elem_id="rank")
-            stop = gr.Button("Cancel", variant="stop", visible=False, elem_id="cancel")
-        status = gr.HTML(empty_html(), elem_id="status")
+        demos = _header(deployment)
+        with gr.Row(visible=False, elem_id="asked") as asked:
+            asked_text = gr.HTML(elem_id="asked-text")
+            change = gr.Button("Change", size="sm", elem_id="change", min_width=120, scale=0)
+        with gr.Column(elem_id="form", elem_classes="lead-card") as form:
+            inputs, found = made_inputs(deployment)
+            with gr.Row(elem_id="begin"):
+                estimate = gr.HTML(elem_id="estimate")
+                start = gr.Button("Rank checkpoints", variant="primary", elem_id="rank", min_width=240, scale=0)
+        with gr.Row(elem_id="progress"):
+            status = gr.HTML(empty_html(), elem_id="status")
+            stop = gr.Button("Cancel", variant="stop", visible=False, elem_id="cancel", min_width=120, scale=0)
+        addresses = made_addresses()
+        example = gr.HTML(example_html(), elem_id="example", apply_default_css=False)
         results = made_results(deployment)
         # The ticket travels with the press that it was given for: a state would be looked up when its turn comes.
         shown, ticket = gr.State(None, time_to_live=3600), gr.Textbox("", visible=False)
-        controls = Controls(inputs, results, status, start, stop, shown, ticket)
+        folds = Folds(form, asked, asked_text, example)
+        controls = Controls(inputs, results, folds, addresses, status, start, stop, shown, ticket)
         run = _Run(controls, deployment=deployment, runs=runs, follow=follow)
-        heard = [start.click(run.announce, None, run.outputs(), queue=False, **QUIETLY)]
+        asked_with = {*inputs.all(), addresses.recent}
+        announced: Announced = {"fn": run.announce, "inputs": asked_with, "outputs": run.outputs()}
+        heard = [start.click(**announced, queue=False, **QUIETLY)]
         filled = [
             button.click(_filled(RunRequest(DEMO + target, source="demo"), inputs), None, [*inputs.all()], **QUIETLY)
             for target, button in demos.items()
         ]
-        heard += [event.then(run.announce, None, run.outputs(), queue=False, **QUIETLY) for event in filled]
-        beside = InputNotes(parts["filters"], parts["found"], estimate)  # type: ignore[arg-type]  # named as they were made
-        wire_inputs(app, inputs, beside=beside, demos=filled, deployment=deployment)
+        heard += [event.then(**announced, queue=False, **QUIETLY) for event in filled]
+        wire_inputs(app, inputs, beside=InputNotes(found, estimate), demos=filled, deployment=deployment)
         for event in heard:
+            event.then(None, None, None, js=TO_STATUS, api_visibility="private")
+            event.then(None, addresses.run, None, js=SHOW_ADDRESS, api_visibility="private")
             run.follows(event)
         stop.click(run.cancel, None, [status, start, stop], queue=False, **QUIETLY)
+        change.click(lambda: gr.update(visible=True), None, form, queue=False, **QUIETLY).then(
+            None, None, None, js=TO_DATASET, api_visibility="private"
+        )
         inputs.upload.change(run.bring, inputs.upload, None, queue=False, **QUIETLY)
         app.unload(run.leave)
+        known = [addresses.browser, addresses.recent]
+        app.load(run.opened, known, [*run.outputs(), *inputs.all()], **QUIETLY)
         wire_results(app, results, shown, deployment=deployment)
         add_endpoints(deployment, runs, follow=follow)
     return app
+
+
+def _header(deployment: Deployment) -> dict[str, gr.Button]:
+    """What this is, and the buttons that try it on an embedded dataset, by its name."""
+    with gr.Row(elem_id="top"):
+        gr.HTML(
+            "<h1>lead-hub</h1><p>Which pretrained checkpoint should you fine-tune on <em>your</em> images?</p>",
+            elem_id="title",
+        )
+        with gr.Row(elem_id="demos"):
+            gr.HTML("<p>No dataset at hand? <b>Try it:</b></p>", elem_id="try")
+            demos = {name: gr.Button(DEMO_NAMES[name], size="sm", elem_id=f"try-{name}") for name in TARGETS}
+        if deployment.has_sign_in:
+            gr.LoginButton(size="md", elem_id="login", min_width=250, scale=0)
+    return demos
+
+
+class Announced(TypedDict):
+    """What every press on a button that ranks calls first."""
+
+    fn: Callable[..., Updates]
+    inputs: set[Block]
+    outputs: list[Block]
+
+
+@dataclass(frozen=True, eq=False)
+class Folds:
+    """What gives way to the answer, and comes back.
+
+    Attributes:
+        form: the inputs.
+        asked: the one line that stands in their place.
+        asked_text: what it says.
+        example: what a visitor sees before the first run.
+    """
+
+    form: gr.Column
+    asked: gr.Row
+    asked_text: gr.HTML
+    example: gr.HTML
+
+    def all(self) -> list[Block]:
+        return [self.form, self.asked, self.asked_text, self.example]
+
+    def folded(self, html: str) -> Updates:
+        return {
+            self.form: gr.update(visible=False),
+            self.asked: gr.update(visible=True),
+            self.asked_text: html,
+            self.example: gr.update(visible=False),
+        }
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +142,8 @@ class Controls:
 
     inputs: Inputs
     results: Results
+    folds: Folds
+    addresses: Addresses
     status: gr.HTML
     start: gr.Button
     stop: gr.Button
@@ -108,19 +159,23 @@ class _Run:
 
     def __init__(self, controls: Controls, *, deployment: Deployment, runs: RunsUnderWay, follow: Follow) -> None:
         self._page, self._deployment, self._runs, self._follow = controls, deployment, runs, follow
-        self._zips = ShownZips()
+        self._zips, self._kept = ShownZips(), KeptBoards(assets_folder("boards"))
 
     def outputs(self) -> list[Block]:
         page = self._page
-        return [*page.results.all(), page.status, page.start, page.stop, page.shown, page.ticket]
+        parts = [*page.results.all(), *page.folds.all(), *page.addresses.all()]
+        return [*parts, page.status, page.start, page.stop, page.shown, page.ticket]
 
     def follows(self, heard: Dependency) -> None:
         """The run begins after this event, which has announced it."""
-        page, asked = self._page, {*self._page.inputs.all(), self._page.ticket}
+        page = self._page
+        asked = {*page.inputs.all(), page.ticket, page.addresses.run, page.addresses.browser}
         # A press while another run ends must not be lost, as it is in Gradio's other modes.
         ranked = heard.then(self.rank, asked, self.outputs(), trigger_mode="multiple", **IN_TURN, **QUIETLY)
-        ranked.then(self.settle, page.shown, self.outputs(), queue=False, **QUIETLY)
-        ranked.failure(self.broken, page.ticket, [page.status, page.start, page.stop], queue=False, **QUIETLY)
+        settled = ranked.then(self.settle, page.shown, self.outputs(), queue=False, **QUIETLY)
+        settled.then(None, None, None, js=TO_ANSWER, api_visibility="private")
+        changed = [page.status, page.start, page.stop, page.folds.form]
+        ranked.failure(self.broken, page.ticket, changed, queue=False, **QUIETLY)
 
     def rank(
         self,
@@ -143,8 +198,11 @@ class _Run:
     def _moments(self, values: Updates, who: Visitor, cancelled: threading.Event) -> Iterator[Updates]:
         """What the page shows of a run: its beginning, its rows, its end."""
         state, board, end = RunState("running"), None, None
+        run_id = str(values.get(self._page.addresses.run))
+        owner = next(iter(owners_of(who, values.get(self._page.addresses.browser), self._deployment)), "")
         yield {self._page.status: state_html(state, self._deployment)}
         with ExitStack() as stack:
+            stack.callback(self._kept.leave, run_id)
             try:
                 question = read_request(values, self._page.inputs)
                 images = _brought(values.get(self._page.inputs.upload), stack, cancelled)
@@ -156,17 +214,57 @@ class _Run:
                     has_grown = state.board is not board
                     if has_grown:  # the table is sent again only with another row
                         board, end = state.board, Shown.of(question, state, self._deployment, brought=brought)
+                        self._keep(run_id, end, state, owner=owner)
                     rows = growing(self._page.results, end) if has_grown else {}
                     yield {self._page.status: state_html(state, self._deployment), **rows}
             except RunCancelledError:
                 state = RunState("cancelled")
             except LeadHubError as error:
                 state = RunState("failed", error=error)
+            self._keep(run_id, end, state, owner=owner)
+            has_rows = end is not None and bool(end.board.rows)
+            reopened: Updates = {} if has_rows else {self._page.folds.form: gr.update(visible=True)}  # to ask otherwise
             yield {
                 self._page.status: state_html(state, self._deployment),
                 self._page.shown: end,
                 **finished(self._page.results, end),
+                **reopened,
             }
+
+    def _keep(self, run_id: str, shown: Shown | None, state: RunState, *, owner: str) -> None:
+        """For its address."""
+        if shown is not None:
+            self._kept.keep(run_id, KeptBoard(shown, state.outcome, owner))
+
+    def opened(
+        self,
+        browser: object,
+        recent: object,
+        request: gr.Request,
+        token: gr.OAuthToken | None,
+        profile: gr.OAuthProfile | None,
+    ) -> Updates:
+        """The run that the page's address names, found again for whoever may see it."""
+        page = self._page
+        updates = page.addresses.opened(browser, recent)
+        run_id = request.query_params.get("run")
+        if run_id is None:
+            return updates
+        who = visitor(
+            self._deployment, token=token.token if token else None, name=profile.username if profile else None
+        )
+        kept = self._kept.find(run_id, owners=owners_of(who, browser, self._deployment))
+        updates[page.status] = found_again_html(kept)
+        if kept is None:
+            return updates
+        shown = kept.shown
+        return {
+            **updates,
+            page.shown: shown,
+            **filled_from_link(shown.question, page.inputs),
+            **page.folds.folded(asked_html(shown.question, brought=bool(shown.brought))),
+            **finished(page.results, shown),
+        }
 
     def buttons(self, request: gr.Request) -> Updates:
         """Cancel where there is something to cancel, also if it is another run than the one that has ended."""
@@ -190,10 +288,14 @@ class _Run:
         else:
             words = "The run stopped on an error of lead-hub itself, which the server's log has. Please report it."
         is_over = not self._runs.goes_on(str(request.session_hash))
-        return {**({self._page.status: problem(words)} if is_over else {}), **self.buttons(request)}
+        said: Updates = {self._page.status: problem(words), self._page.folds.form: gr.update(visible=True)}
+        return {**(said if is_over else {}), **self.buttons(request)}
 
-    def announce(self, request: gr.Request) -> Updates:
-        """Before its turn comes; this is not queued, so that the visitor sees at once that the button was heard."""
+    def announce(self, values: Updates, request: gr.Request) -> Updates:
+        """Before its turn comes; this is not queued, so that the visitor sees at once that the button was heard.
+
+        The form folds into one line, and its place goes to what becomes of the run.
+        """
         page = self._page
         ticket, others = self._runs.announce(str(request.session_hash))
         return {
@@ -201,8 +303,21 @@ class _Run:
             page.status: waiting_html(others, at_once=RUNS_AT_ONCE),
             page.shown: None,
             **page.results.cleared(),
+            **page.folds.folded(self._asked(values)),
+            **page.addresses.begun(values, label=self._label(values)),
             **self.buttons(request),
         }
+
+    def _asked(self, values: Updates) -> str:
+        try:
+            question = read_request(values, self._page.inputs)
+        except LeadHubError as error:
+            return problem(told(error, self._deployment))
+        return asked_html(question, brought=values.get(self._page.inputs.upload) is not None)
+
+    def _label(self, values: Updates) -> str:
+        upload = values.get(self._page.inputs.upload)
+        return Path(upload).stem if isinstance(upload, str) else str(values.get(self._page.inputs.dataset) or "")
 
     def cancel(self, request: gr.Request) -> Updates:
         """A run that has begun shows its own end, one that has not is over already, one that has ended stays shown."""
@@ -258,7 +373,8 @@ def _launch(app: gr.Blocks, deployment: Deployment, *, port: int | None, open_br
         mcp_server=True,
         ssr_mode=False,
         max_file_size=UPLOAD_BYTES,
-        theme=gr.themes.Default(primary_hue="indigo", neutral_hue="slate", font=["system-ui", "sans-serif"]),
+        theme=theme(),
+        js=MADE_REACHABLE,
         css_paths=[STYLE],
         footer_links=["api"],
     )

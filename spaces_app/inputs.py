@@ -24,7 +24,7 @@ SOURCES = (
     ("Curated index", "index"),
     ("Search the Hub", "hub"),
     ("My own list", "own"),
-    ("Small demo checkpoints", "demo"),
+    ("Demo", "demo"),
 )
 SIZES = (("any size", 0), ("up to 10M", 10_000_000), ("up to 30M", 30_000_000), ("up to 100M", 100_000_000))
 AUTOMATIC = "automatic"
@@ -68,26 +68,51 @@ class Inputs:
 
 @dataclass(frozen=True)
 class InputNotes:
-    """What stands beside the inputs: the row of filters, and what is said of the dataset and of the run to come."""
+    """What stands beside the inputs: what is said of the dataset and of the run to come."""
 
-    filters: gr.Row
     found: gr.HTML
     estimate: gr.HTML
 
 
-def dataset_inputs(deployment: Deployment) -> dict[str, Block]:
-    """What to rank on."""
+def made_inputs(deployment: Deployment) -> tuple[Inputs, gr.HTML]:
+    """The form: what to rank on and which checkpoints, the rest folded away; and where it says what was found."""
     hint = (
         "Hub id, as in my-org/my-dataset" if deployment.is_shared else "Hub id, or a folder with one subfolder a class"
     )
-    dataset = gr.Textbox(label="Dataset", info=hint, placeholder="my-org/my-dataset", elem_id="dataset", max_lines=1)
-    found = gr.HTML(elem_id="dataset-status")
     with gr.Row():
-        config = gr.Dropdown([], label="Configuration", allow_custom_value=True, visible=False, elem_id="config")
+        dataset = gr.Textbox(
+            label="Dataset", info=hint, placeholder="my-org/my-dataset", elem_id="dataset", max_lines=1,
+            scale=4, min_width=280,
+        )  # fmt: skip
+        config = gr.Dropdown(
+            [], label="Configuration", allow_custom_value=True, visible=False, elem_id="config", scale=2, min_width=140
+        )
         split = gr.Dropdown(
             ["train"], value="train", label="Split to rank on", allow_custom_value=True, elem_id="split",
-            info="never the one that you test on",
+            info="never the one that you test on", scale=2, min_width=180,
         )  # fmt: skip
+        source = gr.Radio(
+            SOURCES, value="index", label="Candidates", info="which checkpoints to rank", elem_id="source",
+            scale=5, min_width=300,
+        )  # fmt: skip
+    found = gr.HTML(elem_id="dataset-status")
+    own = gr.Textbox(
+        label="Your checkpoints", info="one Hub id a line, @revision if you like", lines=4, visible=False,
+        placeholder="timm/resnet50.a1_in1k\nfacebook/dinov2-small@main", elem_id="own-candidates",
+    )  # fmt: skip
+    with gr.Row():
+        columns = _dataset_choices()
+        choices = _candidate_choices()
+    inputs = Inputs(
+        **{"dataset": dataset, "config": config, "split": split, "source": source, "own_candidates": own},  # type: ignore[arg-type]
+        **columns,  # type: ignore[arg-type]  # named as they were made
+        **choices,  # type: ignore[arg-type]
+    )
+    return inputs, found
+
+
+def _dataset_choices() -> dict[str, Block]:
+    """What most datasets do not need."""
     with gr.Accordion("Columns, revision, or a zip of your own", open=False):
         with gr.Row():
             image_column = gr.Dropdown(
@@ -104,39 +129,32 @@ def dataset_inputs(deployment: Deployment) -> dict[str, Block]:
             height=120,
             elem_id="upload",
         )
-    return {
-        **{"dataset": dataset, "found": found, "config": config, "split": split, "image_column": image_column},
-        **{"label_column": label_column, "revision": revision, "upload": upload},
-    }
+    return {"image_column": image_column, "label_column": label_column, "revision": revision, "upload": upload}
 
 
-def checkpoint_inputs() -> dict[str, Block]:
-    """Which checkpoints to rank, and how."""
-    families = index_families(read_model_index(default_model_index()))
-    source = gr.Radio(SOURCES, value="index", label="Candidates", elem_id="source")
-    with gr.Row() as filters:
-        max_parameters = gr.Dropdown(SIZES, value=30_000_000, label="Parameters", elem_id="max-parameters")
-        limit = gr.Slider(1, 100, value=10, step=1, label="Most checkpoints", elem_id="limit")
-    family = gr.Dropdown(
-        [*families], label="Families", multiselect=True, allow_custom_value=True, elem_id="families",
-        info="none chosen: all",
-    )  # fmt: skip
-    permissive = gr.Checkbox(label="Permissive licences only (Apache-2.0, MIT, BSD, ...)", elem_id="permissive")
-    own = gr.Textbox(
-        label="Your checkpoints", info="one Hub id a line, @revision if you like", lines=4, visible=False,
-        placeholder="timm/resnet50.a1_in1k\nfacebook/dinov2-small@main", elem_id="own-candidates",
-    )  # fmt: skip
-    with gr.Accordion("Images and score", open=False):
-        images = gr.Slider(
-            50, 5000, value=500, step=50, label="Most images", info="a stratified sample", elem_id="max-images"
-        )
-        score = gr.Dropdown(
-            [*SCORES], value="lead", label="Score that ranks", elem_id="score",
-            info="only lead is calibrated to predict accuracies",
+def _candidate_choices() -> dict[str, Block]:
+    """Which of the checkpoints that there are, on how many images, by which score."""
+    known_families = index_families(read_model_index(default_model_index()))
+    with gr.Accordion("Size, licence and family of checkpoints; images; score", open=False):
+        with gr.Row():
+            max_parameters = gr.Dropdown(SIZES, value=30_000_000, label="Parameters", elem_id="max-parameters")
+            limit = gr.Slider(1, 100, value=10, step=1, label="Most checkpoints", elem_id="limit")
+        families = gr.Dropdown(
+            [*known_families], label="Families", multiselect=True, allow_custom_value=True, elem_id="families",
+            info="none chosen: all",
         )  # fmt: skip
+        permissive = gr.Checkbox(label="Permissive licences only (Apache-2.0, MIT, BSD, ...)", elem_id="permissive")
+        with gr.Row():
+            images = gr.Slider(
+                50, 5000, value=500, step=50, label="Most images", info="a stratified sample", elem_id="max-images"
+            )
+            score = gr.Dropdown(
+                [*SCORES], value="lead", label="Score that ranks", elem_id="score",
+                info="only lead is calibrated to predict accuracies",
+            )  # fmt: skip
     return {
-        **{"source": source, "filters": filters, "max_parameters": max_parameters, "limit": limit, "families": family},
-        **{"permissive": permissive, "own_candidates": own, "max_images": images, "score": score},
+        **{"max_parameters": max_parameters, "limit": limit, "families": families, "permissive": permissive},
+        **{"max_images": images, "score": score},
     }
 
 
@@ -231,7 +249,7 @@ def wire_inputs(
         demos: events that have filled in a demo's question.
         deployment: where the app runs.
     """
-    n_rows, found, estimate, filters = gr.State({}), beside.found, beside.estimate, beside.filters
+    n_rows, found, estimate = gr.State({}), beside.found, beside.estimate
 
     def described(values: Updates, token: gr.OAuthToken | None) -> Updates:
         try:
@@ -268,7 +286,8 @@ def wire_inputs(
     def sourced(source: str) -> Updates:
         is_listed = source in ("index", "hub")
         return {
-            filters: gr.update(visible=is_listed),
+            inputs.max_parameters: gr.update(visible=is_listed),
+            inputs.limit: gr.update(visible=is_listed),
             inputs.families: gr.update(visible=is_listed),
             inputs.permissive: gr.update(visible=is_listed),
             inputs.own_candidates: gr.update(visible=source == "own"),
@@ -286,7 +305,7 @@ def wire_inputs(
         inputs.config.input(described, inputs.all(), looked, **QUIETLY),
     ):
         event.then(estimated, asking, [estimate], **QUIETLY)
-    asked_for = [filters, inputs.families, inputs.permissive, inputs.own_candidates]
+    asked_for = [inputs.max_parameters, inputs.limit, inputs.families, inputs.permissive, inputs.own_candidates]
     inputs.source.change(sourced, inputs.source, asked_for, **QUIETLY)
     for component in inputs.of_question():
         component.change(estimated, asking, [estimate], **QUIETLY)

@@ -4,7 +4,6 @@ Then a row is explained, files are given, and score cards are pushed.
 """
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import gradio as gr
@@ -14,24 +13,24 @@ from huggingface_hub.constants import ENDPOINT
 from lead_hub.errors import LeadHubError
 from lead_hub.leaderboard import (
     Leaderboard,
-    RankedCheckpoint,
+    answer_card,
+    board_table,
     confusion_heat_map,
     one_line,
     rank_intervals,
-    row_name,
+    ranked_on,
     score_against_parameters,
+    skipped_table,
 )
 from spaces_app import view
-from spaces_app.answers import shown_board
 from spaces_app.events import QUIETLY, Block, Updates
 from spaces_app.fine_tuning_script import fine_tuning_snippet
-from spaces_app.request import RunRequest
-from spaces_app.runs import RunState
+from spaces_app.focus import GO_TO, PRESSED_ROW
+from spaces_app.shown import ANY, ORDERS, SIZES, Shown
 from spaces_app.snippets import repeat_line, shell_line
 from spaces_app.status import paragraph, problem, pushed_html, sign_in_html, told
 from spaces_app.visitors import Deployment, visitor
 
-LONGEST_CHOICE = 100
 NOT_KEPT = "These results are kept for an hour, which is over: press Rank checkpoints again."
 # Of the table's columns, in pixels; the last one takes what is left.
 PAGE_WIDTH = 1215
@@ -54,66 +53,30 @@ HOW_TO_READ = """
 """
 
 
-@dataclass(frozen=True, eq=False)
-class Shown:
-    """What a visitor's page shows at the end of a run; kept on the server, for that visitor alone.
-
-    Attributes:
-        question: that was asked.
-        board: what was found, as the visitor may read it.
-        brought: name of the visitor's zip, if its images were ranked on.
-    """
-
-    question: RunRequest
-    board: Leaderboard
-    brought: str = ""
-
-    @staticmethod
-    def of(question: RunRequest, state: RunState, deployment: Deployment, *, brought: str = "") -> "Shown | None":
-        """None where nothing was found."""
-        if state.board is None:
-            return None
-        return Shown(question, shown_board(state.board, question, deployment, brought=brought), brought)
-
-    @property
-    def link(self) -> str:
-        """The query string of a link to the question; no link carries a zip."""
-        return "" if self.brought else self.question.to_link()
-
-    def row(self, number: int | None) -> RankedCheckpoint | None:
-        """The row of that number, from 0."""
-        return self.board.rows[number] if number is not None and 0 <= number < len(self.board.rows) else None
-
-    def choices(self) -> list[tuple[str, int]]:
-        """Every row by rank and name, and its number."""
-        return [
-            (f"{row.rank}. {one_line(row_name(row), at_most=LONGEST_CHOICE)}", number)
-            for number, row in enumerate(self.board.rows)
-        ]
-
-    def number(self, cells: Sequence[object]) -> int | None:
-        """Place of the row that shows these cells, wherever sorting has put it."""
-        key = [str(cell) for cell in cells[:2]]
-        found = (
-            number
-            for number, row in enumerate(view.board_rows(self.board, endpoint=ENDPOINT))
-            if [str(c) for c in row[:2]] == key
-        )
-        return next(found, None)
-
-
 @dataclass(frozen=True)
 class Results:
     """The components that show a run's results, below the inputs."""
 
     verdict: gr.HTML
-    table: gr.Dataframe
+    actions: gr.Row
+    tune: gr.Button
+    why: gr.Button
+    share: gr.Button
+    choosers: gr.Accordion
+    order: gr.Dropdown
+    size: gr.Dropdown
+    licences: gr.Dropdown
+    families: gr.Dropdown
+    table: gr.HTML
     details: gr.Column
+    tabs: gr.Tabs
     choice: gr.Dropdown
     confusion: gr.HTML
     snippet: gr.Code
     intervals: gr.HTML
     parameters: gr.HTML
+    figures: gr.Dataframe
+    summary: gr.HTML
     skipped_panel: gr.Accordion
     skipped: gr.HTML
     python: gr.Code
@@ -137,7 +100,10 @@ class Results:
         """Clear what an earlier run left, at the start of a run."""
         return {
             self.verdict: "",
-            self.table: gr.update(value=[], visible=False),
+            self.table: "",
+            self.summary: "",
+            self.actions: gr.update(visible=False),
+            self.choosers: gr.update(visible=False),
             self.details: gr.update(visible=False),
             self.pushed: "",
         }
@@ -145,81 +111,101 @@ class Results:
 
 def made_results(deployment: Deployment) -> Results:
     """The components, hidden until there is something to show."""
-    verdict = gr.HTML(elem_id="verdict")
-    table = gr.Dataframe(
-        headers=view.headers(), datatype=view.datatypes(), interactive=False, visible=False, show_search="filter",
-        label="Leaderboard", elem_id="board", wrap=False, max_height=560, buttons=["fullscreen", "copy"],
-    )  # fmt: skip
+    verdict = gr.HTML(elem_id="verdict", apply_default_css=False)
+    with gr.Row(visible=False, elem_id="actions") as actions:
+        tune = gr.Button("Fine-tune it", variant="primary", size="sm", elem_id="tune", min_width=150, scale=0)
+        why = gr.Button("Why it stands there", size="sm", elem_id="why", min_width=150, scale=0)
+        share = gr.Button("Push to the Hub", size="sm", elem_id="share", min_width=150, scale=0)
+        csv = gr.Button("Download CSV", size="sm", elem_id="csv", min_width=150, scale=0)
+        json_button = gr.Button("Download JSON", size="sm", elem_id="json", min_width=150, scale=0)
+    with gr.Accordion("Order and filter", open=False, visible=False, elem_id="choosers") as choosers, gr.Row():
+        order = gr.Dropdown([*ORDERS], value="rank", label="Order by", elem_id="order", min_width=150)
+        size = gr.Dropdown([*SIZES], value=ANY, label="Size", elem_id="size", min_width=150)
+        licences = gr.Dropdown([], multiselect=True, label="Licences (none: all)", elem_id="licences", min_width=150)
+        families = gr.Dropdown([], multiselect=True, label="Kinds (none: all)", elem_id="kinds", min_width=150)
+    table = gr.HTML(elem_id="board", js_on_load=PRESSED_ROW, apply_default_css=False)
+    summary = gr.HTML(elem_id="summary", apply_default_css=False)
     with gr.Column(visible=False) as details:
-        with gr.Row(elem_id="take-away"):
-            csv = gr.Button("Download CSV", size="sm", elem_id="csv")
-            json_button = gr.Button("Download JSON", size="sm", elem_id="json")
-        file_text = gr.Textbox(visible=False)
         with gr.Accordion("Skipped checkpoints", open=False, visible=False, elem_id="skipped") as skipped_panel:
-            skipped = gr.HTML(
-                elem_id="skipped-rows"
-            )  # a gr.Dataframe that is folded away while it is filled stays empty
-        with gr.Tabs():
-            with gr.Tab("Explain"):
+            skipped = gr.HTML(elem_id="skipped-rows", apply_default_css=False)
+        with gr.Tabs(selected="explain") as tabs:
+            with gr.Tab("Explain", id="explain"):
                 choice = gr.Dropdown([], label="Checkpoint to explain (or press its row above)", elem_id="choice")
-                confusion = gr.HTML(elem_id="confusion")
+                confusion = gr.HTML(elem_id="confusion", apply_default_css=False)
                 snippet = gr.Code(
                     language="python", label="Fine-tune it", interactive=False, max_lines=18, elem_id="snippet"
                 )
-            with gr.Tab("Ranks"):
-                intervals = gr.HTML(elem_id="intervals")
-            with gr.Tab("Size"):
-                parameters = gr.HTML(elem_id="parameters")
-            with gr.Tab("Help"):
+            with gr.Tab("Ranks", id="ranks"):
+                intervals = gr.HTML(elem_id="intervals", apply_default_css=False)
+            with gr.Tab("Size", id="size"):
+                parameters = gr.HTML(elem_id="parameters", apply_default_css=False)
+            with gr.Tab("All figures", id="figures"):
+                figures = gr.Dataframe(
+                    headers=view.headers(), datatype=view.datatypes(), interactive=False, show_search="filter",
+                    label="All figures", elem_id="figures", wrap=False, max_height=560, buttons=["fullscreen", "copy"],
+                )  # fmt: skip
+            with gr.Tab("Help", id="help"):
                 gr.Markdown(HOW_TO_READ)
-            with gr.Tab("Repeat"):
+            with gr.Tab("Repeat", id="repeat"):
                 python = gr.Code(language="python", label="In Python", interactive=False, elem_id="python")
                 shell = gr.Code(language="shell", label="In a terminal", interactive=False, elem_id="shell")
                 query = gr.Textbox(visible=False)
                 link = gr.Textbox(label="Link to this question", interactive=False, elem_id="link", buttons=["copy"])
-        with gr.Column(elem_classes="lead-card", elem_id="push-card"):
-            gr.HTML("<h2>3. Push the score cards to the Hub</h2>")
-            with gr.Row():
-                repository = gr.Textbox(
-                    label="Dataset repository of yours", placeholder="your-name/lead-scores", max_lines=1,
-                    info="created if it is missing", elem_id="repository",
-                )  # fmt: skip
-                visibility = gr.Radio(
-                    [("as the ranked dataset", "as"), ("private", "private"), ("public", "public")], value="as",
-                    label="A new repository is", elem_id="visibility",
-                )  # fmt: skip
-            # Collections are more than a Space asks its visitors' leave for.
-            collection = gr.Checkbox(
-                label="Also keep a collection of the best checkpoints",
-                visible=not deployment.is_shared,
-                elem_id="collection",
-            )
-            push = gr.Button("Push score cards", variant="primary", elem_id="push")
-            signed = gr.HTML(elem_id="signed")
-            pushed = gr.HTML(elem_id="pushed")
+        push_parts = _made_push(deployment)
     return Results(
-        **{"verdict": verdict, "table": table, "details": details, "choice": choice, "confusion": confusion},
-        **{"snippet": snippet, "intervals": intervals, "parameters": parameters, "skipped_panel": skipped_panel},
-        **{"skipped": skipped, "python": python, "shell": shell, "query": query, "link": link, "csv": csv},  # type: ignore[arg-type]
-        **{"json": json_button, "file_text": file_text, "repository": repository, "visibility": visibility},  # type: ignore[arg-type]
-        **{"collection": collection, "push": push, "pushed": pushed, "signed": signed},  # type: ignore[arg-type]
+        **{"verdict": verdict, "actions": actions, "tune": tune, "why": why, "share": share, "choosers": choosers},
+        **{"order": order, "size": size, "licences": licences, "families": families, "table": table},  # type: ignore[arg-type]
+        **{"details": details, "tabs": tabs, "choice": choice, "confusion": confusion, "snippet": snippet},
+        **{"intervals": intervals, "parameters": parameters, "figures": figures, "summary": summary},  # type: ignore[arg-type]
+        **{"skipped_panel": skipped_panel, "skipped": skipped, "python": python, "shell": shell, "query": query},
+        **{"link": link, "csv": csv, "json": json_button, "file_text": gr.Textbox(visible=False)},  # type: ignore[arg-type]
+        **push_parts,  # type: ignore[arg-type]  # named as they were made
     )
+
+
+def _made_push(deployment: Deployment) -> dict[str, Block]:
+    with gr.Column(elem_classes="lead-card", elem_id="push-card"):
+        gr.HTML("<h2>Push the score cards to the Hub</h2>")
+        with gr.Row():
+            repository = gr.Textbox(
+                label="Dataset repository of yours", placeholder="your-name/lead-scores", max_lines=1,
+                info="created if it is missing", elem_id="repository",
+            )  # fmt: skip
+            visibility = gr.Radio(
+                [("as the ranked dataset", "as"), ("private", "private"), ("public", "public")], value="as",
+                label="A new repository is", elem_id="visibility",
+            )  # fmt: skip
+        # Collections are more than a Space asks its visitors' leave for.
+        collection = gr.Checkbox(
+            label="Also keep a collection of the best checkpoints",
+            visible=not deployment.is_shared,
+            elem_id="collection",
+        )
+        push = gr.Button("Push score cards", variant="primary", elem_id="push")
+        signed = gr.HTML(elem_id="signed")
+        pushed = gr.HTML(elem_id="pushed")
+    return {
+        **{"repository": repository, "visibility": visibility, "collection": collection, "push": push},
+        **{"pushed": pushed, "signed": signed},
+    }
 
 
 def growing(results: Results, shown: Shown | None) -> Updates:
     """Show the rows so far, while a run goes on."""
     if shown is None:
         return {}
+    board = shown.board
     return {
-        results.verdict: view.verdict_html(shown.board) + view.summary_html(shown.board, endpoint=ENDPOINT),
-        results.table: table_update(shown.board),
+        results.verdict: answer_card(board, endpoint=ENDPOINT),
+        results.table: board_table(board, endpoint=ENDPOINT) if board.rows else "",
+        results.summary: ranked_on(board, endpoint=ENDPOINT),
     }
 
 
-def table_update(board: Leaderboard) -> dict[str, object]:
-    """The rows, without the columns that nothing is known for; no table of no columns, which Gradio cannot make."""
+def figures_update(board: Leaderboard) -> dict[str, object]:
+    """All figures, without the columns that nothing is known for; of no rows none, as Gradio makes no such table."""
     if not board.rows:
-        return gr.update(value=[], visible=False)
+        return gr.update(value=[])
     rows = view.board_rows(board, endpoint=ENDPOINT)
     columns = [number for number in range(len(view.COLUMNS)) if any(row[number] not in (None, "") for row in rows)]
     widths = [WIDTHS[view.COLUMNS[number].header] for number in columns]
@@ -229,7 +215,6 @@ def table_update(board: Leaderboard) -> dict[str, object]:
         headers=[view.COLUMNS[number].header for number in columns],
         datatype=[view.COLUMNS[number].datatype for number in columns],
         column_widths=widths,
-        visible=True,
     )
 
 
@@ -243,15 +228,22 @@ def finished(results: Results, shown: Shown | None) -> Updates:
     first = 0 if choices else None
     return {
         **growing(results, shown),
+        results.actions: gr.update(visible=bool(board.rows)),
+        results.choosers: gr.update(visible=len(board.rows) > 1),
+        results.order: "rank",
+        results.size: ANY,
+        results.licences: gr.update(choices=shown.licences(), value=[]),
+        results.families: gr.update(choices=shown.families(), value=[]),
         results.details: gr.update(visible=True),
         results.choice: gr.update(choices=choices, value=first),
         **explained(results, shown, first),
         results.intervals: rank_intervals(board),
         results.parameters: score_against_parameters(board),
+        results.figures: figures_update(board),
         results.skipped_panel: gr.update(
             visible=bool(board.skipped), label=f"Skipped checkpoints: {len(board.skipped)}"
         ),
-        results.skipped: view.skipped_html(board),
+        results.skipped: skipped_table(board),
         results.python: unpack + repeat_line(shown.question),
         results.shell: unpack + shell_line(shown.question),
         results.query: shown.link,
@@ -262,7 +254,7 @@ def shown_again(results: Results, shown: Shown | None) -> Updates:
     """What a browser may have missed that still drew the last rows when the end came: rows, and what is below."""
     if shown is None:
         return {}
-    return {results.table: table_update(shown.board), results.details: gr.update(visible=True)}
+    return {**growing(results, shown), results.details: gr.update(visible=True)}
 
 
 def explained(results: Results, shown: Shown | None, number: int | None) -> Updates:
@@ -318,8 +310,15 @@ def wire_results(app: gr.Blocks, results: Results, shown: gr.State, *, deploymen
         return explained(results, found, number)
 
     def pressed(found: Shown | None, event: gr.SelectData) -> Updates:
-        number = found.number(event.row_value) if found else None
-        return {results.choice: gr.skip() if number is None else number}
+        number = event.index if isinstance(event.index, int) else None
+        is_known = found is not None and found.row(number) is not None
+        return {results.choice: number if is_known else gr.skip(), results.tabs: gr.Tabs(selected="explain")}
+
+    def filtered(found: Shown | None, order: str, size: str, licences: list[str], families: list[str]) -> str:
+        if found is None:
+            return problem(NOT_KEPT)
+        rows = found.chosen(order=order, size=size, licences=licences or (), families=families or ())
+        return board_table(found.board, endpoint=ENDPOINT, rows=rows)
 
     def pushed_by_hand(
         found: Shown | None,
@@ -350,7 +349,15 @@ def wire_results(app: gr.Blocks, results: Results, shown: gr.State, *, deploymen
         return {**updates, results.repository: f"{name}/lead-scores" if name else gr.skip()}
 
     results.choice.change(chosen, [shown, results.choice], [results.confusion, results.snippet], **QUIETLY)
-    results.table.select(pressed, shown, results.choice, **QUIETLY)
+    results.table.select(pressed, shown, [results.choice, results.tabs], **QUIETLY)
+    choosers = [results.order, results.size, results.licences, results.families]
+    for chooser in choosers:
+        chooser.input(filtered, [shown, *choosers], results.table, **QUIETLY)
+    for button, place in ((results.tune, "#snippet"), (results.why, "#confusion")):
+        button.click(lambda: gr.Tabs(selected="explain"), None, results.tabs, queue=False, **QUIETLY).then(
+            None, None, None, js=GO_TO % place, api_visibility="private"
+        )
+    results.share.click(None, None, None, js=GO_TO % "#push-card", api_visibility="private")
     results.query.change(None, results.query, results.link, js=LINK, api_visibility="private")
     for button, text, kind, name in (
         (results.csv, csv_text, "text/csv", "leaderboard.csv"),

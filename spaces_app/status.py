@@ -6,9 +6,10 @@ from html import escape
 from lead_hub.errors import LeadHubError
 from lead_hub.hub import LOGIN_ADVICE
 from lead_hub.labelled_images import DatasetDescription
-from lead_hub.leaderboard import without_paths
+from lead_hub.leaderboard import bdi, without_paths
 from lead_hub.recommendation import RunEstimate
 from lead_hub.score_cards import Push
+from spaces_app.request import RunRequest
 from spaces_app.runs import RunState, share_done
 from spaces_app.visitors import Deployment
 
@@ -31,9 +32,22 @@ STEPS = {
 def empty_html() -> str:
     """Say what to do before the first run."""
     return paragraph(
-        "Nothing ranked yet. Name a dataset and press <b>Rank checkpoints</b>, or press <b>Try it</b> on one of the"
-        " small embedded datasets: that takes less than a minute."
+        "Nothing ranked yet. Name a dataset and press <b>Rank checkpoints</b>, or try a small embedded one: that takes"
+        " less than a minute."
     )
+
+
+def asked_html(question: RunRequest, *, brought: bool) -> str:
+    """The question in one line, while its form is folded away."""
+    sources = {
+        "index": "the curated index",
+        "hub": "a search of the Hub",
+        "own": f"{counted(len(question.own_candidates))} of your own",
+        "demo": "the small demo checkpoints",
+    }
+    dataset = "a zip of yours" if brought else bdi(question.dataset) if question.dataset else "no dataset"
+    parts = [f"<b>{dataset}</b>", f"split {bdi(question.split, at_most=40)}", sources[question.source]]
+    return paragraph(f"{', '.join(parts)}, up to {question.max_images:,} images")
 
 
 def dataset_html(description: DatasetDescription, *, is_demo: bool = False) -> str:

@@ -32,7 +32,7 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
     "transferability": ("5 features, labels -> score (pure)", ()),
     "confidence": ("6 terms per image -> how sure (pure)", ()),
     "score_cards": ("7 a board's document <-> cards on the Hub", ("confidence", *HUB)),
-    "leaderboard": ("8 rows -> Leaderboard, its verdict, its text", ("confidence", "score_cards", *HUB)),
+    "leaderboard": ("8 rows -> Leaderboard, its verdict, its text and pictures", ("confidence", "score_cards", *HUB)),
     "recommendation": ("the path 1..8: READ FIRST", (*STAGES, "processes", *HUB)),
     "finetuning": ("candidate x images -> what fine-tuning really gives", (*STAGES[:4], "processes", *HUB)),
     "rank_agreement": ("how well two orders agree", ()),
@@ -247,10 +247,14 @@ SPACE_ASKS_OF_THE_HUB = {"huggingface_hub", "huggingface_hub.constants"}
 WITHOUT_GRADIO = {
     *(
         "answers",
+        "example",
         "exported_space",
         "fine_tuning_script",
+        "focus",
         "request",
+        "kept_boards",
         "runs",
+        "shown",
         "snippets",
     ),
     *("status", "uploads", "view", "visitors", "zero_gpu"),

@@ -1,6 +1,6 @@
 """A leaderboard -> its table as HTML: six columns that say what decides, chance and interval drawn in their cells."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lead_hub.leaderboard.drawing import CELL_STYLE, COLOURS, NOTHING, interval_drawing, share_drawing, styled
@@ -88,13 +88,20 @@ SIZE = HtmlColumn("size", "Number of parameters.", "lh-right lh-extra")
 LICENCE = HtmlColumn("licence", "As the checkpoint's card names it.", "lh-licence lh-extra")
 
 
-def board_table(board: Board, *, endpoint: str = HUB, rows: Sequence[RankedCheckpoint] | None = None) -> str:
+def board_table(
+    board: Board,
+    *,
+    endpoint: str = HUB,
+    rows: Sequence[RankedCheckpoint] | None = None,
+    label: str = "Leaderboard",
+) -> str:
     """The table, best first.
 
     Args:
         board: also while its run goes on.
         endpoint: the Hub's address, for links.
-        rows: those of the board to show; None means all.
+        rows: those of the board to show, in their order; None means all.
+        label: what the table is called aloud, escaped.
     """
     shown = list(board.rows if rows is None else rows)
     if not board.rows:
@@ -102,10 +109,13 @@ def board_table(board: Board, *, endpoint: str = HUB, rows: Sequence[RankedCheck
     is_predicted = any(row.confidence and row.confidence.p_best is not None for row in board.rows)
     columns = (RANK, CHECKPOINT, *((CHANCE, EXPECTED) if is_predicted else (SCORE, RANKS)), SIZE, LICENCE)
     head = "".join(f'<th scope="col"{_css(column)}>{_header(column)}</th>' for column in columns)
-    ties = _ties(board.rows)
-    body = "".join(_row(row, columns, tie=ties.get(id(row), ""), endpoint=endpoint) for row in shown[:MOST_ROWS])
-    table = f'<table aria-label="Leaderboard"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
-    return styled(f'<div class="lh-board">{table}{_key(board, n_shown=len(shown))}</div>', TABLE_STYLE)
+    ties = _ties(board.rows) if shown == list(board.rows) else {}  # in another order no bracket joins neighbours
+    numbers = {id(row): number for number, row in enumerate(board.rows)}
+    body = "".join(
+        _row(row, numbers[id(row)], columns, tie=ties.get(id(row), ""), endpoint=endpoint) for row in shown[:MOST_ROWS]
+    )
+    table = f'<table aria-label="{label}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+    return styled(f'<div class="lh-board">{table}{_key(board, n_shown=len(shown), ties=ties)}</div>', TABLE_STYLE)
 
 
 def _css(column: HtmlColumn) -> str:
@@ -132,10 +142,10 @@ def _ties(rows: Sequence[RankedCheckpoint]) -> dict[int, str]:
     return classes
 
 
-def _row(row: RankedCheckpoint, columns: Sequence[HtmlColumn], *, tie: str, endpoint: str) -> str:
+def _row(row: RankedCheckpoint, number: int, columns: Sequence[HtmlColumn], *, tie: str, endpoint: str) -> str:
     cells = "".join(_cell(row, column, tie=tie, endpoint=endpoint) for column in columns)
     kind = ' class="lh-best"' if is_bold(row) else ""
-    return f"<tr{kind}>{cells}</tr>"
+    return f'<tr{kind} data-row="{number}">{cells}</tr>'
 
 
 def _cell(row: RankedCheckpoint, column: HtmlColumn, *, tie: str, endpoint: str) -> str:
@@ -173,10 +183,10 @@ def _pair(drawn: str, words: str, *, is_wide: bool = False) -> str:
     return f'<div class="lh-pair{" lh-wide" if is_wide else ""}">{drawn}<span>{words}</span></div>'
 
 
-def _key(board: Board, *, n_shown: int) -> str:
+def _key(board: Board, *, n_shown: int, ties: Mapping[int, str]) -> str:
     judged = any(row.confidence and row.confidence.could_be_best is not None for row in board.rows)
     parts = ['<span class="lh-dot">●</span>could be the best.'] if judged else []
-    parts += ["A bracket joins what these images cannot tell apart."] if _ties(board.rows) else []
+    parts += ["A bracket joins what these images cannot tell apart."] if ties else []
     why = escaped(disagreement(board.rows, name=row_name))
     parts += [f"{why}."] if why else []
     n_hidden = len(board.rows) - min(n_shown, MOST_ROWS)

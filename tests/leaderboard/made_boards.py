@@ -182,7 +182,20 @@ TAGS = frozenset(
 )
 ATTRIBUTES = frozenset(
     {
-        *("class", "style", "title", "href", "target", "rel", "role", "aria-label", "aria-hidden", "tabindex", "scope"),
+        *(
+            "class",
+            "style",
+            "title",
+            "href",
+            "target",
+            "rel",
+            "role",
+            "aria-label",
+            "aria-hidden",
+            "tabindex",
+            "scope",
+            "data-row",
+        ),
         *("x", "y", "dx", "dy", "x1", "x2", "y1", "y2", "cx", "cy", "r", "text-anchor"),
     }
 )

@@ -1,5 +1,6 @@
 """The page on a laptop that has no Hub and no token, visited by somebody to whom nobody has explained anything."""
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -42,6 +43,7 @@ def finished(browser: Browser, laptop: ServedSpace) -> Iterator[Page]:
 
 
 def test_every_control_can_be_named_by_a_screen_reader(finished: Page) -> None:
+    visiting.unfold(finished)
     for folded in finished.locator("button.label-wrap").all():  # what is folded away has controls too
         if folded.is_visible():
             folded.click()
@@ -60,30 +62,32 @@ def test_every_control_can_be_named_by_a_screen_reader(finished: Page) -> None:
 
 
 def test_numbers_sort_as_numbers(finished: Page) -> None:
-    names = visiting.column(finished, "checkpoint")
+    names = visiting.figures(finished, "checkpoint")
     visiting.sort(finished, "parameters", "Sort ascending")
-    ascending = [float(cell) for cell in visiting.column(finished, "parameters")]
+    ascending = [float(cell) for cell in visiting.figures(finished, "parameters")]
     assert ascending == sorted(ascending)
     visiting.sort(finished, "parameters", "Sort descending")
-    descending = [float(cell) for cell in visiting.column(finished, "parameters")]
+    descending = [float(cell) for cell in visiting.figures(finished, "parameters")]
     assert descending == sorted(descending, reverse=True)
-    assert visiting.column(finished, "checkpoint") != names
+    assert visiting.figures(finished, "checkpoint") != names
     visiting.sort(finished, "parameters", "Clear sort")
-    assert visiting.column(finished, "checkpoint") == names
+    assert visiting.figures(finished, "checkpoint") == names
 
 
 def test_the_table_is_searched(finished: Page) -> None:
-    search = finished.locator("#board").get_by_role("textbox")
+    visiting.open_tab(finished, "All figures")
+    search = finished.locator("#figures").get_by_role("textbox")
     search.fill("mobilenet")
-    expect(finished.get_by_role("grid", name="Leaderboard")).to_have_attribute("aria-rowcount", "3")
-    assert all("mobilenet" in name for name in visiting.column(finished, "checkpoint"))
+    expect(finished.get_by_role("grid", name="All figures")).to_have_attribute("aria-rowcount", "3")
+    assert all("mobilenet" in name for name in visiting.figures(finished, "checkpoint"))
     search.fill("")
-    expect(finished.get_by_role("grid", name="Leaderboard")).to_have_attribute("aria-rowcount", str(N_DEMO + 1))
+    expect(finished.get_by_role("grid", name="All figures")).to_have_attribute("aria-rowcount", str(N_DEMO + 1))
 
 
 def test_a_row_explains_itself(finished: Page) -> None:
     third = visiting.column(finished, "checkpoint")[2]
-    finished.locator("#board").get_by_role("gridcell", name=third).click()
+    finished.locator("#board").get_by_role("row", name=third).click()
+    expect(finished.get_by_role("tab", name="Explain")).to_have_attribute("aria-selected", "true")
     expect(finished.locator("#choice input")).to_have_value(f"3. {third}")
     expect(finished.locator("#confusion")).to_contain_text("Arabic")
     expect(finished.locator("#snippet")).to_contain_text("Trainer")
@@ -105,10 +109,9 @@ def test_the_files_hold_the_board(finished: Page, tmp_path: Path) -> None:
     board = Leaderboard.load(files["JSON"])
     assert len(table) == len(board.rows) == N_DEMO
     assert table["checkpoint"].tolist() == [row.checkpoint for row in board.rows]
-    shown = visiting.column(finished, "checkpoint")
-    assert shown == table["checkpoint"].tolist()[: len(shown)]
-    scores = [float(cell) for cell in visiting.column(finished, "score")]
-    assert scores == pytest.approx(table["score"].tolist()[: len(shown)], rel=1e-4)
+    assert visiting.column(finished, "checkpoint") == table["checkpoint"].tolist()
+    scores = [float(cell) for cell in visiting.figures(finished, "score")]
+    assert scores == pytest.approx(table["score"].tolist()[: len(scores)], rel=1e-4)
     assert str(Path.cwd()) not in files["JSON"].read_text(encoding="utf-8")
 
 
@@ -134,7 +137,7 @@ def test_cancel_stops_and_another_run_starts_by_keyboard_alone(
     expect(page.get_by_role("button", name="Emoji")).to_be_visible()
     focus_by_tab(page, "Emoji")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("grid", name="Leaderboard")).to_be_visible(timeout=RUN_MS)
+    visiting.begun(page)
     focus_by_tab(page, "Cancel")
     page.keyboard.press("Enter")
     expect(visiting.status(page)).to_contain_text("Cancelled", timeout=RUN_MS)
@@ -166,3 +169,87 @@ def test_a_phone_never_scrolls_sideways(laptop: ServedSpace, visit: Callable[...
         visiting.open_tab(page, tab)
         overflows[tab] = visiting.overflow_px(page)
     assert overflows == dict.fromkeys(overflows, 0)
+
+
+def test_a_newcomer_sees_what_an_answer_looks_like(laptop: ServedSpace, visit: Callable[..., Window]) -> None:
+    for size in (visiting.DESKTOP, visiting.PHONE):
+        page = visit(laptop.url, viewport=size).page
+        example = page.locator("#example")
+        expect(example).to_contain_text("An example: which of 14 small checkpoints")
+        expect(example.get_by_role("table", name="Example of a leaderboard")).to_be_visible()
+        assert visiting.row_count(page) == 0
+        ends = example.locator("td").evaluate_all(
+            "cells => cells.filter(e => e.checkVisibility()).map(e => e.getBoundingClientRect().right)"
+        )
+        assert max(ends) <= size["width"]
+
+
+def test_the_answer_stands_on_top_when_it_is_there(
+    finished: Page, laptop: ServedSpace, visit: Callable[..., Window]
+) -> None:
+    """The form is one line, the answer is seen without scrolling and has the focus, on a phone too."""
+    for size in ({"width": 1280, "height": 800}, visiting.PHONE):
+        page = visit(laptop.url, viewport=size).page
+        expect(visiting.status(page)).to_contain_text("Nothing ranked yet")
+        page.get_by_role("button", name="Writing systems").click()
+        expect(page.locator("#asked-text")).to_contain_text("demo:scripts, split train, the small demo checkpoints")
+        expect(page.locator("#form")).not_to_be_visible()
+        expect(page.locator("#example")).not_to_be_visible()
+        assert page.evaluate("document.activeElement.id") == "status"
+        expect(visiting.status(page)).to_contain_text("Finished", timeout=RUN_MS)
+        page.wait_for_function("document.activeElement.id == 'verdict'")
+        for part in (".lh-winner", ".lh-number"):
+            box = page.locator(f"#verdict {part}").first.bounding_box()
+            assert box is not None
+            assert box["y"] >= 0
+            assert box["y"] + box["height"] <= size["height"]
+        assert page.locator("#verdict .lh-winner").inner_text() == visiting.column(page, "checkpoint")[0]
+
+
+def test_the_table_fits_and_explains_its_headers(finished: Page) -> None:
+    headers = finished.locator("#board thead th")
+    assert [text.splitlines()[0] for text in headers.all_inner_texts()] == [
+        *("rank", "checkpoint", "chance to be best", "expected accuracy", "size", "licence"),
+    ]
+    ends = finished.locator("#board td").evaluate_all("cells => cells.map(e => e.getBoundingClientRect().right)")
+    assert max(ends) <= visiting.DESKTOP["width"]
+    for tip in finished.locator("#board .lh-tip").all():
+        tip.focus()
+        box = tip.get_by_role("tooltip").bounding_box()
+        assert box is not None
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= visiting.DESKTOP["width"]
+    chances = visiting.column(finished, "chance")
+    assert all(re.fullmatch(r"\d+\.\d%|<0\.1%", chance) for chance in chances)
+
+
+def test_the_table_is_ordered_and_filtered(finished: Page) -> None:
+    names = visiting.column(finished, "checkpoint")
+    if not finished.locator("#order").is_visible():
+        finished.get_by_role("button", name="Order and filter").click()
+    finished.get_by_label("Order by").click()
+    finished.get_by_role("option", name="size, smallest first").click()
+    expect(finished.locator("#board tbody tr").first).to_contain_text("regnet-emoji-small")
+    finished.get_by_label("Kinds").click()
+    finished.get_by_role("option", name="vit", exact=True).click()
+    expect(finished.locator("#board tbody tr")).to_have_count(3)
+    assert all("vit" in name for name in visiting.column(finished, "checkpoint"))
+    expect(finished.locator("#board")).to_contain_text("11 of 14 are not shown.")
+    finished.locator("#board tbody tr").first.click()
+    expect(finished.locator("#choice input")).to_have_value(re.compile(r"^11\. vit"))
+    finished.locator("#kinds").get_by_role("button", name="Clear").click()
+    finished.get_by_label("Order by").click()
+    finished.get_by_role("option", name="rank", exact=True).click()
+    expect(finished.locator("#board tbody tr")).to_have_count(N_DEMO)
+    assert visiting.column(finished, "checkpoint") == names
+
+
+def test_the_answers_buttons_lead_to_what_they_say(finished: Page) -> None:
+    for name, place in (
+        ("Fine-tune it", "snippet"),
+        ("Why it stands there", "confusion"),
+        ("Push to the Hub", "push-card"),
+    ):
+        finished.get_by_role("button", name=name).click()
+        finished.wait_for_function("place => document.activeElement.id == place", arg=place)
+        expect(finished.locator(f"#{place}")).to_be_in_viewport()

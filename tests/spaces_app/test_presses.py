@@ -16,7 +16,7 @@ from gradio_client import Client
 from playwright.sync_api import Page, expect
 
 from tests.spaces_app import visiting
-from tests.spaces_app.visiting import RUN_MS, Window
+from tests.spaces_app.visiting import RUN_MS, Window, begun
 
 pytestmark = pytest.mark.usefixtures("seeded")
 
@@ -28,14 +28,10 @@ def press(page: Page, name: str) -> None:
     page.get_by_role("button", name=name).click()
 
 
-def begun(page: Page) -> None:
-    """Wait for the first row."""
-    expect(page.get_by_role("grid", name="Leaderboard")).to_be_visible(timeout=RUN_MS)
-
-
 def is_idle(page: Page) -> None:
     """Nothing can be cancelled, and a run can be started."""
     expect(page.get_by_role("button", name="Cancel")).not_to_be_visible(timeout=RUN_MS)
+    visiting.unfold(page)
     expect(page.get_by_role("button", name="Rank checkpoints")).to_be_enabled(timeout=RUN_MS)
 
 
@@ -76,8 +72,9 @@ def test_a_demo_that_is_pressed_in_the_middle_of_another_can_be_cancelled(
     press(page, "Emoji")
     begun(page)
     press(page, "Clip art")
-    expect(page.locator("#verdict")).to_contain_text("demo:clipart", timeout=RUN_MS)
+    expect(page.locator("#summary")).to_contain_text("demo:clipart", timeout=RUN_MS)
     expect(page.get_by_role("button", name="Cancel")).to_be_visible()
+    visiting.unfold(page)
     expect(page.get_by_role("button", name="Rank checkpoints")).to_be_disabled()
     press(page, "Cancel")
     expect(visiting.status(page)).to_contain_text("Cancelled", timeout=RUN_MS)
@@ -118,7 +115,7 @@ def test_a_run_that_waits_gives_way_to_a_later_one_and_to_a_cancel(
     for job in others:
         job.cancel()
     expect(visiting.status(page)).to_contain_text(f"Finished: {N_DEMO}", timeout=RUN_MS)
-    expect(page.locator("#verdict")).to_contain_text("demo:scripts")
+    expect(page.locator("#summary")).to_contain_text("demo:scripts")
     is_idle(page)
 
 
@@ -126,7 +123,7 @@ def test_whoever_reloads_the_page_leaves_no_run_behind(space: ServedSpace, visit
     page, other = visit(space.url).page, visit(space.url).page
     press(page, "Emoji")
     begun(page)
-    page.reload()
+    page.goto(space.url)
     expect(visiting.status(page)).to_contain_text("Nothing ranked yet")
     press(page, "Clip art")
     press(other, "Clip art")
@@ -146,6 +143,7 @@ def test_with_nothing_named_nothing_is_ranked(space: ServedSpace, visit: Callabl
 
 def drop(page: Page, archive: Path) -> None:
     """Let the page have a zip."""
+    visiting.unfold(page)
     fold = page.get_by_role("button", name="or a zip of your own")
     if not page.locator("#upload").is_visible():
         fold.click()
@@ -158,8 +156,8 @@ def rank_zip(page: Page, n_checkpoints: int) -> None:
     visiting.own_list(page, *CHECKPOINTS[:n_checkpoints])
     press(page, "Rank checkpoints")
     expect(visiting.status(page)).to_contain_text(f"Finished: {n_checkpoints} checkpoint", timeout=RUN_MS)
-    expect(page.locator("#verdict")).to_contain_text("flags")
-    expect(page.locator("#verdict")).to_contain_text("36 images of 3 classes")
+    expect(page.locator("#summary")).to_contain_text("flags")
+    expect(page.locator("#summary")).to_contain_text("36 images of 3 classes")
 
 
 def test_two_visitors_rank_the_same_zip_as_often_as_they_like(

@@ -73,7 +73,7 @@ def test_pickers_offer_what_the_dataset_has(space: ServedSpace, visit: Callable[
     page.get_by_label("Your checkpoints").fill("org/resnet")
     page.get_by_role("button", name="Rank checkpoints").click()
     expect(visiting.status(page)).to_contain_text("Finished: 1 checkpoint ranked", timeout=RUN_MS)
-    expect(page.locator("#verdict")).to_contain_text("configuration large, split learn: 20 images of 2 classes")
+    expect(page.locator("#summary")).to_contain_text("configuration large, split learn: 20 images of 2 classes")
     page.get_by_role("tab", name="Repeat").click()
     expect(page.locator("#python")).to_contain_text('config="large"')
 
@@ -90,7 +90,7 @@ def test_names_by_strangers_stay_text_and_pushing_asks_to_sign_in(
     page.get_by_role("button", name="Rank checkpoints").click()
     finish(page)
     for name in HOSTILE:
-        expect(page.locator("#verdict")).to_contain_text(name[:12])
+        expect(page.locator("#summary")).to_contain_text(name[:12])
         expect(page.locator("#confusion")).to_contain_text(name[:12])
     assert page.locator("img[src=x], a[href^=javascript]").count() == 0
     assert page.evaluate("[...document.scripts].filter(script => script.text.includes('alert(')).length") == 0
@@ -114,8 +114,8 @@ def test_a_visitor_signs_in_ranks_a_private_dataset_and_pushes_while_another_goe
     rank(bob, "org/colours")
     finish(alice)
     finish(bob)
-    expect(alice.locator("#verdict")).to_contain_text("wolverine")
-    links = alice.locator('#board [role="gridcell"] a').evaluate_all("links => links.map(link => link.href)")
+    expect(alice.locator("#summary")).to_contain_text("wolverine")
+    links = alice.locator("#board a").evaluate_all("links => links.map(link => link.href)")
     assert sorted(links) == sorted(f"{space_hub.endpoint}/{name}" for name in CHECKPOINTS)
     assert not any(word in bob.content() for word in SECRETS)
     answered = [each for each in space_hub.requests if "datasets/alice/secret" in each.path and each.status == 200]
@@ -143,7 +143,7 @@ def push(page: Page, hub: HubServer) -> None:
     assert {card["checkpoint"]: card["sha"] for card in cards.values()} == {
         name: hub.repo(name).head for name in CHECKPOINTS
     }
-    shown = dict(zip(visiting.column(page, "checkpoint"), visiting.column(page, "score"), strict=True))
+    shown = dict(zip(visiting.figures(page, "checkpoint"), visiting.figures(page, "score"), strict=True))
     for card in cards.values():
         assert float(shown[card["checkpoint"]]) == pytest.approx(card["results"][0]["row"]["score"], rel=1e-4)
 
@@ -155,7 +155,7 @@ def test_a_cancel_stops_ones_own_run_alone(space: ServedSpace, visit: Callable[.
     first.get_by_role("button", name="Rank checkpoints").click()
     second.get_by_role("button", name="Emoji").click()
     for page in (first, second):
-        expect(page.get_by_role("grid", name="Leaderboard")).to_be_visible(timeout=RUN_MS)
+        visiting.begun(page)
     second.get_by_role("button", name="Cancel").click()
     expect(visiting.status(second)).to_contain_text("Cancelled", timeout=RUN_MS)
     expect(visiting.status(first)).to_contain_text("Finished: 14", timeout=RUN_MS)

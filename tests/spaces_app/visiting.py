@@ -99,24 +99,33 @@ def sign_in(page: Page, user: str, *, url: str) -> None:
 
 
 def row_count(page: Page) -> int:
-    """Rows of the leaderboard, those outside its window included; 0 while there is none."""
-    grid = page.get_by_role("grid", name="Leaderboard")
-    return int(grid.get_attribute("aria-rowcount") or 1) - 1 if grid.count() else 0
+    """Rows of the leaderboard; 0 while there is none."""
+    return page.locator("#board tbody tr").count()
 
 
-def shown_rows(page: Page) -> list[list[str]]:
-    """Texts of the leaderboard's cells, from the top, as far down as its window shows."""
-    rows = page.locator('#board [role="row"]:has([role="gridcell"])')
-    return rows.evaluate_all(
-        """rows => rows.map(row => [...row.querySelectorAll('[role="gridcell"]')].map(cell => cell.innerText.trim()))"""
-    )
+def begun(page: Page) -> None:
+    """Wait for the first row."""
+    expect(page.get_by_role("table", name="Leaderboard", exact=True)).to_be_visible(timeout=RUN_MS)
 
 
 def column(page: Page, header: str) -> list[str]:
-    """One column of the shown rows, by the beginning of its header."""
-    headers = page.locator('#board [role="columnheader"]').evaluate_all("cells => cells.map(cell => cell.title)")
+    """One column of the leaderboard, by the beginning of its header."""
+    headers = page.locator("#board thead th").evaluate_all("cells => cells.map(cell => cell.innerText)")
     (place,) = (place for place, title in enumerate(headers) if title.startswith(header))
-    return [row[place] for row in shown_rows(page)]
+    rows = page.locator("#board tbody tr").evaluate_all("rows => rows.map(row => [...row.cells].map(c => c.innerText))")
+    return [row[place].strip() for row in rows]
+
+
+def figures(page: Page, header: str) -> list[str]:
+    """One column of the table of all figures, by the beginning of its header, as far down as its window shows."""
+    open_tab(page, "All figures")
+    expect(page.locator('#figures [role="gridcell"]').first).to_be_visible()
+    headers = page.locator('#figures [role="columnheader"]').evaluate_all("cells => cells.map(cell => cell.title)")
+    (place,) = (place for place, title in enumerate(headers) if title.startswith(header))
+    rows = page.locator('#figures [role="row"]:has([role="gridcell"])').evaluate_all(
+        """rows => rows.map(row => [...row.querySelectorAll('[role="gridcell"]')].map(cell => cell.innerText.trim()))"""
+    )
+    return [row[place] for row in rows]
 
 
 def status(page: Page) -> Locator:
@@ -125,13 +134,21 @@ def status(page: Page) -> Locator:
 
 
 def dataset_box(page: Page) -> Locator:
-    """Where the dataset is named."""
+    """Where the dataset is named, in the form, which is folded away after a run has begun."""
+    unfold(page)
     return page.get_by_role("textbox", name=re.compile("^Dataset Hub id"))
+
+
+def unfold(page: Page) -> None:
+    """Show the form."""
+    if page.locator("#change").is_visible() and not page.locator("#dataset").is_visible():
+        page.locator("#change").click()
+        expect(page.locator("#dataset")).to_be_visible()
 
 
 def sort(page: Page, header: str, how: str) -> None:
     """By a column; how is "Sort ascending", "Sort descending" or "Clear sort"."""
-    head = page.locator(f'#board [role="columnheader"][title^="{header}"]')
+    head = page.locator(f'#figures [role="columnheader"][title^="{header}"]')
     head.hover()  # its menu shows up only then
     head.get_by_role("button").click()
     page.get_by_role("menuitem", name=how).click()
@@ -140,6 +157,7 @@ def sort(page: Page, header: str, how: str) -> None:
 
 def own_list(page: Page, *checkpoints: str) -> None:
     """Candidates typed in by the visitor."""
+    unfold(page)
     page.get_by_label("My own list").check()
     page.get_by_label("Your checkpoints").fill("\n".join(checkpoints))
 

@@ -1,0 +1,86 @@
+"""What a visitor's page shows at the end of a run: kept on the server, for that visitor alone."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from lead_hub.leaderboard import Leaderboard, RankedCheckpoint, one_line, row_name
+from spaces_app.answers import shown_board
+from spaces_app.request import RunRequest
+from spaces_app.runs import RunState
+from spaces_app.visitors import Deployment
+
+LONGEST_CHOICE = 100
+ANY = "any"
+ORDERS: dict[str, Callable[[RankedCheckpoint], tuple[float, int]]] = {
+    "rank": lambda row: (row.rank, row.parameters),
+    "expected accuracy": lambda row: (-((row.confidence and row.confidence.predicted_accuracy) or 0.0), row.rank),
+    "size, smallest first": lambda row: (row.parameters or float("inf"), row.rank),
+}
+SIZES = {ANY: 0, "up to 10M": 10_000_000, "up to 30M": 30_000_000, "up to 100M": 100_000_000}
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """What was asked and found.
+
+    Attributes:
+        question: that was asked.
+        board: what was found, as the visitor may read it.
+        brought: name of the visitor's zip, if its images were ranked on.
+    """
+
+    question: RunRequest
+    board: Leaderboard
+    brought: str = ""
+
+    @staticmethod
+    def of(question: RunRequest, state: RunState, deployment: Deployment, *, brought: str = "") -> "Shown | None":
+        """None where nothing was found."""
+        if state.board is None:
+            return None
+        return Shown(question, shown_board(state.board, question, deployment, brought=brought), brought)
+
+    @property
+    def link(self) -> str:
+        """The query string of a link to the question; no link carries a zip."""
+        return "" if self.brought else self.question.to_link()
+
+    def row(self, number: int | None) -> RankedCheckpoint | None:
+        """The row of that number, from 0."""
+        return self.board.rows[number] if number is not None and 0 <= number < len(self.board.rows) else None
+
+    def choices(self) -> list[tuple[str, int]]:
+        """Every row by rank and name, and its number."""
+        return [
+            (f"{row.rank}. {one_line(row_name(row), at_most=LONGEST_CHOICE)}", number)
+            for number, row in enumerate(self.board.rows)
+        ]
+
+    def licences(self) -> list[str]:
+        """The licences that there are, for a choice of them."""
+        return sorted({one_line(row.licence or "not named", at_most=LONGEST_CHOICE) for row in self.board.rows})
+
+    def families(self) -> list[str]:
+        """The families that there are, for a choice of them."""
+        return sorted({one_line(row.family, at_most=LONGEST_CHOICE) for row in self.board.rows if row.family})
+
+    def chosen(
+        self, *, order: str, size: str, licences: Sequence[str], families: Sequence[str]
+    ) -> list[RankedCheckpoint]:
+        """The rows that are left, in the order asked for; what is not understood leaves all.
+
+        Args:
+            order: a key of ORDERS.
+            size: a key of SIZES.
+            licences: none for all.
+            families: none for all.
+        """
+        most = SIZES.get(size) or float("inf")
+        left = [
+            row
+            for row in self.board.rows
+            if row.parameters <= most
+            and (not licences or one_line(row.licence or "not named", at_most=LONGEST_CHOICE) in licences)
+            and (not families or one_line(row.family, at_most=LONGEST_CHOICE) in families)
+        ]
+        return sorted(left, key=ORDERS.get(order, ORDERS["rank"]))
