@@ -67,7 +67,7 @@ def test_a_record_shows_no_token() -> None:
 
 def test_score_takes_the_documented_arguments() -> None:
     parameters = inspect.signature(lead_hub.score).parameters
-    assert list(parameters) == ["features", "labels", "method", "logits", "facts", "seed", "groups"]
+    assert list(parameters) == ["features", "labels", "method", "logits", "facts", "seed", "groups", "kernels"]
     assert parameters["method"].default == "lead"
 
 

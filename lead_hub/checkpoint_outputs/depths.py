@@ -226,11 +226,12 @@ def depth_kernel(
     total = torch.zeros(n_images, n_images, device=device)
     for rows in pooled:
         # Minus the first row first: what is constant becomes 0 exactly. In float64, as means may be far from 0.
-        centred = rows.double() - rows[:1].double()
+        centred = rows.to(device).double()
+        centred -= centred[:1].clone()
         centred -= centred.mean(dim=0)
         mean_eigenvalue = float(centred.square().sum()) / n_images
         if mean_eigenvalue > 0:
-            scaled = (centred / mean_eigenvalue**0.5).to(device, torch.float32)
+            scaled = (centred / mean_eigenvalue**0.5).float()
             total.addmm_(scaled, scaled.T)
     if not bool(total.any()):
         return None

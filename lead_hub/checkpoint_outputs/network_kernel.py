@@ -29,7 +29,7 @@ from lead_hub.checkpoint_outputs.gradient_passes import (
 from lead_hub.checkpoint_outputs.parameter_gradients import layer_gradients, some_places
 from lead_hub.errors import CandidateError
 
-MOST_BYTES = 2 * 2**30
+MOST_BYTES = 3 * 2**30
 N_PROBED = 2
 # Of the length of a parameter's gradient, and of the whole gradient: what rounding may leave.
 OWN_TOLERANCE, WHOLE_TOLERANCE = 1e-2, 1e-5

@@ -264,6 +264,9 @@ def _any_layer(layer: nn.Module, names: tuple[str, ...], generator: torch.Genera
     chunk = max(1, MOST_NUMBERS // sum(weight.numel() for weight in own.values()))
 
     def rows(call: LayerCall) -> dict[str, Tensor]:
+        if len(call.came_back) != call.n_images:
+            raise ValueError(f"a layer must give something for each of {call.n_images} images, as windows do not")
+
         def holds_images(value: object) -> bool:
             return isinstance(value, Tensor) and value.ndim > 0 and len(value) == call.n_images
 
