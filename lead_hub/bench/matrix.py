@@ -67,6 +67,11 @@ def read_matrix(folder: Path = MATRIX_FOLDER) -> GroundTruthMatrix:
     Raises:
         MatrixError: no such folder, a file that is missing or damaged, or no target with enough checkpoints.
     """
+    if not folder.is_dir() and folder == MATRIX_FOLDER:
+        raise MatrixError(
+            "the ground-truth matrix is in a clone of the repository, not in the installed package, which it would make"
+            " three times as large: install the clone (`pip install --editable .`), or name a matrix with --matrix"
+        )
     if not folder.is_dir():
         raise MatrixError(f"a ground-truth matrix must be a folder, found none at {folder}")
     checkpoints, targets = read_checkpoints(folder), read_targets(folder)

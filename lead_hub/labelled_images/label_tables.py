@@ -35,7 +35,8 @@ def check_label_tables(builder: DatasetBuilder, access: Access, *, most_bytes: i
         if metadata_ext == ".jsonl":
             with _opened(str(file), access) as opened:
                 refuse_odd_lines(_lines(opened, access, most_bytes=most_bytes), table=_name(str(file)))
-        yield from read(file, metadata_ext=metadata_ext)
+        tables: Iterator[Any] = read(file, metadata_ext=metadata_ext)
+        return tables
 
     builder._read_metadata = checked
 

@@ -129,4 +129,8 @@ def test_confirmation_targets_are_stored_whole() -> None:
 
 @BOTH
 def test_the_matrix_is_small(matrix: Path) -> None:
-    assert sum(path.stat().st_size for path in matrix.rglob("*") if path.is_file()) < LARGEST_BYTES[matrix]
+    """What the package's tables and outputs take, and beside them the kernels, of which there is one a pair."""
+    sizes = {path: path.stat().st_size for path in matrix.rglob("*") if path.is_file()}
+    kernels = sum(size for path, size in sizes.items() if path.parent.name == "kernels")
+    assert sum(sizes.values()) - kernels < LARGEST_BYTES[matrix]
+    assert kernels < LARGEST_BYTES[matrix] * 1.2

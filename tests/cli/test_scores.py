@@ -59,6 +59,9 @@ def test_a_terminal_gets_a_table() -> None:
         next(number for number, line in enumerate(lines) if line.startswith(f"{name} ")) for name in ("lead", "leep")
     )
     assert lines[lead].split(maxsplit=1) == ["lead", SCORES["lead"].title]
-    assert lines[lead + 1].strip() == "range (-inf, 0], higher is better; needs nothing; per-image terms"
+    assert (
+        lines[lead + 1].strip()
+        == "range (-inf, 0], higher is better; needs nothing (uses depth kernel); per-image terms"
+    )
     assert "; needs source logits; per-image terms" in lines[leep + 1]
     assert "no per-image terms" in seen

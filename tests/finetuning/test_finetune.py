@@ -191,6 +191,6 @@ def test_what_cannot_be_fine_tuned(tune: FineTune, tiny_pool: Path, tmp_path: Pa
     with pytest.raises(CandidateError, match="names 3: name one of them"):
         tune(tiny_pool)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(CandidateError, match=r"config\.json") as caught:
+    with pytest.raises(CandidateError, match=r"must hold model\.safetensors") as caught:
         tune(tmp_path / "empty")
     assert caught.value.stage == "load"

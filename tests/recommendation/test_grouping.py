@@ -137,8 +137,10 @@ def test_a_column_joins_images(tmp_path: Path) -> None:
     assert board.settings["group_column"] == "scene"
     # The scores are those of the outputs on disk with the same groups.
     groups = [row - (row % 4 == 1) for row in range(n_pictures)]
-    outputs = [load_file(file)["features"] for file in (own_cache / "outputs").glob("*.safetensors")]
-    expected = sorted(score(features, LABELS, groups=groups) for features in outputs)
+    kept = [load_file(file) for file in (own_cache / "outputs").glob("*.safetensors")]
+    kernels = [{"depth_kernel": one["depth_kernel"]} for one in kept]
+    pairs = zip(kept, kernels, strict=True)
+    expected = sorted(score(one["features"], LABELS, groups=groups, kernels=depths) for one, depths in pairs)
     assert sorted(row.score for row in board.rows) == pytest.approx(expected, rel=1e-12)
     assert Leaderboard.load(board.save(tmp_path / "board.json")) == board
     without = board_of(rows, own_cache)

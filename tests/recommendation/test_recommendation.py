@@ -57,10 +57,11 @@ def test_a_board_of_every_candidate(rank: Recommend, tiny_pool: Path, colour_fol
 def test_the_score_is_that_of_the_features_on_disk(rank: Recommend, tiny_pool: Path, tmp_path: Path) -> None:
     board = rank(tiny_pool / "vit", score="lead")
     (cached,) = (tmp_path / "cache" / "outputs").iterdir()
-    features = load_file(cached)["features"]
+    outputs = load_file(cached)
+    kernels = {"depth_kernel": outputs["depth_kernel"]}
     # 12 images a class, in row order: datasets numbers an image folder's files by class name and file name.
     labels = np.repeat([0, 1, 2], 12)
-    assert board.best.score == pytest.approx(score(features, labels), rel=1e-12)
+    assert board.best.score == pytest.approx(score(outputs["features"], labels, kernels=kernels), rel=1e-12)
     assert board.best.companions["loo_log_loss"] > 0
 
 
