@@ -48,11 +48,20 @@ class Addresses:
     def all(self) -> list[Block]:
         return [self.run, self.browser, self.recent, self.listed]
 
+    def known(self) -> list[gr.BrowserState]:
+        """What the browser keeps."""
+        return [self.browser, self.recent]
+
     def begun(self, values: Mapping[Block, object], *, label: str) -> Updates:
         """Another run of this browser."""
         run_id = uuid.uuid4().hex
         recent = [[run_id, label[:LONGEST_LABEL]], *readable(values.get(self.recent))][:MOST_RECENT]
         return {self.run: run_id, self.recent: recent, self.listed: recent_html(recent)}
+
+    def ended(self, values: Mapping[Block, object], run_id: str) -> Updates:
+        """A run that found nothing has nothing to come back to."""
+        recent = [entry for entry in readable(values.get(self.recent)) if entry[0] != run_id]
+        return {self.recent: recent, self.listed: recent_html(recent)}
 
     def opened(self, browser: object, recent: object) -> Updates:
         """What a page knows of its browser."""

@@ -48,10 +48,10 @@ def build(deployment: Deployment) -> gr.Blocks:
             with gr.Row(elem_id="begin"):
                 estimate = gr.HTML(elem_id="estimate")
                 start = gr.Button("Rank checkpoints", variant="primary", elem_id="rank", min_width=240, scale=0)
+            addresses = made_addresses()
         with gr.Row(elem_id="progress"):
             status = gr.HTML(empty_html(), elem_id="status")
             stop = gr.Button("Cancel", variant="stop", visible=False, elem_id="cancel", min_width=120, scale=0)
-        addresses = made_addresses()
         example = gr.HTML(example_html(), elem_id="example", apply_default_css=False)
         results = made_results(deployment)
         # The ticket travels with the press that it was given for: a state would be looked up when its turn comes.
@@ -59,7 +59,7 @@ def build(deployment: Deployment) -> gr.Blocks:
         folds = Folds(form, asked, asked_text, example)
         controls = Controls(inputs, results, folds, addresses, status, start, stop, shown, ticket)
         run = _Run(controls, deployment=deployment, runs=runs, follow=follow)
-        asked_with = {*inputs.all(), addresses.recent}
+        asked_with = {*inputs.all(), *addresses.known()}
         announced: Announced = {"fn": run.announce, "inputs": asked_with, "outputs": run.outputs()}
         heard = [start.click(**announced, queue=False, **QUIETLY)]
         filled = [
@@ -73,13 +73,12 @@ def build(deployment: Deployment) -> gr.Blocks:
             event.then(None, addresses.run, None, js=SHOW_ADDRESS, api_visibility="private")
             run.follows(event)
         stop.click(run.cancel, None, [status, start, stop], queue=False, **QUIETLY)
-        change.click(lambda: gr.update(visible=True), None, form, queue=False, **QUIETLY).then(
+        change.click(folds.opened, None, [form, asked], queue=False, **QUIETLY).then(
             None, None, None, js=TO_DATASET, api_visibility="private"
         )
         inputs.upload.change(run.bring, inputs.upload, None, queue=False, **QUIETLY)
         app.unload(run.leave)
-        known = [addresses.browser, addresses.recent]
-        app.load(run.opened, known, [*run.outputs(), *inputs.all()], **QUIETLY)
+        app.load(run.opened, addresses.known(), [*run.outputs(), *inputs.all()], **QUIETLY)
         wire_results(app, results, shown, deployment=deployment)
         add_endpoints(deployment, runs, follow=follow)
     return app
@@ -135,6 +134,9 @@ class Folds:
             self.example: gr.update(visible=False),
         }
 
+    def opened(self) -> Updates:
+        return {self.form: gr.update(visible=True), self.asked: gr.update(visible=False)}
+
 
 @dataclass(frozen=True, eq=False)
 class Controls:
@@ -169,12 +171,12 @@ class _Run:
     def follows(self, heard: Dependency) -> None:
         """The run begins after this event, which has announced it."""
         page = self._page
-        asked = {*page.inputs.all(), page.ticket, page.addresses.run, page.addresses.browser}
+        asked = {*page.inputs.all(), *page.addresses.known(), page.ticket, page.addresses.run}
         # A press while another run ends must not be lost, as it is in Gradio's other modes.
         ranked = heard.then(self.rank, asked, self.outputs(), trigger_mode="multiple", **IN_TURN, **QUIETLY)
         settled = ranked.then(self.settle, page.shown, self.outputs(), queue=False, **QUIETLY)
         settled.then(None, None, None, js=TO_ANSWER, api_visibility="private")
-        changed = [page.status, page.start, page.stop, page.folds.form]
+        changed = [page.status, page.start, page.stop, page.folds.form, page.folds.asked]
         ranked.failure(self.broken, page.ticket, changed, queue=False, **QUIETLY)
 
     def rank(
@@ -223,7 +225,9 @@ class _Run:
                 state = RunState("failed", error=error)
             self._keep(run_id, end, state, owner=owner)
             has_rows = end is not None and bool(end.board.rows)
-            reopened: Updates = {} if has_rows else {self._page.folds.form: gr.update(visible=True)}  # to ask otherwise
+            reopened: Updates = {} if has_rows else self._page.folds.opened()  # to be asked otherwise
+            if end is None:
+                reopened |= self._page.addresses.ended(values, run_id)
             yield {
                 self._page.status: state_html(state, self._deployment),
                 self._page.shown: end,
@@ -288,7 +292,7 @@ class _Run:
         else:
             words = "The run stopped on an error of lead-hub itself, which the server's log has. Please report it."
         is_over = not self._runs.goes_on(str(request.session_hash))
-        said: Updates = {self._page.status: problem(words), self._page.folds.form: gr.update(visible=True)}
+        said: Updates = {self._page.status: problem(words), **self._page.folds.opened()}
         return {**(said if is_over else {}), **self.buttons(request)}
 
     def announce(self, values: Updates, request: gr.Request) -> Updates:

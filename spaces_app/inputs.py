@@ -93,7 +93,7 @@ def made_inputs(deployment: Deployment) -> tuple[Inputs, gr.HTML]:
         )  # fmt: skip
         source = gr.Radio(
             SOURCES, value="index", label="Candidates", info="which checkpoints to rank", elem_id="source",
-            scale=5, min_width=300,
+            scale=7, min_width=300,
         )  # fmt: skip
     found = gr.HTML(elem_id="dataset-status")
     own = gr.Textbox(

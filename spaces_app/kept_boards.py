@@ -42,9 +42,9 @@ class KeptBoard:
 
     @property
     def is_public(self) -> bool:
-        """Whether everybody may read the dataset and all checkpoints."""
+        """Whether everybody may read the dataset and all checkpoints; of one that was skipped nobody knows."""
         question, board = self.shown.question, self.shown.board
-        if self.shown.brought:
+        if self.shown.brought or (question.source == "own" and board.skipped):
             return False
         is_open = question.is_demo or board.dataset.is_private is False
         return is_open and (question.source == "demo" or all(row.is_private is False for row in board.rows))

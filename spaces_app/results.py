@@ -5,6 +5,7 @@ Then a row is explained, files are given, and score cards are pushed.
 
 import json
 from dataclasses import dataclass, fields
+from datetime import datetime, timezone
 
 import gradio as gr
 from huggingface_hub import get_token
@@ -85,7 +86,9 @@ class Results:
     link: gr.Textbox
     csv: gr.Button
     json: gr.Button
+    html: gr.Button
     file_text: gr.Textbox
+    file_name: gr.Textbox
     repository: gr.Textbox
     visibility: gr.Radio
     collection: gr.Checkbox
@@ -118,6 +121,7 @@ def made_results(deployment: Deployment) -> Results:
         share = gr.Button("Push to the Hub", size="sm", elem_id="share", min_width=150, scale=0)
         csv = gr.Button("Download CSV", size="sm", elem_id="csv", min_width=150, scale=0)
         json_button = gr.Button("Download JSON", size="sm", elem_id="json", min_width=150, scale=0)
+        html = gr.Button("Download HTML", size="sm", elem_id="html", min_width=150, scale=0)
     with gr.Accordion("Order and filter", open=False, visible=False, elem_id="choosers") as choosers, gr.Row():
         order = gr.Dropdown([*ORDERS], value="rank", label="Order by", elem_id="order", min_width=150)
         size = gr.Dropdown([*SIZES], value=ANY, label="Size", elem_id="size", min_width=150)
@@ -158,7 +162,8 @@ def made_results(deployment: Deployment) -> Results:
         **{"details": details, "tabs": tabs, "choice": choice, "confusion": confusion, "snippet": snippet},
         **{"intervals": intervals, "parameters": parameters, "figures": figures, "summary": summary},  # type: ignore[arg-type]
         **{"skipped_panel": skipped_panel, "skipped": skipped, "python": python, "shell": shell, "query": query},
-        **{"link": link, "csv": csv, "json": json_button, "file_text": gr.Textbox(visible=False)},  # type: ignore[arg-type]
+        **{"link": link, "csv": csv, "json": json_button, "html": html},  # type: ignore[arg-type]
+        **{"file_text": gr.Textbox(visible=False), "file_name": gr.Textbox(visible=False)},  # type: ignore[arg-type]
         **push_parts,  # type: ignore[arg-type]  # named as they were made
     )
 
@@ -247,6 +252,7 @@ def finished(results: Results, shown: Shown | None) -> Updates:
         results.python: unpack + repeat_line(shown.question),
         results.shell: unpack + shell_line(shown.question),
         results.query: shown.link,
+        results.file_name: shown.file_name(datetime.now(timezone.utc).date()),
     }
 
 
@@ -286,6 +292,15 @@ def json_text(shown: Shown | None) -> str:
     return json.dumps(_kept(shown).board.to_document(), indent=2, ensure_ascii=False)
 
 
+def html_text(shown: Shown | None) -> str:
+    """The whole answer as one page for a colleague.
+
+    Raises:
+        gr.Error: the results are no longer kept.
+    """
+    return _kept(shown).board.to_html()
+
+
 def _kept(shown: Shown | None) -> Shown:
     if shown is None:
         raise gr.Error(NOT_KEPT, print_exception=False)
@@ -293,10 +308,10 @@ def _kept(shown: Shown | None) -> Shown:
 
 
 # The file is made in the browser: on the server no copy of a private dataset's results is left behind.
-SAVE = """(text) => {
+SAVE = """(text, name) => {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob([text], {type: "%s"}));
-  link.download = "%s";
+  link.download = name + "%s";
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);
 }"""
@@ -359,12 +374,13 @@ def wire_results(app: gr.Blocks, results: Results, shown: gr.State, *, deploymen
         )
     results.share.click(None, None, None, js=GO_TO % "#push-card", api_visibility="private")
     results.query.change(None, results.query, results.link, js=LINK, api_visibility="private")
-    for button, text, kind, name in (
-        (results.csv, csv_text, "text/csv", "leaderboard.csv"),
-        (results.json, json_text, "application/json", "leaderboard.json"),
+    for button, text, kind, ending in (
+        (results.csv, csv_text, "text/csv", ".csv"),
+        (results.json, json_text, "application/json", ".json"),
+        (results.html, html_text, "text/html", ".html"),
     ):
         button.click(text, shown, results.file_text, **QUIETLY).success(
-            None, results.file_text, None, js=SAVE % (kind, name), api_visibility="private"
+            None, [results.file_text, results.file_name], None, js=SAVE % (kind, ending), api_visibility="private"
         )
     results.push.click(
         pushed_by_hand,

@@ -1,7 +1,9 @@
 """What a visitor's page shows at the end of a run: kept on the server, for that visitor alone."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import date
 
 from lead_hub.leaderboard import Leaderboard, RankedCheckpoint, one_line, row_name
 from spaces_app.answers import shown_board
@@ -44,6 +46,11 @@ class Shown:
     def link(self) -> str:
         """The query string of a link to the question; no link carries a zip."""
         return "" if self.brought else self.question.to_link()
+
+    def file_name(self, day: date) -> str:
+        """What a file with this result is called, without an ending: the dataset and the day, safe on any disk."""
+        name = re.sub(r"[^A-Za-z0-9]+", "-", self.brought or self.question.dataset)[:60].strip("-")
+        return f"lead-hub-{name or 'board'}-{day.isoformat()}"
 
     def row(self, number: int | None) -> RankedCheckpoint | None:
         """The row of that number, from 0."""

@@ -9,6 +9,8 @@ import typer
 from lead_hub.cli.options import QuietFlag, exit_codes
 from lead_hub.errors import LeadHubError
 
+LAST_PORT = 65_535
+
 
 def space(
     port: Annotated[int | None, typer.Option(help="Port of the page; by default the first free one from 7860.")] = None,
@@ -27,6 +29,10 @@ def space(
 
             typer.echo(export_space(export))
             return
+        if port is not None and not 1 <= port <= LAST_PORT:
+            raise LeadHubError(f"--port must be from 1 to {LAST_PORT}, found {port}")
+        if not quiet:
+            typer.echo("Starting the page, which takes some seconds; Ctrl-C stops it.", err=True)
         from spaces_app.app import main
 
         main(port=port, open_browser=open_browser, quiet=quiet)

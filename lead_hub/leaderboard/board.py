@@ -125,9 +125,10 @@ class Leaderboard:
         Raises:
             LeadHubError: another ending, or a place that cannot be written.
         """
-        return write_board(Path(path), self.to_document(), table=self.to_pandas, page=self._page)
+        return write_board(Path(path), self.to_document(), table=self.to_pandas, page=self.to_html)
 
-    def _page(self) -> str:
+    def to_html(self) -> str:
+        """One HTML page for people, as `save("board.html")` writes it: answer, table, drawings, how it was made."""
         from huggingface_hub.constants import ENDPOINT  # noqa: PLC0415 - as the environment has it by now
 
         return board_page(without_machine(self), endpoint=ENDPOINT, settings=self.settings, versions=self.versions)

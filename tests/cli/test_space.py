@@ -23,7 +23,15 @@ def test_a_taken_port_is_an_error_in_plain_words() -> None:
         done = space("--port", port)
     assert done.returncode == 2
     assert f"the page needs port {port}, found it taken" in done.stderr
+    assert done.stderr.startswith("Starting the page")
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("port", ["0", "-1", "65536"])
+def test_a_port_that_there_is_not_is_one_line(port: str) -> None:
+    done = space("--port", port)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"error: --port must be from 1 to 65535, found {port}\n"
 
 
 def test_the_space_is_exported_and_nothing_is_overwritten(tmp_path: Path) -> None:

@@ -92,6 +92,10 @@ def test_a_result_is_found_again_by_reload_by_others_and_in_the_list(
     page.get_by_role("navigation", name="Your last runs").get_by_role("link", name="demo:scripts").click()
     expect(visiting.status(page)).to_contain_text("Found again", timeout=RUN_MS)
     assert page.url == at
+    visiting.dataset_box(page).fill("no/such-folder")
+    page.get_by_role("button", name="Rank checkpoints").click()
+    expect(visiting.status(page)).to_contain_text("The run stopped", timeout=RUN_MS)
+    expect(page.get_by_role("navigation", name="Your last runs").get_by_role("link")).to_have_text(["demo:scripts"])
     nobody = visit(f"{laptop.url}/?run={ID}").page
     expect(visiting.status(nobody)).to_contain_text("no result at this address", timeout=RUN_MS)
     expect(nobody.get_by_role("button", name="Rank checkpoints")).to_be_visible()

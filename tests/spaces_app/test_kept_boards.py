@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lead_hub.leaderboard import Leaderboard
+from lead_hub.leaderboard import Leaderboard, Skipped
 from spaces_app import kept_boards
 from spaces_app.kept_boards import KeptBoard, KeptBoards
 from spaces_app.request import RunRequest
@@ -50,8 +50,9 @@ def test_a_public_board_is_found_by_anybody_also_after_a_restart(tmp_path: Path)
         kept(board_of(GOOD, LOCAL, dataset=OPEN)),
         kept(board_of(replace(GOOD, is_private=True), dataset=OPEN)),
         kept(brought="my pictures"),
+        kept(PUBLIC.with_skipped(Skipped("alice/hidden", None, stage="load", reason="no weights"))),
     ],
-    ids=["dataset", "folder", "checkpoint", "zip"],
+    ids=["dataset", "folder", "checkpoint", "zip", "skipped"],
 )
 def test_what_not_everybody_may_read_is_its_owners_alone_and_on_no_disk(private: KeptBoard, tmp_path: Path) -> None:
     boards = KeptBoards(tmp_path)

@@ -100,10 +100,12 @@ def test_a_row_explains_itself(finished: Page) -> None:
 
 def test_the_files_hold_the_board(finished: Page, tmp_path: Path) -> None:
     files = {}
-    for kind in ("CSV", "JSON"):
+    for kind in ("CSV", "JSON", "HTML"):
         with finished.expect_download() as download:
             finished.get_by_role("button", name=f"Download {kind}").click()
-        files[kind] = tmp_path / download.value.suggested_filename
+        name = download.value.suggested_filename
+        assert re.fullmatch(rf"lead-hub-demo-scripts-20\d\d-\d\d-\d\d\.{kind.lower()}", name)
+        files[kind] = tmp_path / name
         download.value.save_as(files[kind])
     table = pd.read_csv(files["CSV"])
     board = Leaderboard.load(files["JSON"])
@@ -112,7 +114,10 @@ def test_the_files_hold_the_board(finished: Page, tmp_path: Path) -> None:
     assert visiting.column(finished, "checkpoint") == table["checkpoint"].tolist()
     scores = [float(cell) for cell in visiting.figures(finished, "score")]
     assert scores == pytest.approx(table["score"].tolist()[: len(scores)], rel=1e-4)
-    assert str(Path.cwd()) not in files["JSON"].read_text(encoding="utf-8")
+    page = files["HTML"].read_text(encoding="utf-8")
+    assert "Which checkpoint to fine-tune on demo:scripts" in page
+    for text in (files["JSON"].read_text(encoding="utf-8"), page):
+        assert str(Path.cwd()) not in text
 
 
 def test_without_a_token_pushing_says_what_to_do(finished: Page) -> None:

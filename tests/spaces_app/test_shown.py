@@ -1,6 +1,7 @@
 """The rows that a visitor chose to see, in the order asked for."""
 
 from dataclasses import replace
+from datetime import date
 
 from spaces_app.request import RunRequest
 from spaces_app.shown import Shown
@@ -29,6 +30,13 @@ def test_filters() -> None:
     assert names(licences=["not named"]) == ["org/fair", "/home/me/models/mine"]
     assert names(families=["vit", "resnet"]) == ["org/good", "/home/me/models/mine"]
     assert names(families=["vit"], licences=["mit"]) == []
+
+
+def test_files_say_dataset_and_day() -> None:
+    day = date(2026, 11, 26)
+    assert SHOWN.file_name(day) == "lead-hub-org-flowers-2026-11-26"
+    assert replace(SHOWN, brought="../my zip").file_name(day) == "lead-hub-my-zip-2026-11-26"
+    assert replace(SHOWN, question=RunRequest("\u202e/")).file_name(day) == "lead-hub-board-2026-11-26"
 
 
 def test_what_there_is_to_choose_from() -> None:
