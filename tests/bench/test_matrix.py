@@ -119,3 +119,11 @@ def test_what_is_not_there_is_said(folder: Path, tmp_path: Path) -> None:
     (folder / "outputs" / "digits.safetensors").write_bytes(b"no tensors")
     with pytest.raises(MatrixError, match=r"digits.safetensors must be a safetensors file"):
         read_matrix(folder)
+
+
+def test_the_installed_package_says_where_its_matrix_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lead_hub.bench.matrix.MATRIX_FOLDER", tmp_path / "none")
+    with pytest.raises(MatrixError, match=r"is in a clone of the repository, .* or name a matrix with --matrix"):
+        read_matrix(tmp_path / "none")
+    with pytest.raises(MatrixError, match="must be a folder, found none at"):
+        read_matrix(tmp_path / "other")
