@@ -17,6 +17,7 @@ PACKAGE_MATRIX = Path(lead_hub.__file__).parent / "bench" / "matrix"
 CONFIRMATION_MATRIX = Path(__file__).parents[1] / "benchmarks" / "ground_truth" / "confirmation"
 SEEDS = ("0", "1", "2")
 LARGEST_BYTES = {PACKAGE_MATRIX: 30 * 10**6, CONFIRMATION_MATRIX: 15 * 10**6}
+LARGEST_KERNELS_BYTES = {PACKAGE_MATRIX: 33 * 10**6, CONFIRMATION_MATRIX: 8 * 10**6}
 # The choice was made before any score was computed, and must not move afterwards.
 HALVES = {
     PACKAGE_MATRIX: {
@@ -133,4 +134,4 @@ def test_the_matrix_is_small(matrix: Path) -> None:
     sizes = {path: path.stat().st_size for path in matrix.rglob("*") if path.is_file()}
     kernels = sum(size for path, size in sizes.items() if path.parent.name == "kernels")
     assert sum(sizes.values()) - kernels < LARGEST_BYTES[matrix]
-    assert kernels < LARGEST_BYTES[matrix] * 1.2
+    assert 0 < kernels < LARGEST_KERNELS_BYTES[matrix]
