@@ -28,7 +28,13 @@ DEPTH_SUM, TANGENT = "depth_kernel", "network_adam"
 
 
 def write_kernels(
-    folder: Path, target: str, pictures: NDArray[np.uint8], pool: Mapping[str, Path], *, only: Collection[str]
+    folder: Path,
+    target: str,
+    pictures: NDArray[np.uint8],
+    pool: Mapping[str, Path],
+    *,
+    only: Collection[str],
+    of_network: bool = True,
 ) -> None:
     """The pairs of one target that `only` names and that are not there yet; then the target's file, once all are there.
 
@@ -38,13 +44,14 @@ def write_kernels(
         pictures: those whose outputs the matrix stores.
         pool: where each checkpoint is, by name.
         only: names of the checkpoints to work on.
+        of_network: whether also by the network's gradients, which takes some ten times as long.
     """
     files = {name: folder / target / f"{name}.safetensors" for name in pool}
     for name, path in files.items():
         if name not in only or path.exists():
             continue
         start = time.perf_counter()
-        tensors, facts = pair_kernels(load_checkpoint(pool[name]), pictures)
+        tensors, facts = pair_kernels(load_checkpoint(pool[name]), pictures, of_network=of_network)
         facts["duration_s"] = f"{time.perf_counter() - start:.1f}"
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(".part")
@@ -55,7 +62,9 @@ def write_kernels(
         write_for_bench(folder / "kernels" / f"{target}.safetensors", files)
 
 
-def pair_kernels(checkpoint: LoadedCheckpoint, pictures: NDArray[np.uint8]) -> tuple[dict[str, Tensor], dict[str, str]]:
+def pair_kernels(
+    checkpoint: LoadedCheckpoint, pictures: NDArray[np.uint8], *, of_network: bool
+) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Kernels of one checkpoint by name, and how they came about."""
     batches = [checkpoint.prepare(list(pictures[start : start + BATCH])) for start in range(0, len(pictures), BATCH)]
     taps = block_taps(checkpoint.backbone)
@@ -63,20 +72,18 @@ def pair_kernels(checkpoint: LoadedCheckpoint, pictures: NDArray[np.uint8]) -> t
         blocks = [(checkpoint.forward(pixels), taps.taken())[1] for pixels in batches]
     depths = [torch.cat(parts).double() for parts in zip(*blocks, strict=True)]
     grams = {f"depth_{number}": rows @ rows.T for number, rows in enumerate(depths, start=1)}
-    network = network_kernels(checkpoint.model, lambda pixels: checkpoint.outputs(pixels)[0], lambda: batches)
-    grams |= {f"network_{name}": getattr(network, name) for name in NETWORK}
+    facts = {"depths": taps.unfit or taps.words, "notes": ""}
+    if of_network:
+        network = network_kernels(checkpoint.model, lambda pixels: checkpoint.outputs(pixels)[0], lambda: batches)
+        grams |= {f"network_{name}": getattr(network, name) for name in NETWORK}
+        facts |= {"share": f"{network.share:.4f}", "notes": "; ".join(network.notes)}
     units, means = {}, {}
     for name, gram in grams.items():
         units[name], means[name] = of_unit(gram)
     if depths:
         units[DEPTH_SUM] = sum(kernel for name, kernel in units.items() if name.startswith("depth_"))
     first, second = np.triu_indices(len(pictures))
-    facts = {
-        "depths": taps.unfit or taps.words,
-        "share": f"{network.share:.4f}",
-        "notes": "; ".join(network.notes),
-        "mean_eigenvalues": json.dumps(means),
-    }
+    facts["mean_eigenvalues"] = json.dumps(means)
     return {name: kernel[first, second].half() for name, kernel in units.items()}, facts
 
 

@@ -31,6 +31,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--work", type=Path, default=Path("real_matrix"), help="pictures and checkpoints")
     parser.add_argument("--matrix", type=Path, default=REAL_MATRIX_FOLDER, help="the tables and outputs that are kept")
     parser.add_argument("--kernels", type=Path, default=Path("kernels"), help="what `kernels` writes, large")
+    parser.add_argument("--depths-only", action="store_true", help="with `kernels`: not by the networks' gradients")
     parser.add_argument("--demo", type=Path, default=Path("demonstration"), help="what `demonstration` writes")
     parser.add_argument("--only", nargs="+", choices=[target.name for target in TARGETS], help="targets to work on")
     return parser.parse_args()
@@ -50,7 +51,7 @@ def main() -> None:
     elif options.step == "outputs":
         write_outputs(options.work, options.matrix)
     elif options.step == "kernels":
-        write_all_kernels(options.work, options.kernels, only=options.only)
+        write_all_kernels(options.work, options.kernels, only=options.only, of_network=not options.depths_only)
     elif options.step == "finetune":
         finetune_matrix(options.work, options.matrix / TABLE, only=options.only)
     elif options.step == "demonstration":
@@ -59,14 +60,14 @@ def main() -> None:
         print(accuracy_table(options.matrix))
 
 
-def write_all_kernels(work: Path, folder: Path, *, only: list[str] | None) -> None:
+def write_all_kernels(work: Path, folder: Path, *, only: list[str] | None, of_network: bool) -> None:
     """Those between the stored pictures; the matrix keeps what `folder`/kernels holds in the end."""
     pool = {checkpoint.name: work / "pool" / checkpoint.name for checkpoint in POOL}
     for target in TARGETS:
         if only is None or target.name in only:
             pictures = load_target(work / "targets" / target.name)
             stored = pictures.train[stored_rows(pictures.train_labels, MOST_STORED)]
-            write_kernels(folder, target.name, stored, pool, only=pool)
+            write_kernels(folder, target.name, stored, pool, only=pool, of_network=of_network)
 
 
 def write_targets(debian: Path, folder: Path, *, only: list[str] | None) -> None:
