@@ -11,10 +11,13 @@ from lead_hub.checkpoint_outputs.checkpoint_folder import model_class, read_conf
 from lead_hub.errors import CandidateError
 from lead_hub.hub import hub_api
 from tests.candidates.published_models import card
+from tests.checkpoint_outputs.tiny_types import OTHER_FAMILIES
 from tests.loopback_hub import HubServer
 from tests.tiny_checkpoints import TinyFamily, save_checkpoint, save_timm
 from tests.tiny_families import FAMILIES
 
+# Of the names of variants ("aimv2 without head") the Hub would take none with a space.
+FAMILIES_OF_A_CRAWL = FAMILIES | {name.replace(" ", "-"): family for name, family in OTHER_FAMILIES.items()}
 SEGMENTER = TinyFamily("SegformerForSemanticSegmentation", "SegformerConfig", FAMILIES["segformer"].settings)
 
 
@@ -32,7 +35,7 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """One folder of each family, a timm checkpoint, a segmenter, a pickle."""
     pool = tmp_path_factory.mktemp("published")
     folders = {}
-    for name, family in FAMILIES.items():
+    for name, family in FAMILIES_OF_A_CRAWL.items():
         folders[name] = save_checkpoint(
             pool / name, family.build(head=family.classifier is not None), family.image_processor()
         )
