@@ -90,7 +90,7 @@ class IndexQuery:
         - "small": at most 10 million parameters.
         - "fast": at most 1.5 billion multiply-adds for one image.
         - "best": what the curators hold for the strongest, whatever it costs: ViT-B to ViT-L and their like.
-        - "self-supervised": never shown a label or a text.
+        - "self-supervised": learnt from images, without labels and texts.
         - "permissive": of what is ranked by default, all under a permissive licence.
 
         Raises:

@@ -20,7 +20,7 @@ IMAGE_ENCODERS = frozenset(
         *("clip", "clip_vision_model", "siglip", "siglip_vision_model", "siglip2", "siglip2_vision_model"),
         *("chinese_clip", "chinese_clip_vision_model", "metaclip_2", "metaclip_2_vision_model"),
         # The vision tower of a pair, alone: of the pair itself transformers gives no tower, or it is no encoder.
-        *("aimv2_vision_model", "internvl_vision", "mlcd", "mlcd_vision_model", "tipsv2_vision_model"),
+        *("aimv2_vision_model", "mlcd", "mlcd_vision_model", "tipsv2_vision_model"),
     }
 )
 

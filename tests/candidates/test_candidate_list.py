@@ -214,8 +214,8 @@ def test_what_is_left_out_of_an_index_is_counted(tmp_path: Path) -> None:
     # Of those that are small enough two have no permissive licence, one of them a second one beside it.
     assert found.n_left_out == {"licence not allowed": 2, "too large": 1, "size unknown": 1, "beyond the limit": 1}
     assert said_of_index(found) == (
-        "1 of the 6 checkpoints of the model index; left out: 2 licence not allowed, 1 too large, 1 size unknown, 1 beyond"
-        " the limit"
+        "1 of the 6 checkpoints of the model index; left out: 2 licence not allowed, 1 too large, 1 size unknown,"
+        " 1 beyond the limit"
     )
     assert said_of_index(query_index(IndexQuery(index=path))) == ""
 

@@ -13,10 +13,10 @@ KNOWN_TYPES = sorted(IMAGE_ENCODERS & set(CONFIG_MAPPING))
 # Types that load, and that a crawl leaves out all the same: parts of detectors, segmenters and readers of text, which
 # stand in no repository alone, or take more than one image.
 PARTS_OF_OTHERS = {
-    *("edgetam_vision_model", "gemma3n_vision", "maskformer-swin", "minicpm_ocr_vision", "minicpmv4_7_vision"),
-    *("pixtral", "qianfan_ocr_vision", "sam2_hiera_det_model", "sam2_vision_model", "sam3", "sam3_lite_text"),
-    *("sam3_lite_text_text_model", "sam3_vision_model", "sam3_vit_model", "sam_hq_vision_model", "sam_vision_model"),
-    *("timm_backbone", "uvdoc", "vitdet"),
+    *("edgetam_vision_model", "gemma3n_vision", "internvl_vision", "maskformer-swin", "minicpm_ocr_vision"),
+    *("minicpmv4_7_vision", "pixtral", "qianfan_ocr_vision", "sam2_hiera_det_model", "sam2_vision_model", "sam3"),
+    *("sam3_lite_text", "sam3_lite_text_text_model", "sam3_vision_model", "sam3_vit_model", "sam_hq_vision_model"),
+    *("sam_vision_model", "timm_backbone", "uvdoc", "vitdet"),
 }
 
 

@@ -10,7 +10,7 @@ import timm
 import transformers
 
 from lead_hub.candidates import IndexQuery, read_candidates, read_model_index
-from lead_hub.candidates.index_query import query_index
+from lead_hub.candidates.index_query import PRESETS, query_index
 from lead_hub.candidates.model_index import IndexEntry, shipped_model_index
 from tests.candidates.timm_facts import INDEX, built, registered, timm_entries
 
@@ -219,3 +219,18 @@ def test_a_permissive_licence_of_the_whole_index() -> None:
     # Not for money, of their own terms, or of none that are known.
     details = {each.detail for each in found.left_out}
     assert {"cc-by-nc-4.0", "dinov3-license", "apple-amlr", "nvidia-open-model-license", "names none"} <= details
+
+
+def test_the_readme_shows_what_each_preset_holds() -> None:
+    """Checkpoints, and bytes of those weights that are known, at four a number."""
+    text = (INDEX.parent / "lead_hub" / "candidates" / "README.md").read_text(encoding="utf-8")
+    table = [line.strip("|").split("|") for line in text.splitlines() if line.startswith("|")][2:]
+    shown = {name.strip().strip("`"): (int(count), size.strip()) for name, _, count, size in table}
+    parts = {"(none)": chosen_for("default")}
+    for name in PRESETS:
+        wanted = asked(IndexQuery.preset(name))
+        parts[name] = [line for line in LINES if line["id"] in wanted]
+    sizes = {name: sum(line.get("parameters", 0) for line in part) * 4 / 1e9 for name, part in parts.items()}
+    assert shown == {name: (len(part), f"{sizes[name]:.1f} GB") for name, part in parts.items()}
+    families = len({line["family"] for line in LINES})
+    assert f"{len(parts['(none)'])} checkpoints of the {len(LINES)} of a curated index, of {families} families" in text
