@@ -103,7 +103,7 @@ def recommend(
         source = candidate_source(
             candidates, preset=preset, max_params=max_params, licence=licence, family=family, limit=limit
         )
-        if not quiet and not candidates and is_main_process():
+        if not quiet and not isinstance(source, list) and is_main_process():
             say_left_out(source)
         if dry_run:
             query = DatasetQuery(dataset, config=config, split=split, revision=revision, max_images=max_images)
