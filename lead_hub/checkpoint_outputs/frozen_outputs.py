@@ -1,9 +1,9 @@
 """What one checkpoint says about one set of images: the record between extraction and scoring."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from lead_hub.errors import CandidateError
@@ -87,3 +87,42 @@ class CheckpointOutputs:
                     f" found {int(torch.isfinite(kernel).sum())} of {len(kernel)}",
                     stage="extract",
                 )
+
+
+@dataclass(frozen=True, eq=False)
+class ImageOutputs:
+    """What one checkpoint says of single images, so that more can be added: nothing here is between images.
+
+    Attributes:
+        features: one vector per image, float32, on the CPU.
+        logits: the outputs of the checkpoint's own trained head, or None without one.
+        blocks: what the asked blocks say, first to last; none where no depth could be asked.
+        depths: which depths, or why none, in words.
+        family: as those of CheckpointOutputs, and so all that follow.
+    """
+
+    features: Float[Tensor, "image feature"]
+    logits: Float[Tensor, "image source_class"] | None
+    blocks: tuple[Float[Tensor, "image _number"], ...]
+    depths: str
+    family: str
+    parameters: int
+    pooling: str
+    processor: str
+    dtype: str
+    device: str
+
+    def and_then(self, other: "ImageOutputs") -> "ImageOutputs":
+        """These images, then the other ones; depths only where both have them."""
+        logits = None if self.logits is None or other.logits is None else torch.cat([self.logits, other.logits])
+        both = bool(self.blocks) and len(self.blocks) == len(other.blocks)
+        blocks = tuple(map(torch.cat, zip(self.blocks, other.blocks, strict=True))) if both else ()
+        without = next((one.depths for one in (self, other) if not one.blocks), self.depths)
+        features = torch.cat([self.features, other.features])
+        return replace(self, features=features, logits=logits, blocks=blocks, depths=self.depths if both else without)
+
+    def of(self, rows: Int64[Tensor, " chosen"]) -> "ImageOutputs":
+        """Some of the images, in this order."""
+        logits = None if self.logits is None else self.logits[rows]
+        blocks = tuple(part[rows] for part in self.blocks)
+        return replace(self, features=self.features[rows], logits=logits, blocks=blocks)
