@@ -45,6 +45,8 @@ class RaceRules:
 RULES = RaceRules()
 # A sample has at least two images of every class (`labelled_images.sampling`).
 FEWEST_PER_CLASS = 2
+# A stage of more images than this share of all would spare next to nothing.
+LARGEST_STAGE_SHARE = 0.75
 
 
 def stage_sizes(n_images: int, n_classes: int, rules: RaceRules = RULES) -> tuple[int, ...]:
@@ -58,7 +60,7 @@ def stage_sizes(n_images: int, n_classes: int, rules: RaceRules = RULES) -> tupl
     wanted = max(rules.first_images, rules.first_per_class * n_classes)
     first = max(min(wanted, math.floor(rules.largest_first_share * n_images)), FEWEST_PER_CLASS * n_classes)
     sizes = []
-    while first < n_images:
+    while first < LARGEST_STAGE_SHARE * n_images:
         sizes.append(first)
         first *= 2
     return (*sizes, n_images)
