@@ -39,7 +39,8 @@ def race_legend(report: RaceReport) -> list[str]:
         f"a race: all see {rules.first_images} images or {rules.first_per_class} a class, at most"
         f" {rules.largest_first_share:.0%} of all; those outside the smallest set that holds the best with"
         f" {rules.level:.1%} drop out, but never the best {rules.least_share:.0%}; the others see twice as many,"
-        f" until all ({settings.n_repetitions} seeded samples a target; {fitted}; the rules were chosen on the study targets)",
+        f" until all ({settings.n_repetitions} seeded samples a target; {fitted}; the rules were chosen on the study"
+        " targets)",
         "winner loses: accuracy points after fine-tuning between the full run's winner and the race's, the mean; set"
         " kept: share of races in which every checkpoint of the full run's 90% set of possible best ones was in the"
         " race to its end; of its members: share of them that were, the mean",

@@ -10,8 +10,9 @@ on the others.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -21,6 +22,8 @@ from lead_hub.confidence.chance_of_best import chances_of_best, could_be_best
 from lead_hub.confidence.image_bootstrap import resampled_scores, widened
 from lead_hub.confidence.judgement import ImageLabels
 from lead_hub.errors import ScoreError
+
+Racer = TypeVar("Racer", bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -93,25 +96,26 @@ def going_on(
         return np.zeros(0, dtype=bool)
     n_best = math.ceil(rules.least_share * len(scores))
     among_best: Bool[np.ndarray, " checkpoint"] = scores >= np.sort(scores)[-n_best]
-    return among_best | could_be_best(chances, level=rules.level)
+    following: Bool[np.ndarray, " checkpoint"] = among_best | could_be_best(chances, level=rules.level)
+    return following
 
 
-def staged_chances(stages: Sequence[Mapping[str, float]]) -> dict[str, float]:
+def staged_chances(stages: Sequence[Mapping[Racer, float]]) -> dict[Racer, float]:
     """One probability a checkpoint to be the best of all, from what each stage says of those that were in it.
 
     Whoever is in the next stage shares what it has with the others there as that stage, on more images, says; whoever
     is not keeps what its last stage gave it. All add up to 1.
 
     Args:
-        stages: from few images to many: chances by name, which add up to 1; each holds some of those before it.
+        stages: from few images to many: chances by checkpoint, which add up to 1; each holds some of those before it.
 
     Raises:
         ScoreError: a stage with a checkpoint that was not in the one before.
     """
-    combined: dict[str, float] = {}
+    combined: dict[Racer, float] = {}
     for number, stage in enumerate(stages):
         if number and not set(stage) <= set(stages[number - 1]):
             raise ScoreError("each stage must hold checkpoints of the stage before it alone")
-        shared = sum(combined[name] for name in stage) if number else 1.0
-        combined.update({name: shared * chance for name, chance in stage.items()})
+        shared = sum(combined[one] for one in stage) if number else 1.0
+        combined.update({one: shared * chance for one, chance in stage.items()})
     return combined

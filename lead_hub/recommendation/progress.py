@@ -21,10 +21,10 @@ class RunProgress:
         stage: "dataset" while the images are read, then for every checkpoint "download" while its files are found or
             fetched, "load" while its weights are read, "extract" while images run through it, "score".
         checkpoint: Hub id or folder as given; empty while the dataset is read.
-        number: which checkpoint of the run, from 1; 0 while the dataset is read.
-        n_candidates: checkpoints of the run.
-        n_images: images that have run through this checkpoint.
-        total_images: images of the run; 0 while the dataset is read.
+        number: which checkpoint of the run, or of a stage of a race, from 1; 0 while the dataset is read.
+        n_candidates: checkpoints of the run, or of the stage.
+        n_images: images that have run through this checkpoint, in this stage.
+        total_images: images of the run, or of the stage; 0 while the dataset is read.
         images_per_s: speed of this checkpoint so far, preparation included; None before its first batch.
         device: where it runs, e.g. "cpu" or "cuda:0"; empty while the dataset is read.
     """
@@ -69,13 +69,15 @@ class RunFollower:
         with tqdm(total=n_images * self._n_candidates, unit="image", disable=silent) as self._bar:  # type: ignore[no-untyped-call]
             yield
 
-    def begins(self, candidate: Candidate) -> None:
-        """The next candidate has its turn.
+    def begins(self, candidate: Candidate, *, number: int, n_candidates: int, n_images: int) -> None:
+        """The next candidate has its turn, as this one of so many, on so many images.
 
         Raises:
             RunCancelledError: nobody waits for it.
         """
-        self._number += 1
+        if self._bar is not None and number == 1 and self._number:  # another stage of a race
+            self._bar.reset(total=n_candidates * n_images)
+        self._number, self._n_candidates, self._total_images = number, n_candidates, n_images
         self._checkpoint, self._n_images = candidate.checkpoint, 0
         if self._bar is not None:
             self._bar.set_description(f"{self._number}/{self._n_candidates} {candidate.checkpoint}")
