@@ -1,16 +1,18 @@
-"""What a run may cost: minutes, gigabytes of downloads, or a share of the full run's forward passes."""
+"""What a run may cost: minutes, gigabytes of downloads, or a share of the full run's forward passes; and who enters."""
 
 import re
+import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from lead_hub.candidates import Candidate
 from lead_hub.errors import LeadHubError
-from lead_hub.recommendation.estimate import known_weight_bytes
 
 SECONDS = {"s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600}
 BYTES = {"MB": 10**6, "GB": 10**9, "TB": 10**12}
+LEVEL_POINTS = 2.0  # ImageNet accuracies that differ by less say nothing of another dataset
+BYTES_PER_PARAMETER = 4
 AMOUNT = re.compile(r"(\d+(?:\.\d+)?)\s*([a-zA-Z]+|%)")
 
 
@@ -99,3 +101,29 @@ def within_downloads(
             taken.append(candidate)
             total += size
     return taken, left_out
+
+
+def by_prior(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """The candidates as a race lets them in: by accuracy on ImageNet, then small ones first, then by downloads.
+
+    Without a known accuracy a candidate counts as the median of the others.
+    """
+    known = [each.imagenet_top1_percent for each in candidates if each.imagenet_top1_percent is not None]
+    median = statistics.median(known) if known else 0.0
+
+    def place(candidate: Candidate) -> tuple[float, float, int]:
+        accuracy = candidate.imagenet_top1_percent
+        level = (median if accuracy is None else accuracy) // LEVEL_POINTS
+        size = known_weight_bytes(candidate)
+        return -level, float("inf") if size is None else float(size), -(candidate.downloads or 0)
+
+    return sorted(candidates, key=place)
+
+
+def known_weight_bytes(candidate: Candidate) -> int | None:
+    """Size of a candidate's weights: as its folder or an index tells, else 4 bytes a parameter, else unknown."""
+    if candidate.folder is not None:
+        return sum(path.stat().st_size for path in candidate.folder.glob("*.safetensors")) or None
+    if candidate.weight_bytes is not None:
+        return candidate.weight_bytes
+    return None if candidate.parameters is None else BYTES_PER_PARAMETER * candidate.parameters

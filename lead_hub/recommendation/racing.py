@@ -6,7 +6,6 @@ a board is good at any moment: who rests on more images stands above who rests o
 among those that rest on the same.
 """
 
-import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -31,12 +30,9 @@ from lead_hub.labelled_images import LabelledImages, rows_sha256, stratified_sam
 from lead_hub.leaderboard import Leaderboard, RankedCheckpoint
 from lead_hub.leaderboard import rank as ranked
 from lead_hub.processes import Processes, on_main_process
-from lead_hub.recommendation.estimate import known_weight_bytes
 from lead_hub.recommendation.judging import ScoredCandidate, judged_board
 from lead_hub.recommendation.race_budget import SpentBudget
 from lead_hub.transferability import SCORES
-
-LEVEL_POINTS = 2.0  # ImageNet accuracies that differ by less say nothing of another dataset
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,16 +43,18 @@ class Turn:
         candidate: whose turn it is.
         images: that it is judged on.
         positions: of these among all images; None where they are all.
+        n_new: how many of them have not run through the candidate in an earlier turn.
         number: which turn of its stage, from 1.
-        n_in_stage: turns of its stage.
+        following: whose turn it is after that, in this stage.
         is_first: whether it is the first one of this candidate.
     """
 
     candidate: Candidate
     images: LabelledImages
     positions: Int64[np.ndarray, " image"] | None
+    n_new: int
     number: int
-    n_in_stage: int
+    following: tuple[Candidate, ...]
     is_first: bool
 
 
@@ -91,7 +89,9 @@ class FullRun:
 
     def turns(self, candidates: Sequence[Candidate]) -> Iterator[Turn]:
         for number, candidate in enumerate(candidates, start=1):
-            yield Turn(candidate, self._images, None, number, len(candidates), is_first=True)
+            following = tuple(candidates[number:])
+            n_new = len(self._images)
+            yield Turn(candidate, self._images, None, n_new, number=number, following=following, is_first=True)
 
     def board(self, board: Leaderboard, turn: Turn, one: ScoredCandidate) -> Leaderboard:  # noqa: ARG002 - all images
         scored = [*self._scored, one]
@@ -102,23 +102,6 @@ class FullRun:
 
     def fail(self, turn: Turn, reason: str) -> None:
         raise AssertionError(f"a candidate has one turn: {turn.candidate.checkpoint}: {reason}")
-
-
-def by_prior(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """The candidates as a race lets them in: by accuracy on ImageNet, then small ones first, then by downloads.
-
-    Without a known accuracy a candidate counts as the median of the others.
-    """
-    known = [each.imagenet_top1_percent for each in candidates if each.imagenet_top1_percent is not None]
-    median = statistics.median(known) if known else 0.0
-
-    def place(candidate: Candidate) -> tuple[float, float, int]:
-        accuracy = candidate.imagenet_top1_percent
-        level = (median if accuracy is None else accuracy) // LEVEL_POINTS
-        size = known_weight_bytes(candidate)
-        return -level, float("inf") if size is None else float(size), -(candidate.downloads or 0)
-
-    return sorted(candidates, key=place)
 
 
 @dataclass(eq=False)
@@ -171,8 +154,15 @@ class Race:
                 n_more = 0 if candidate in self._whole else size - n_seen
                 if not self._allows(n_more):
                     return
-                place = (number, len(racing))
-                yield Turn(candidate, stage.images, stage.positions, *place, is_first=n_seen == 0)
+                yield Turn(
+                    candidate,
+                    stage.images,
+                    stage.positions,
+                    n_new=size - n_seen,
+                    number=number,
+                    following=tuple(racing[number:]),
+                    is_first=n_seen == 0,
+                )
                 self._spent.run(n_more)
             n_seen = size
             racing = self._worth_more(stage)

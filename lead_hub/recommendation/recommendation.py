@@ -27,8 +27,8 @@ from lead_hub.recommendation.board_rows import empty_board, find_cards
 from lead_hub.recommendation.grouping import image_groups
 from lead_hub.recommendation.judging import calibration_of
 from lead_hub.recommendation.progress import OnProgress, RunFollower
-from lead_hub.recommendation.race_budget import RaceBudget, SpentBudget, parse_race_budget, within_downloads
-from lead_hub.recommendation.racing import FullRun, Race, Ranking, by_prior, check_race
+from lead_hub.recommendation.race_budget import RaceBudget, SpentBudget, by_prior, parse_race_budget, within_downloads
+from lead_hub.recommendation.racing import FullRun, Race, Ranking, check_race
 from lead_hub.recommendation.steps import OutputsOfImages, shared_images
 from lead_hub.recommendation.turn_scoring import RunEdges, TurnScoring
 from lead_hub.transferability import SCORES

@@ -63,8 +63,8 @@ class TurnScoring:
             LeadHubError: it cannot be scored, or nobody waits any more.
         """
         candidate, follower, processes = turn.candidate, self.run.follower, self.run.processes
-        begins = partial(follower.begins, candidate, number=turn.number, n_candidates=turn.n_in_stage)
-        begins = partial(begins, n_images=len(turn.images))
+        begins = partial(follower.begins, candidate, following=turn.following, number=turn.number)
+        begins = partial(begins, n_images=turn.n_new)
         on_every_process(guarded(begins, stage="find"), processes)
         follower.reached("download")
         files = self._files_of(candidate)

@@ -6,8 +6,7 @@ import pytest
 
 from lead_hub import LeadHubError
 from lead_hub.candidates import Candidate
-from lead_hub.recommendation.race_budget import RaceBudget, SpentBudget, parse_race_budget, within_downloads
-from lead_hub.recommendation.racing import by_prior
+from lead_hub.recommendation.race_budget import RaceBudget, SpentBudget, by_prior, parse_race_budget, within_downloads
 
 
 @pytest.mark.parametrize(
