@@ -119,7 +119,7 @@ POSITIONS = 175
 NET_SHARE = 0.5  # of the speed of a plain convolution that a whole network reaches
 DECODING = 2.0  # times what preparing an image for a checkpoint takes; once a run
 CHECKPOINT_S = 1.5  # to find its files, load its weights and score its outputs
-GOING_ON = 0.3  # of the candidates of a race, after its first stage: 0.2 to 0.4 in `lead-hub bench --race`
+GOING_ON = 0.3  # of the candidates of a race, after its first stage: 0.1 to 0.4 in `lead-hub bench --race`
 ASSUMED_CLASSES = 10
 
 
