@@ -29,11 +29,12 @@ def bench_race(
     Raises:
         MatrixError: the matrix cannot be read, or has no such targets.
     """
-    from lead_hub.bench import MATRIX_FOLDER, ReplaySettings, run_replay
+    from lead_hub.bench import MATRIX_FOLDER, REAL_MATRIX_FOLDER, ReplaySettings, run_replay
 
     halves = ("held-out", "study") if half == "both" else (half,)
     settings = ReplaySettings(halves=halves, n_repetitions=repetitions)
-    return run_replay(matrix or MATRIX_FOLDER, settings, n_workers=workers, advance=advance)
+    shipped = REAL_MATRIX_FOLDER if half == "real" else MATRIX_FOLDER
+    return run_replay(matrix or shipped, settings, n_workers=workers, advance=advance)
 
 
 def show_races(report: "RaceReport", *, as_json: bool) -> None:

@@ -12,6 +12,7 @@ from lead_hub.errors import LeadHubError
 SECONDS = {"s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600}
 BYTES = {"MB": 10**6, "GB": 10**9, "TB": 10**12}
 LEVEL_POINTS = 2.0  # ImageNet accuracies that differ by less say nothing of another dataset
+LEVEL_DEVIATIONS = 0.5  # nor standings that differ by less
 BYTES_PER_PARAMETER = 4
 AMOUNT = re.compile(r"(\d+(?:\.\d+)?)\s*([a-zA-Z]+|%)")
 
@@ -104,18 +105,20 @@ def within_downloads(
 
 
 def by_prior(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """The candidates as a race lets them in: by accuracy on ImageNet, then small ones first, then by downloads.
+    """The candidates as a race lets them in.
 
-    Without a known accuracy a candidate counts as the median of the others.
+    By their standing on other datasets where this machine knows one, else as average; then by accuracy on ImageNet,
+    without a known one as the median of the others; on one level small ones first, then those of more downloads.
     """
     known = [each.imagenet_top1_percent for each in candidates if each.imagenet_top1_percent is not None]
     median = statistics.median(known) if known else 0.0
 
-    def place(candidate: Candidate) -> tuple[float, float, int]:
+    def place(candidate: Candidate) -> tuple[float, float, float, int]:
         accuracy = candidate.imagenet_top1_percent
         level = (median if accuracy is None else accuracy) // LEVEL_POINTS
+        standing = round((candidate.standing or 0.0) / LEVEL_DEVIATIONS)
         size = known_weight_bytes(candidate)
-        return -level, float("inf") if size is None else float(size), -(candidate.downloads or 0)
+        return -standing, -level, float("inf") if size is None else float(size), -(candidate.downloads or 0)
 
     return sorted(candidates, key=place)
 

@@ -29,6 +29,7 @@ from lead_hub.recommendation.judging import calibration_of
 from lead_hub.recommendation.progress import OnProgress, RunFollower
 from lead_hub.recommendation.race_budget import RaceBudget, SpentBudget, by_prior, parse_race_budget, within_downloads
 from lead_hub.recommendation.racing import FullRun, Race, Ranking, check_race
+from lead_hub.recommendation.standing_elsewhere import kept_standings, with_standings
 from lead_hub.recommendation.steps import OutputsOfImages, shared_images
 from lead_hub.recommendation.turn_scoring import RunEdges, TurnScoring
 from lead_hub.transferability import SCORES
@@ -222,10 +223,11 @@ class Recommendation:
                 images = stack.enter_context(shared_images(self.query, access, processes))
                 find_groups = partial(image_groups, images, self.methods, group_column=self.group_column, access=access)
                 images = on_main_process(find_groups, processes).of(images)
+                standings = on_main_process(partial(kept_standings, access), processes)
             except RunCancelledError:
                 return
-            run = RunEdges(access, processes, follower, spent)
-            yield from self._ranked_on(images, candidates, run)
+            candidates = with_standings(candidates, standings, dataset=images.dataset)
+            yield from self._ranked_on(images, candidates, RunEdges(access, processes, follower, spent))
 
     def _ranked_on(
         self, images: LabelledImages, candidates: Sequence[Candidate], run: RunEdges

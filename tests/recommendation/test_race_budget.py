@@ -73,3 +73,11 @@ def test_who_enters_first() -> None:
     # 85.0 and 84.1 are on one level, of which the smaller comes first. The median, 84.1, counts for the unknown ones.
     entered = by_prior([plain, accurate, unknown, as_good, popular])
     assert entered == [popular, unknown, as_good, accurate, plain]
+
+
+def test_what_is_known_from_other_datasets_comes_first() -> None:
+    accurate = Candidate("org/accurate", imagenet_top1_percent=85.0)
+    proven = Candidate("org/proven", imagenet_top1_percent=76.0, standing=1.0)
+    poor = Candidate("org/poor", imagenet_top1_percent=88.0, standing=-1.0)
+    average = Candidate("org/average", imagenet_top1_percent=80.0, standing=0.1)
+    assert by_prior([poor, average, accurate, proven]) == [proven, accurate, average, poor]

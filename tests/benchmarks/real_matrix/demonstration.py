@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file
 from tests.benchmarks.demo_pool.finetuning import Result, append, read_table
 
 from .checkpoints import POOL, SOURCES, Checkpoint
+from .finetuning import LEARNING_RATES
 from .photograph_sources import ACTIVITIES, GCOMPRIS
 from .picture_credits import Credit, read_credits
 from .qt_resources import read_resource_file
@@ -47,7 +48,7 @@ def write_demonstration(packages: Path, work: Path, table: Path, folder: Path) -
         write_side(work / "targets" / TARGET, side, credits_of, folder / "targets" / PHOTOGRAPHS)
     (folder / "finetuned_accuracy.csv").unlink(missing_ok=True)
     for result in read_table(table):
-        if result.target == TARGET and result.checkpoint in CHOSEN:
+        if result.target == TARGET and result.checkpoint in CHOSEN and result.learning_rate in LEARNING_RATES:
             append(folder / "finetuned_accuracy.csv", Result(**{**vars(result), "target": PHOTOGRAPHS}))
 
 
