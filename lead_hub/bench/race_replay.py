@@ -38,6 +38,7 @@ from lead_hub.confidence import (
     going_on,
     race_chances,
     stage_sizes,
+    staged_chances,
 )
 from lead_hub.errors import ScoreError
 from lead_hub.transferability import SCORES, transferability
@@ -108,6 +109,8 @@ class Replayed:
         has_same_winner: whether both are the same.
         n_in_set: checkpoints that could be the best by the full run, with 90%.
         n_kept: those of them that were in the race to its end.
+        full_holds_best: whether that set holds the truly best, or one of the equally best.
+        race_holds_best: whether the set of the race's board does, which counts also who was left behind.
         passes: share of the full run's forward passes.
         passes_of_run: the same for a run of more images, if all that were left at the end saw them.
     """
@@ -117,6 +120,8 @@ class Replayed:
     has_same_winner: bool
     n_in_set: int
     n_kept: int
+    full_holds_best: bool
+    race_holds_best: bool
     passes: float
     passes_of_run: float
 
@@ -126,11 +131,18 @@ def replay(staged: StagedTerms, calibration: Calibration, *, rules: RaceRules, n
     n_checkpoints = len(staged.accuracy)
     racing = np.arange(n_checkpoints)
     seen, n_passes = 0, 0
+    stages: list[dict[int, float]] = []
     for terms, labels in zip(staged.terms[:-1], staged.labels[:-1], strict=True):
         n_passes += len(racing) * (len(labels) - seen)
         seen = len(labels)
-        racing = racing[going_on(terms[racing].mean(axis=1), chances(terms[racing], labels, calibration), rules)]
+        of_stage = chances(terms[racing], labels, calibration)
+        stages.append(dict(zip(racing.tolist(), of_stage.tolist(), strict=True)))
+        racing = racing[going_on(terms[racing].mean(axis=1), of_stage, rules)]
     terms, labels = staged.terms[-1], staged.labels[-1]
+    at_end = chances(terms[racing], labels, calibration)
+    whole = staged_chances([*stages, dict(zip(racing.tolist(), at_end.tolist(), strict=True))])
+    on_board = np.array([*whole])[could_be_best(np.array([*whole.values()]))]
+    best = np.flatnonzero(staged.accuracy == staged.accuracy.max())
     scores = terms.mean(axis=1)
     winner, full_winner = racing[scores[racing].argmax()], scores.argmax()
     in_set = np.flatnonzero(could_be_best(chances(terms, labels, calibration)))
@@ -141,6 +153,8 @@ def replay(staged: StagedTerms, calibration: Calibration, *, rules: RaceRules, n
         has_same_winner=bool(winner == full_winner),
         n_in_set=len(in_set),
         n_kept=int(np.isin(in_set, racing).sum()),
+        full_holds_best=bool(np.isin(best, in_set).any()),
+        race_holds_best=bool(np.isin(best, on_board).any()),
         passes=(n_passes + len(racing) * (len(labels) - seen)) / (n_checkpoints * len(labels)),
         passes_of_run=(n_passes + len(racing) * (longest - seen)) / (n_checkpoints * longest),
     )
@@ -167,6 +181,8 @@ class RaceFigures:
         same_winner: share of the races whose winner is the full run's.
         kept: share of the races in which every checkpoint of the full run's 90% set was in the race to its end.
         members_kept: share of these checkpoints that were, the mean.
+        full_holds_best: share of the races in which the full run's set holds the truly best.
+        race_holds_best: share of the races in which the set of the race's board does.
         set_size: how many there are, the mean.
         passes: share of the full run's forward passes, the mean.
         passes_of_run: the same, computed for a run of more images.
@@ -181,6 +197,8 @@ class RaceFigures:
     same_winner: float
     kept: float
     members_kept: float
+    full_holds_best: float
+    race_holds_best: float
     set_size: float
     passes: float
     passes_of_run: float
@@ -348,6 +366,8 @@ def summed_up(half: str, of_targets: Sequence[Sequence[Replayed]], *, is_drawn: 
         same_winner=mean(lambda one: one.has_same_winner),
         kept=mean(lambda one: one.n_kept == one.n_in_set),
         members_kept=mean(lambda one: one.n_kept / one.n_in_set),
+        full_holds_best=mean(lambda one: one.full_holds_best),
+        race_holds_best=mean(lambda one: one.race_holds_best),
         set_size=mean(lambda one: one.n_in_set),
         passes=mean(lambda one: one.passes),
         passes_of_run=mean(lambda one: one.passes_of_run),

@@ -8,7 +8,8 @@ def race_headers(report: RaceReport) -> tuple[str, ...]:
     """One a column."""
     few, many = report.n_stored_images
     return (
-        *("targets", "candidates", "winner loses", "same winner", "set kept", "of its members"),
+        *("targets", "candidates", "winner loses", "same winner", "set kept", "of its members", "best in set, full"),
+        "best in set, race",
         f"passes, {few} to {many} images",
         f"passes, {report.settings.n_images_of_run:,} images",
     )
@@ -25,6 +26,8 @@ def race_cells(figures: RaceFigures) -> tuple[str, ...]:
         f"{figures.same_winner:.1%}",
         f"{figures.kept:.1%}",
         f"{figures.members_kept:.1%}",
+        f"{figures.full_holds_best:.1%}",
+        f"{figures.race_holds_best:.1%}",
         f"{figures.passes:.1%}",
         f"{figures.passes_of_run:.1%}",
     )
@@ -43,7 +46,8 @@ def race_legend(report: RaceReport) -> list[str]:
         " targets)",
         "winner loses: accuracy points after fine-tuning between the full run's winner and the race's, the mean; set"
         " kept: share of races in which every checkpoint of the full run's 90% set of possible best ones was in the"
-        " race to its end; of its members: share of them that were, the mean",
+        " race to its end; of its members: share of them that were, the mean; best in"
+        " set: share in which the 90% set of the full run, and of the race's board, holds the truly best",
         f"passes: share of the full run's forward passes. A target stores {few} to {many} images, so that a quarter of"
         f" them, which all candidates see, is already {rules.largest_first_share:.0%}; the last column is computed for"
         f" a run of {settings.n_images_of_run:,} images in which all that are left at the end here see the rest: what"

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,8 @@ def test_a_race_that_keeps_the_winner() -> None:
     assert (found.n_candidates, found.lost_points, found.has_same_winner) == (4, 0.0, True)
     # By all images e^0 is 73% of the chances: the second is needed for 90%. It dropped out at the second stage.
     assert (found.n_in_set, found.n_kept) == (2, 1)
+    # The second is truly the best, in the set of both.
+    assert (found.full_holds_best, found.race_holds_best) == (True, True)
     assert found.passes == pytest.approx((4 * 10 + 2 * 10 + 1 * 10) / (4 * 30))
     assert found.passes_of_run == pytest.approx((4 * 10 + 2 * 10 + 1 * 80) / (4 * 100))
 
@@ -44,7 +47,17 @@ def test_a_race_that_loses_the_winner() -> None:
     races = staged([0.0, -9.0, -9.0, -9.0], [-9.0, 0.0, -9.0, -9.0])
     found = replay(races, made_calibration(), rules=RULES, n_images_of_run=1)
     assert (found.lost_points, found.has_same_winner, found.n_in_set, found.n_kept) == (10.0, False, 1, 0)
+    assert (found.full_holds_best, found.race_holds_best) == (True, False)
     assert found.passes == found.passes_of_run == pytest.approx((4 * 10 + 1 * 10) / (4 * 20))
+
+
+def test_who_was_left_behind_may_still_be_the_best() -> None:
+    # Chances of 51%, 31%, 11% and 7%. The best half goes on, and the first ends with its 82%: with the third 93%.
+    rules = RaceRules(level=0.5, least_share=0.5)
+    accuracy = np.array([60.0, 70.0, 90.0, 80.0])
+    races = replace(staged([0.0, -0.5, -1.5, -2.0], [0.0, -9.0, 9.0, -9.0]), accuracy=accuracy)
+    found = replay(races, made_calibration(), rules=rules, n_images_of_run=1)
+    assert (found.lost_points, found.n_kept, found.race_holds_best) == (30.0, 0, True)
 
 
 def test_draws_keep_their_error_at_every_stage() -> None:
