@@ -197,7 +197,12 @@ class Recommendation:
         """The board when every candidate has been tried."""
         last = deque(self, maxlen=1)
         if not last:
-            raise RunCancelledError("the run was cancelled while its dataset was read: there is no board yet")
+            over = (
+                f"the run was cancelled, or its budget of {self.budget} over,"
+                if self.budget
+                else "the run was cancelled"
+            )
+            raise RunCancelledError(f"{over} while its dataset was read: there is no board yet")
         return last.pop()
 
     def __iter__(self) -> Iterator[Leaderboard]:
