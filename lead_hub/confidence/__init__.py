@@ -25,7 +25,7 @@ from lead_hub.confidence.judgement import ImageLabels, ScoredImages, ranking_con
 from lead_hub.confidence.known_outcomes import THIS_MACHINE, Outcome, parse_outcome
 from lead_hub.confidence.race import RULES, RaceRules, going_on, race_chances, stage_sizes, staged_chances
 from lead_hub.confidence.record import RANK_DEPENDENT, Confidence, as_columns, parse_confidence, without_ranks
-from lead_hub.confidence.refitting import Refit, SourceOfOutcomes, refit
+from lead_hub.confidence.refitting import Refit, SourceOfOutcomes, refit, without_dataset
 
 __all__ = [
     "RANK_DEPENDENT",
@@ -60,5 +60,6 @@ __all__ = [
     "stage_sizes",
     "staged_chances",
     "widened",
+    "without_dataset",
     "without_ranks",
 ]
