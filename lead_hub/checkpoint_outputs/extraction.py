@@ -120,18 +120,17 @@ def extract_images(
     processes: Processes,
     settings: ExtractionSettings,
     advance: Callable[[int], object],
-    n_images_of_run: int | None = None,
+    positions: Sequence[int] | None = None,
 ) -> ImageOutputs:
     """What a checkpoint says of every single image: `whole_outputs` puts it together with that of others.
 
     Args:
         checkpoint: the model and its own image processor.
-        images: all images, or those that are still missing.
+        images: all images of the run.
         processes: those that share the work.
         settings: batch size, device and number format.
         advance: called with the number of images done since the last call (all processes together).
-        n_images_of_run: how many images there will be at the end, beyond a limit of which no depth is asked; None
-            means these.
+        positions: of the images that are run; None means all.
 
     Raises:
         CandidateError: as `extract`.
@@ -139,19 +138,18 @@ def extract_images(
     device = settings.torch_device(processes)
     dtype = settings.torch_dtype(device)
     # With fewer images than processes some have none; they run the first, whose result nobody reads.
-    mine = range(processes.process_index, len(images), processes.num_processes) or range(1)
+    wanted = range(len(images)) if positions is None else positions
+    mine = wanted[processes.process_index :: processes.num_processes] or wanted[:1]
     batch_size = AUTO_BATCH_SIZE.get(device.type, 32) if settings.batch_size == "auto" else settings.batch_size
-    n_images = n_images_of_run or len(images)
-    taps = block_taps(checkpoint.backbone) if n_images <= MOST_IMAGES_FOR_DEPTHS else too_many_images(n_images)
+    taps = block_taps(checkpoint.backbone) if len(images) <= MOST_IMAGES_FOR_DEPTHS else too_many_images(len(images))
     forward = BatchedForward(checkpoint, device=device, dtype=dtype, batch_size=batch_size, taps=taps)
     over_mine = partial(forward.over, images, mine, advance=lambda n: advance(n * processes.num_processes))
     features, logits, blocks = on_every_process(guarded(over_mine, stage="extract"), processes)
-    pooled, depths = gathered_blocks(
-        blocks, taps, n_mine=len(features), gather=partial(gather_rows, n_rows=len(images), processes=processes)
-    )
+    gather = partial(gather_rows, n_rows=len(wanted), processes=processes)
+    pooled, depths = gathered_blocks(blocks, taps, n_mine=len(features), gather=gather)
     return ImageOutputs(
-        features=gather_rows(features, n_rows=len(images), processes=processes),
-        logits=None if logits is None else gather_rows(logits, n_rows=len(images), processes=processes),
+        features=gather(features),
+        logits=None if logits is None else gather(logits),
         blocks=pooled,
         depths=depths,
         family=checkpoint.family,

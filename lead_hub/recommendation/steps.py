@@ -190,11 +190,11 @@ class OutputsOfImages:
         checkpoint = self._loaded(files, follower)
         return extract_images(
             checkpoint,
-            self._images.pixels.part(positions),
+            self._images.pixels,
             processes=self._processes,
             settings=self._extraction,
             advance=follower.advance,
-            n_images_of_run=len(self._images),
+            positions=positions.tolist(),
         )
 
     def _loaded(self, files: CheckpointFiles, follower: RunFollower) -> LoadedCheckpoint:
