@@ -10,10 +10,12 @@ from lead_hub.checkpoint_outputs.extraction import (
     ExtractionSettings,
     ImageSequence,
     extract,
+    extract_images,
     out_of_memory,
     prepared_batches,
+    whole_outputs,
 )
-from lead_hub.checkpoint_outputs.frozen_outputs import CheckpointOutputs
+from lead_hub.checkpoint_outputs.frozen_outputs import CheckpointOutputs, ImageOutputs, PartialOutputs
 from lead_hub.checkpoint_outputs.loaded_checkpoint import LoadedCheckpoint, load_checkpoint
 from lead_hub.checkpoint_outputs.network_extraction import with_network_kernel
 from lead_hub.checkpoint_outputs.outputs_cache import OutputsCache, outputs_key
@@ -22,15 +24,19 @@ __all__ = [
     "CheckpointOutputs",
     "Dtype",
     "ExtractionSettings",
+    "ImageOutputs",
     "ImageSequence",
     "LoadedCheckpoint",
     "OutputsCache",
+    "PartialOutputs",
     "cache_key",
     "extract",
+    "extract_images",
     "load_checkpoint",
     "out_of_memory",
     "outputs_key",
     "prepared_batches",
     "versions",
+    "whole_outputs",
     "with_network_kernel",
 ]

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lead_hub.checkpoint_outputs.depths import BlockTaps, block_taps, depth_kernel
-from lead_hub.checkpoint_outputs.frozen_outputs import CheckpointOutputs
+from lead_hub.checkpoint_outputs.frozen_outputs import CheckpointOutputs, ImageOutputs
 from lead_hub.checkpoint_outputs.loaded_checkpoint import LoadedCheckpoint
 from lead_hub.errors import CandidateError, LeadHubError
 from lead_hub.labelled_images import Pixels
@@ -108,21 +108,49 @@ def extract(
         CandidateError: the forward pass failed, ran out of memory at one image, or gave NaN or infinity
             (stage "extract").
     """
+    outputs = extract_images(checkpoint, images, processes=processes, settings=settings, advance=advance)
+    on_device = settings.torch_device(processes)
+    return on_every_process(guarded(partial(whole_outputs, outputs, on_device), stage="extract"), processes)
+
+
+def extract_images(
+    checkpoint: LoadedCheckpoint,
+    images: ImageSequence,
+    *,
+    processes: Processes,
+    settings: ExtractionSettings,
+    advance: Callable[[int], object],
+    positions: Sequence[int] | None = None,
+) -> ImageOutputs:
+    """What a checkpoint says of every single image: `whole_outputs` puts it together with that of others.
+
+    Args:
+        checkpoint: the model and its own image processor.
+        images: all images of the run.
+        processes: those that share the work.
+        settings: batch size, device and number format.
+        advance: called with the number of images done since the last call (all processes together).
+        positions: of the images that are run; None means all.
+
+    Raises:
+        CandidateError: as `extract`.
+    """
     device = settings.torch_device(processes)
     dtype = settings.torch_dtype(device)
     # With fewer images than processes some have none; they run the first, whose result nobody reads.
-    mine = range(processes.process_index, len(images), processes.num_processes) or range(1)
+    wanted = range(len(images)) if positions is None else positions
+    mine = wanted[processes.process_index :: processes.num_processes] or wanted[:1]
     batch_size = AUTO_BATCH_SIZE.get(device.type, 32) if settings.batch_size == "auto" else settings.batch_size
     taps = block_taps(checkpoint.backbone) if len(images) <= MOST_IMAGES_FOR_DEPTHS else too_many_images(len(images))
     forward = BatchedForward(checkpoint, device=device, dtype=dtype, batch_size=batch_size, taps=taps)
     over_mine = partial(forward.over, images, mine, advance=lambda n: advance(n * processes.num_processes))
     features, logits, blocks = on_every_process(guarded(over_mine, stage="extract"), processes)
-    on_device = partial(gathered_kernel, device=device, processes=processes)
-    kernel, depths = on_device(blocks, taps, n_mine=len(features), n_images=len(images))
-    return CheckpointOutputs(
-        features=gather_rows(features, n_rows=len(images), processes=processes),
-        logits=None if logits is None else gather_rows(logits, n_rows=len(images), processes=processes),
-        depth_kernel=kernel,
+    gather = partial(gather_rows, n_rows=len(wanted), processes=processes)
+    pooled, depths = gathered_blocks(blocks, taps, n_mine=len(features), gather=gather)
+    return ImageOutputs(
+        features=gather(features),
+        logits=None if logits is None else gather(logits),
+        blocks=pooled,
         depths=depths,
         family=checkpoint.family,
         parameters=checkpoint.parameters,
@@ -138,29 +166,49 @@ def too_many_images(n_images: int) -> BlockTaps:
     return BlockTaps({}, None, f"none: kept for at most {MOST_IMAGES_FOR_DEPTHS:,} images, these are {n_images:,}")
 
 
-def gathered_kernel(
+def gathered_blocks(
     blocks: Sequence[Float[Tensor, "image _number"]],
     taps: BlockTaps,
     *,
     n_mine: int,
-    n_images: int,
-    device: torch.device,
-    processes: Processes,
-) -> tuple[Float[Tensor, " pair"] | None, str]:
-    """The kernel of what the asked blocks say, and which they are, or none and why."""
+    gather: Callable[[Tensor], Tensor],
+) -> tuple[tuple[Float[Tensor, "image _number"], ...], str]:
+    """What the asked blocks say of all images, and which they are; or nothing, and why."""
     if not taps.blocks:
-        return None, taps.words
+        return (), taps.words
     # Whether a block fits its rule may depend on the images, and all processes must gather the same.
-    fits = gather_rows(torch.full((n_mine, 1), float(not taps.unfit)), n_rows=n_images, processes=processes)
-    if not bool(fits.all()):
-        return None, f"none: {taps.unfit or 'a block did not fit its rule in another process'}"
-    pooled = [gather_rows(part, n_rows=n_images, processes=processes) for part in blocks]
-    unusable = sum(not bool(torch.isfinite(part).all()) for part in pooled)
+    if not bool(gather(torch.full((n_mine, 1), float(not taps.unfit))).all()):
+        return (), f"none: {taps.unfit or 'a block did not fit its rule in another process'}"
+    return tuple(gather(part) for part in blocks), taps.words
+
+
+def whole_outputs(outputs: ImageOutputs, device: torch.device) -> CheckpointOutputs:
+    """The outputs of single images, and the kernel between them.
+
+    Raises:
+        CandidateError: they are not finite, or the same for all images (stage "extract").
+    """
+    kernel, depths = kernel_between(outputs, device if device.type == "cuda" else torch.device("cpu"))
+    facts = {name: getattr(outputs, name) for name in ("family", "pooling", "processor", "dtype", "device")}
+    return CheckpointOutputs(
+        features=outputs.features,
+        logits=outputs.logits,
+        depth_kernel=kernel,
+        depths=depths,
+        parameters=outputs.parameters,
+        **facts,
+    )
+
+
+def kernel_between(outputs: ImageOutputs, device: torch.device) -> tuple[Float[Tensor, " pair"] | None, str]:
+    """The kernel of what the asked blocks say, and which they are, or none and why."""
+    if not outputs.blocks:
+        return None, outputs.depths
+    unusable = sum(not bool(torch.isfinite(part).all()) for part in outputs.blocks)
     if unusable:
-        return None, f"none: {unusable} of {len(pooled)} depths have NaN or infinity"
-    put_together = partial(depth_kernel, pooled, device if device.type == "cuda" else torch.device("cpu"))
-    kernel = on_every_process(guarded(put_together, stage="extract"), processes)
-    return kernel, "none: all images are the same at every depth" if kernel is None else taps.words
+        return None, f"none: {unusable} of {len(outputs.blocks)} depths have NaN or infinity"
+    kernel = depth_kernel(outputs.blocks, device)
+    return kernel, "none: all images are the same at every depth" if kernel is None else outputs.depths
 
 
 # What one batch gives: features, logits, and the asked blocks' numbers.

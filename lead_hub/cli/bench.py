@@ -51,6 +51,10 @@ def bench(
     output: Annotated[
         list[Path] | None, typer.Option("--output", "-o", help="Save as .md, .csv or .json; repeat for several.")
     ] = None,
+    race: Annotated[
+        bool, typer.Option("--race", help="Instead: what a race between the checkpoints spares and costs.")
+    ] = False,
+    repetitions: Annotated[int, typer.Option(help="With --race: seeded samples of the images of a target.")] = 10,
     paper: Annotated[
         bool, typer.Option("--paper", help="Instead: the published checkpoints and datasets, from the Hub.")
     ] = False,
@@ -76,6 +80,13 @@ def bench(
             )
             access = access_of(cache_dir=cache_dir, token=token, progress=not quiet)
             bench_paper(paper_list, paper_settings, access=access, output=output or [], as_json=json)
+            return
+        if race:
+            from lead_hub.cli.bench_race import bench_race, show_races
+
+            with progress_bar("targets", quiet=quiet) as advance:
+                races = bench_race(matrix, half=half.value, repetitions=repetitions, workers=workers, advance=advance)
+            show_races(races, as_json=json)
             return
         from lead_hub.bench import BenchSettings, check_format, default_cache_folder, joined, run_bench, save
 
