@@ -29,6 +29,7 @@ class CheckpointOutputs:
         pooling: the rule that turned hidden states into one vector, e.g. "class token".
         processor: class name of the image processor that prepared the pixels.
         dtype: number format of the forward pass, e.g. "float32" or "bfloat16".
+        dtype_reason: why that is not the run's number format, in words; empty where it is.
         device: where the forward pass ran, e.g. "cpu" or "cuda: NVIDIA H100".
         depth_kernel: how alike images are at several depths of the network: the upper triangle, row by row, of the sum
             of centred kernels of mean eigenvalue 1 (`depths.py`), float32; None where no depth could be asked.
@@ -50,6 +51,7 @@ class CheckpointOutputs:
     depths: str = "none: not asked"
     network_kernel: Float[Tensor, " pair"] | None = None
     network: str = "none: not asked"
+    dtype_reason: str = ""
 
     def __post_init__(self) -> None:
         for name, rows in (("features", self.features), ("logits", self.logits)):

@@ -145,4 +145,10 @@ class OutputsOfImages:
             self._cache.write(key, outputs)
 
     def _key(self, files: CheckpointFiles) -> str:
-        return cache_key(files, self._images, dtype=self._dtype, with_network_kernel=self._with_network_kernel)
+        return cache_key(
+            files,
+            self._images,
+            dtype=self._dtype,
+            falls_back=self._extraction.falls_back,
+            with_network_kernel=self._with_network_kernel,
+        )
