@@ -19,6 +19,7 @@ from lead_hub.checkpoint_outputs.fast_layout import can_be_faster, fast_layout
 from lead_hub.checkpoint_outputs.frozen_outputs import CheckpointOutputs
 from lead_hub.checkpoint_outputs.loaded_checkpoint import LoadedCheckpoint
 from lead_hub.checkpoint_outputs.number_format import NumberFormat, checked_format, fast_dtype
+from lead_hub.checkpoint_outputs.shrunk_images import Images, PartOfShrunkImages, Preparation, Shrunk, ShrunkImages
 from lead_hub.errors import CandidateError, LeadHubError
 from lead_hub.labelled_images import Pixels
 from lead_hub.processes import Processes, gather_rows, guarded, on_every_process, on_main_process
@@ -162,7 +163,8 @@ def fastest_passes(
     if not is_in_question and not can_be_faster(model, device):
         yield NumberFormat(dtype)
         return
-    pixels = checkpoint.prepare([images[position] for position in tried_positions(len(images))])
+    prepare, to_prepare = preparation(checkpoint, images)
+    pixels = prepare([to_prepare[position] for position in tried_positions(len(images))])
 
     def run(some_pixels: Tensor, some_dtype: torch.dtype = torch.float32) -> Tensor:
         taps, n_images = BlockTaps({}, None, "none: tried"), len(some_pixels)
@@ -252,7 +254,8 @@ class BatchedForward:
         logits: list[Tensor] = []
         blocks: list[tuple[Tensor, ...]] = []
         with self.running():
-            for pixel_values in prepared_batches(self.checkpoint.prepare, images, positions, self.batch_size):
+            prepare, to_prepare = preparation(self.checkpoint, images)
+            for pixel_values in prepared_batches(prepare, to_prepare, positions, self.batch_size):
                 for batch_features, batch_logits, batch_blocks in self.halving(pixel_values):
                     features.append(batch_features)
                     logits += [] if batch_logits is None else [batch_logits]
@@ -312,8 +315,15 @@ def out_of_memory(error: Exception) -> bool:
     return any(words in str(error) for words in NO_MEMORY)
 
 
+def preparation(checkpoint: LoadedCheckpoint, images: ImageSequence) -> Preparation:
+    """What makes model input of images, and of which: of a run's own as they were shrunk before, if they were."""
+    if isinstance(images, (ShrunkImages, PartOfShrunkImages)):
+        return images.prepared_by(checkpoint.image_processor)
+    return checkpoint.prepare, images
+
+
 def prepared_batches(
-    prepare: Callable[[list[Pixels]], Tensor], images: ImageSequence, positions: Sequence[int], batch_size: int
+    prepare: Callable[[list[Shrunk]], Tensor], images: Images, positions: Sequence[int], batch_size: int
 ) -> Iterator[Float[Tensor, "image channel height width"]]:
     """The image processor's output, batch by batch in order, prepared ahead in threads.
 

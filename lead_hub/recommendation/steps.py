@@ -15,6 +15,7 @@ from lead_hub.checkpoint_outputs import (
     CheckpointOutputs,
     ExtractionSettings,
     OutputsCache,
+    ShrunkImages,
     cache_key,
     extract,
     load_checkpoint,
@@ -96,6 +97,7 @@ class OutputsOfImages:
         self.device = extraction.torch_device(processes)
         self._dtype: torch.dtype = extraction.torch_dtype(self.device)
         self._images, self._extraction, self._access, self._processes = images, extraction, access, processes
+        self._pixels = ShrunkImages(images.pixels, folder=access.cache_dir)
         self._cache = OutputsCache(access.outputs_folder)
         self._with_network_kernel = with_network_kernel
 
@@ -127,12 +129,12 @@ class OutputsOfImages:
         follower.reached("extract")
         start_s = time.perf_counter()
         outputs = extract(
-            checkpoint, images.pixels, processes=processes, settings=self._extraction, advance=follower.advance
+            checkpoint, self._pixels, processes=processes, settings=self._extraction, advance=follower.advance
         )
         images_per_s = len(images) / (time.perf_counter() - start_s)
         if self._with_network_kernel:
             settings = {"processes": processes, "settings": self._extraction, "advance": follower.advance}
-            further = partial(with_network_kernel, outputs, checkpoint, images.pixels, **settings)
+            further = partial(with_network_kernel, outputs, checkpoint, self._pixels, **settings)
             outputs = on_every_process(guarded(further, stage="extract"), processes)
         on_every_process(guarded(partial(self._keep, key, outputs), stage="extract"), processes)
         return FoundOutputs(outputs, images_per_s, self.device)
