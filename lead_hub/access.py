@@ -76,6 +76,11 @@ class Access:
         return self._kept("calibration") / f"{method}.json"
 
     @property
+    def standings_file(self) -> Path:
+        """Where it is kept how checkpoints stood on other datasets."""
+        return self._kept("calibration") / "standings.json"
+
+    @property
     def verified_folder(self) -> Path:
         """Where it is noted which files of the Hub cache were compared with their hash."""
         return self._kept("verified")

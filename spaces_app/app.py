@@ -31,7 +31,7 @@ from spaces_app.visitors import Deployment, Visitor, listening_address, this_dep
 from spaces_app.zero_gpu import Follow, follow_here
 
 UPLOAD_BYTES = 2 * 10**9
-DEMO_NAMES = {"scripts": "Writing systems", "clipart": "Clip art", "emoji": "Emoji"}
+DEMO_NAMES = {"photographs": "Photographs", "scripts": "Writing systems", "clipart": "Clip art", "emoji": "Emoji"}
 
 
 def build(deployment: Deployment) -> gr.Blocks:

@@ -9,7 +9,7 @@ EXAMPLE = Path(__file__).with_name("example.json")  # `lead-hub demo --json`, it
 
 
 def example_board() -> Leaderboard:
-    """The demo's board on writing systems."""
+    """The demo's board on photographs."""
     return Leaderboard.from_document(json.loads(EXAMPLE.read_text(encoding="utf-8")))
 
 
@@ -17,7 +17,7 @@ def example_html() -> str:
     """Its answer and table, under a heading that says what they are."""
     board = example_board()
     heading = (
-        f'<h2 class="lead-example">An example: which of {len(board.rows)} small checkpoints to fine-tune to tell'
-        f" {len(board.dataset.class_names)} writing systems apart</h2>"
+        f'<h2 class="lead-example">An example: which of {len(board.rows)} checkpoints to fine-tune to tell'
+        f" {len(board.dataset.class_names)} kinds of animals, buildings and tools apart on photographs</h2>"
     )
     return heading + answer_card(board) + board_table(board, label="Example of a leaderboard")

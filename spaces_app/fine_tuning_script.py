@@ -123,6 +123,7 @@ model = $model_class.from_pretrained(
     id2label=dict(enumerate(names)),
     label2id={name: index for index, name in enumerate(names)},
     ignore_mismatched_sizes=True,  # its own head, if it has one, knows other classes
+    dtype=torch.float32,  # whatever the file is in: half a precision is too little to learn in
 )
 """
 WITH_A_LAYER = '''\
@@ -133,7 +134,7 @@ class Classifier(torch.nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.backbone = $model_class.from_pretrained(CHECKPOINT, revision=CHECKPOINT_COMMIT)
+        self.backbone = $model_class.from_pretrained(CHECKPOINT, revision=CHECKPOINT_COMMIT, dtype=torch.float32)
         config = self.backbone.config
         n_features = config.hidden_sizes[-1] if hasattr(config, "hidden_sizes") else config.hidden_size
         self.head = torch.nn.Linear(n_features, len(names))
@@ -186,7 +187,7 @@ def fine_tuning_snippet(row: RankedCheckpoint, dataset: RankedDataset) -> str:
     model_class = BACKBONES.get(row.family) or CLASSIFIERS.get(row.family, CLASSIFIER)
     body = WITH_A_LAYER if row.family in BACKBONES else WITH_CLASSIFIER
     checkpoint, images = _demo_checkpoint(row), _demo_target(dataset)
-    from_demo = (["FOLDER"] if checkpoint else []) + (["target_folder"] if images else [])
+    from_demo = (["checkpoint_folder"] if checkpoint else []) + (["target_folder"] if images else [])
     load = _loading(dataset)
     rate, rate_from = _learning_rate(row)
     return SCRIPT.substitute(
@@ -213,8 +214,9 @@ def fine_tuning_snippet(row: RankedCheckpoint, dataset: RankedDataset) -> str:
 
 def _demo_checkpoint(row: RankedCheckpoint) -> str:
     """The expression for a checkpoint of the demo that goes by its name; empty for any other."""
-    is_demo = not is_commit(row.sha) and row.checkpoint in {PurePath(one.checkpoint).name for one in pool()}
-    return f'str(FOLDER / "pool" / {literal(row.checkpoint)})' if is_demo else ""
+    names = {PurePath(one.checkpoint).name for target in TARGETS for one in pool(target)}
+    is_demo = not is_commit(row.sha) and row.checkpoint in names
+    return f"str(checkpoint_folder({literal(row.checkpoint)}))" if is_demo else ""
 
 
 def _demo_target(dataset: RankedDataset) -> str:

@@ -96,7 +96,7 @@ class RunRequest:
             CandidateError: an own list without a name or with an empty one, or a path where only Hub ids are allowed.
         """
         if self.source == "demo":
-            return [*pool()]
+            return [*(pool(self.dataset.removeprefix(DEMO)) if self.is_demo else pool())]
         licences = ("permissive",) if self.permissive else None
         if self.source == "index":
             return [IndexQuery(self.max_parameters, licences, self.families, self.limit)]

@@ -74,7 +74,7 @@ def _call(request: RunRequest) -> tuple[list[str], str]:
 def _candidates(request: RunRequest) -> str:
     """The argument for the candidates; empty where it is the default."""
     if request.source == "demo":
-        return "pool()"
+        return f"pool({literal(request.dataset.removeprefix(DEMO))})" if request.is_demo else "pool()"
     if request.source == "own":
         return literal([*request.own_candidates])
     settings = _query(request)

@@ -1,21 +1,23 @@
 """The benchmark: every score against what fine-tuning really gave, on a ground-truth matrix.
 
-matrix/ (package data) -> GroundTruthMatrix -> ScoreTable -> Contender... -> Comparison -> the table of `lead-hub bench`
+matrix/, real_matrix/ -> GroundTruthMatrix -> ScoreTable -> Contender... -> Comparison -> the table of `lead-hub bench`
 """
 
-from lead_hub.bench.matrix import MATRIX_FOLDER
-from lead_hub.bench.report import BenchReport, BenchSettings, run_bench
+from lead_hub.bench.matrix import MATRIX_FOLDER, REAL_MATRIX_FOLDER
+from lead_hub.bench.report import BenchReport, BenchSettings, joined, run_bench
 from lead_hub.bench.report_text import check_format, columns, headline, legend, notes, save
 from lead_hub.bench.score_cache import default_cache_folder
 
 __all__ = [
     "MATRIX_FOLDER",
+    "REAL_MATRIX_FOLDER",
     "BenchReport",
     "BenchSettings",
     "check_format",
     "columns",
     "default_cache_folder",
     "headline",
+    "joined",
     "legend",
     "notes",
     "run_bench",

@@ -13,6 +13,8 @@ from jaxtyping import Float
 from lead_hub.bench.matrix import GroundTruthMatrix
 from lead_hub.bench.score_table import ScoreTable
 from lead_hub.transferability import SCORES
+from lead_hub.transferability.lead import LEAD
+from lead_hub.transferability.lead_prior import LEAD_PRIOR, MOST_STANDING, SPREAD, WEIGHT
 
 N_RANDOM_ORDERS = 20
 
@@ -45,7 +47,7 @@ def all_contenders(
     matrix: GroundTruthMatrix, full: ScoreTable, few: Sequence[ScoreTable], *, seed: int = 0
 ) -> list[Contender]:
     """List everything that is compared: scores, then baselines, then ceilings."""
-    return [*scores(matrix, full, few), *baselines(matrix, seed=seed), *ceilings(matrix)]
+    return [*scores(matrix, full, few), *with_prior(matrix, full), *baselines(matrix, seed=seed), *ceilings(matrix)]
 
 
 def scores(matrix: GroundTruthMatrix, full: ScoreTable, few: Sequence[ScoreTable]) -> list[Contender]:
@@ -62,6 +64,36 @@ def scores(matrix: GroundTruthMatrix, full: ScoreTable, few: Sequence[ScoreTable
         )
         for position, method in enumerate(full.methods)
     ]
+
+
+def with_prior(matrix: GroundTruthMatrix, full: ScoreTable) -> list[Contender]:
+    """LEAD with its own mean standing on the other targets of the matrix; none where LEAD was not computed."""
+    if LEAD.name not in full.methods:
+        return []
+    position = full.methods.index(LEAD.name)
+    lead = full.values[position]
+    logs = np.log([target.n_classes for target in matrix.targets])
+    values = lead + WEIGHT * SPREAD * logs * np.nan_to_num(mean_of_other_targets(deviations(lead)))
+    seconds = float(np.nanmedian(full.seconds[position]))
+    return [Contender(LEAD_PRIOR.name, LEAD_PRIOR.title, "score", values[None], matrix.accuracy[None], seconds)]
+
+
+def deviations(values: Float[np.ndarray, "checkpoint target"]) -> Float[np.ndarray, "checkpoint target"]:
+    """By how many standard deviations a checkpoint stands above the others on each target, at most 3 either way."""
+    centred = values - np.nanmean(values, axis=0)
+    found: Float[np.ndarray, "checkpoint target"] = centred / np.nanstd(values, axis=0)
+    return found.clip(-MOST_STANDING, MOST_STANDING)
+
+
+def mean_of_other_targets(values: Float[np.ndarray, "checkpoint target"]) -> Float[np.ndarray, "checkpoint target"]:
+    """For every target the mean over the others that are known; NaN where there is no other."""
+    known = ~np.isnan(values)
+    there = np.where(known, values, 0.0)
+    n_others = known.sum(axis=1, keepdims=True) - known
+    total = there.sum(axis=1, keepdims=True) - there
+    means: Float[np.ndarray, "checkpoint target"] = np.full(values.shape, np.nan)
+    np.divide(total, n_others, out=means, where=n_others > 0)
+    return means
 
 
 def baselines(matrix: GroundTruthMatrix, *, seed: int = 0) -> list[Contender]:
@@ -108,12 +140,7 @@ def standing_elsewhere(accuracy: Float[np.ndarray, "checkpoint target"]) -> Floa
         above = (accuracy[:, None] > accuracy[None]).sum(axis=1)
         equal = (accuracy[:, None] == accuracy[None]).sum(axis=1) - known
     rivals = np.maximum(known.sum(axis=0) - 1, 1)
-    standing = np.where(known, (above + equal / 2) / rivals, 0.0)
-    n_others = known.sum(axis=1, keepdims=True) - known
-    total = standing.sum(axis=1, keepdims=True) - standing
-    means: Float[np.ndarray, "checkpoint target"] = np.full(accuracy.shape, np.nan)
-    np.divide(total, n_others, out=means, where=n_others > 0)
-    return means
+    return mean_of_other_targets(np.where(known, (above + equal / 2) / rivals, np.nan))
 
 
 def mean_of_others(

@@ -23,6 +23,7 @@ from lead_hub.bench.matrix_files import (
 from lead_hub.bench.stored_outputs import stored_checkpoints
 
 MATRIX_FOLDER = Path(str(resources.files("lead_hub.bench") / "matrix"))
+REAL_MATRIX_FOLDER = MATRIX_FOLDER.with_name("real_matrix")
 # Regret among the first three needs a fourth to be regretted.
 FEWEST_CHECKPOINTS = 4
 
@@ -67,7 +68,7 @@ def read_matrix(folder: Path = MATRIX_FOLDER) -> GroundTruthMatrix:
     Raises:
         MatrixError: no such folder, a file that is missing or damaged, or no target with enough checkpoints.
     """
-    if not folder.is_dir() and folder == MATRIX_FOLDER:
+    if not folder.is_dir() and folder in (MATRIX_FOLDER, REAL_MATRIX_FOLDER):
         raise MatrixError(
             "the ground-truth matrix is in a clone of the repository, not in the installed package, which it would make"
             " three times as large: install the clone (`pip install --editable .`), or name a matrix with --matrix"

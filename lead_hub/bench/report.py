@@ -160,6 +160,24 @@ def run_bench(
     )
 
 
+def joined(reports: Sequence[BenchReport]) -> BenchReport:
+    """One report of several matrices, with the settings of the first."""
+    undefined: dict[str, dict[str, int]] = {}
+    for report in reports:
+        for method, reasons in report.undefined.items():
+            own = undefined.setdefault(method, {})
+            for reason, number in reasons.items():
+                own[reason] = own.get(reason, 0) + number
+    return dataclasses.replace(
+        reports[0],
+        comparisons=tuple(one for report in reports for one in report.comparisons),
+        undefined=undefined,
+        left_out=tuple(one for report in reports for one in report.left_out),
+        duration_s=sum(report.duration_s for report in reports),
+        confidence=tuple(one for report in reports for one in report.confidence),
+    )
+
+
 def check_halves(matrix: GroundTruthMatrix, halves: Sequence[str]) -> None:
     """Raise where there is nothing to compare on, and say what there is."""
     there = dict.fromkeys(target.half for target in matrix.targets)

@@ -110,8 +110,8 @@ def score_tables(
 
 
 def image_scores() -> tuple[str, ...]:
-    """Names of the scores that are computed from images; the others are facts of the checkpoint alone."""
-    return tuple(name for name, method in SCORES.items() if method.function is not None)
+    """Names of the scores that are computed from images alone; the others are, or use, what else is known."""
+    return tuple(name for name, method in SCORES.items() if method.function is not None and not method.uses_standing)
 
 
 def computed(jobs: list[ScoreJob], *, n_workers: int | None) -> Iterator[tuple[ScoreJob, dict[str, Cell]]]:

@@ -18,6 +18,8 @@ class Candidate:
         downloads: of the last 30 days where known from a crawl.
         datasets: what it was trained on, as far as its card says.
         base_datasets: what the checkpoints that it was fine-tuned from were trained on.
+        standing: by how many standard deviations it stands above others on other datasets, in the mean; None where this
+            machine knows of none.
     """
 
     checkpoint: str
@@ -29,6 +31,7 @@ class Candidate:
     downloads: int | None = None
     datasets: tuple[str, ...] = ()
     base_datasets: tuple[str, ...] = ()
+    standing: float | None = None
 
     @property
     def folder(self) -> Path | None:

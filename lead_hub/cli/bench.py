@@ -3,7 +3,9 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Half(str, Enum):
-    """Which targets to compare on; "both" stands for two tables, held-out and all."""
+    """Which targets to compare on; "both" stands for held-out and all of a matrix, and for the real one."""
 
     both = "both"
     held_out = "held-out"
@@ -33,7 +35,7 @@ class Half(str, Enum):
 def bench(
     matrix: Annotated[Path | None, typer.Option(help="Folder of another ground-truth matrix.")] = None,
     half: Annotated[
-        Half, typer.Option(help='Targets to compare on; "both": one table of held-out, one of all of the matrix.')
+        Half, typer.Option(help='Targets to compare on; "both": tables of held-out, of all, and of real networks.')
     ] = (Half.both),
     score: Annotated[
         list[str] | None,
@@ -75,29 +77,40 @@ def bench(
             access = access_of(cache_dir=cache_dir, token=token, progress=not quiet)
             bench_paper(paper_list, paper_settings, access=access, output=output or [], as_json=json)
             return
-        from lead_hub.bench import MATRIX_FOLDER, BenchSettings, check_format, default_cache_folder, run_bench, save
+        from lead_hub.bench import BenchSettings, check_format, default_cache_folder, joined, run_bench, save
 
         for path in output or []:
             check_format(path)
+        tables = asked_tables(matrix, half)
         settings = BenchSettings(
-            halves=("held-out", "all") if half is Half.both else (half.value,),
+            halves=tables[0][1],
             methods=tuple(score) if score else None,
             n_few_images=few_images,
             n_few_samples=few_samples,
             n_resamples=resamples,
             seed=seed,
         )
-        with progress_bar("scores", quiet=quiet) as advance:
-            report = run_bench(
-                matrix or MATRIX_FOLDER,
-                settings,
-                cache_folder=None if no_cache else cache_dir or default_cache_folder(),
-                n_workers=workers,
-                advance=advance,
-            )
+        reports = []
+        for folder, halves in tables:
+            with progress_bar("scores", quiet=quiet) as advance:
+                run = partial(run_bench, folder, replace(settings, halves=halves), advance=advance, n_workers=workers)
+                reports.append(run(cache_folder=None if no_cache else cache_dir or default_cache_folder()))
+        report = joined(reports)
         for path in output or []:
             save(report, path)
         show_report(report, as_json=json)
+
+
+def asked_tables(matrix: Path | None, half: Half) -> list[tuple[Path, tuple[str, ...]]]:
+    """Matrices, and the sets of targets of each: of the clone's own two where none is named."""
+    from lead_hub.bench import MATRIX_FOLDER, REAL_MATRIX_FOLDER
+
+    if half is not Half.both:
+        own = REAL_MATRIX_FOLDER if half is Half.real else MATRIX_FOLDER
+        return [(matrix or own, (half.value,))]
+    if matrix is not None:
+        return [(matrix, ("held-out", "all"))]
+    return [(MATRIX_FOLDER, ("held-out", "all")), (REAL_MATRIX_FOLDER, ("real",))]
 
 
 @contextmanager

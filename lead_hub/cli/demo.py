@@ -25,7 +25,7 @@ def demo(
             return
         target = target or TARGETS[0]
         interrupts = Interrupts()
-        boards = Recommendation(target_folder(target), pool(), method, progress=not quiet, cancelled=interrupts)
+        boards = Recommendation(target_folder(target), pool(target), method, progress=not quiet, cancelled=interrupts)
         keep = partial(show, as_json=json, quiet=quiet)
         board = last_board(iter(boards), interrupts, keep=keep, quiet=quiet)
         if not is_main_process():

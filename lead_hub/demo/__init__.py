@@ -1,4 +1,6 @@
-"""The embedded pool: small checkpoints, labelled images, and what fine-tuning each on each really gave.
+"""The embedded pools: small checkpoints, labelled images, and what fine-tuning each on each really gave.
+
+There are real networks for photographs, and networks trained on drawings for three targets of drawings.
 
 How all of it was made, and under which licences, is in the README beside this file.
 """
@@ -13,17 +15,36 @@ from statistics import fmean
 from typing import Any
 
 from lead_hub.candidates import Candidate, checkpoint_folders
-from lead_hub.errors import DatasetError
+from lead_hub.errors import CandidateError, DatasetError
 from lead_hub.leaderboard import Leaderboard
 from lead_hub.rank_agreement import regret_at, weighted_kendall_tau
 
-TARGETS = ("scripts", "clipart", "emoji")
+PHOTOGRAPHS = "photographs"
+DRAWINGS = ("scripts", "clipart", "emoji")
+TARGETS = (PHOTOGRAPHS, *DRAWINGS)
 FOLDER = Path(str(resources.files(__name__)))
 
 
-def pool() -> list[Candidate]:
-    """The embedded checkpoints."""
-    return [Candidate(str(folder)) for folder in checkpoint_folders(FOLDER / "pool")]
+def pool(target: str = PHOTOGRAPHS) -> list[Candidate]:
+    """The embedded checkpoints that were fine-tuned on a target.
+
+    Raises:
+        DatasetError: no target of that name.
+    """
+    return [Candidate(str(folder)) for folder in checkpoint_folders(_home(target) / "pool")]
+
+
+def checkpoint_folder(name: str) -> Path:
+    """The folder of one embedded checkpoint of any pool.
+
+    Raises:
+        CandidateError: no checkpoint of that name.
+    """
+    places = {Path(one.checkpoint).name: Path(one.checkpoint) for target in TARGETS for one in pool(target)}
+    if name not in places:
+        found = f"the demo's checkpoint must be one of {', '.join(places)}, found {name!r}"
+        raise CandidateError(found, stage="find")
+    return places[name]
 
 
 def target_folder(target: str) -> Path:
@@ -32,19 +53,23 @@ def target_folder(target: str) -> Path:
     Raises:
         DatasetError: no target of that name.
     """
+    return _home(target) / "targets" / target
+
+
+def _home(target: str) -> Path:
     if target not in TARGETS:
         raise DatasetError(f"the demo's target must be one of {', '.join(TARGETS)}, found {target!r}")
-    return FOLDER / "targets" / target
+    return FOLDER / PHOTOGRAPHS if target == PHOTOGRAPHS else FOLDER
 
 
-def finetuned_accuracy(target: str, *, table: Path = FOLDER / "finetuned_accuracy.csv") -> dict[str, float]:
+def finetuned_accuracy(target: str, *, table: Path | None = None) -> dict[str, float]:
     """Accuracy in percent on the target's test images after full fine-tuning, by checkpoint.
 
     The mean over seeds at the learning rate whose mean accuracy on the validation images is highest, so that the test
     images choose nothing.
     """
     runs: defaultdict[str, defaultdict[str, list[tuple[float, float]]]] = defaultdict(lambda: defaultdict(list))
-    with table.open(encoding="utf-8", newline="") as file:
+    with (table or _home(target) / "finetuned_accuracy.csv").open(encoding="utf-8", newline="") as file:
         for run in csv.DictReader(file):
             if run["target"] == target:
                 accuracies = float(run["validation_accuracy"]), float(run["test_accuracy"])

@@ -26,7 +26,7 @@ from lead_hub.labelled_images.image_folder_files import (
     holds_images_only,
     refuse_archives_only,
 )
-from lead_hub.labelled_images.local_folder import CARD, SETTINGS, is_configured_by
+from lead_hub.labelled_images.local_folder import CARD, HUB_SETTINGS, SETTINGS, is_configured_by
 from lead_hub.labelled_images.own_files import NO_FILES, OwnFiles
 from lead_hub.labelled_images.query import DatasetQuery
 from lead_hub.labelled_images.verified_files import DatasetFiles
@@ -108,14 +108,13 @@ def _addresses(commit: DatasetCommit, images: ImageFolderFiles) -> DataFilesDict
 
 
 def _is_configured(commit: DatasetCommit, access: Access) -> bool:
-    """Whether the card says which files make the splits; it is in the library's own cache afterwards, and whole."""
+    """Whether the dataset says which files make its splits; that is in the library's own cache then, and whole."""
     if commit.sha is None:
         return False
-    if CARD not in commit.files:
-        return SETTINGS in commit.files
+    settings = [name for name in HUB_SETTINGS if name in commit.files]
     files = DatasetFiles(commit.dataset, commit.sha, Path(constants.HF_HUB_CACHE))
-    card = fetch_all_verified([CARD], files, access=access)[CARD]
-    return SETTINGS in commit.files or is_configured_by(card)
+    fetched = fetch_all_verified(settings, files, access=access) if settings else {}
+    return SETTINGS in fetched or (CARD in fetched and is_configured_by(fetched[CARD]))
 
 
 def _files_in_cache(dataset: str, sha: str, access: Access) -> OwnFiles:

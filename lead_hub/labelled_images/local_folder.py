@@ -34,7 +34,8 @@ from lead_hub.labelled_images.sample_notes import listed
 
 CARD = "README.md"
 SETTINGS = ".huggingface.yaml"
-_READ_BY_THE_LIBRARY = (CARD, SETTINGS, "dataset_infos.json", "dataset_info.json", "dataset_dict.json", "state.json")
+HUB_SETTINGS = (CARD, SETTINGS, "dataset_infos.json")  # what the library reads of a dataset on the Hub before its data
+_READ_BY_THE_LIBRARY = (*HUB_SETTINGS, "dataset_info.json", "dataset_dict.json", "state.json")
 
 
 @dataclass(frozen=True, eq=False)

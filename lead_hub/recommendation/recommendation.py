@@ -28,6 +28,7 @@ from lead_hub.recommendation.grouping import image_groups
 from lead_hub.recommendation.judging import ScoredCandidate, calibration_of, judged_board
 from lead_hub.recommendation.progress import OnProgress, RunFollower
 from lead_hub.recommendation.scoring import from_card, scored_candidate
+from lead_hub.recommendation.standing_elsewhere import kept_standings, with_standings
 from lead_hub.recommendation.steps import OutputsOfImages, find_files, shared_images
 from lead_hub.transferability import SCORES
 
@@ -203,8 +204,10 @@ class Recommendation:
                 images = stack.enter_context(shared_images(self.query, access, processes))
                 find_groups = partial(image_groups, images, self.methods, group_column=self.group_column, access=access)
                 images = on_main_process(find_groups, processes).of(images)
+                standings = on_main_process(partial(kept_standings, access), processes)
             except RunCancelledError:
                 return
+            candidates = with_standings(candidates, standings, dataset=images.dataset)
             yield from self._ranked_on(images, candidates, access=access, processes=processes, follower=follower)
 
     def _ranked_on(

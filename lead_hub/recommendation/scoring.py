@@ -139,5 +139,6 @@ def known_facts(candidate: Candidate, outputs: CheckpointOutputs) -> dict[str, f
         "parameters": outputs.parameters,
         "imagenet_top1_percent": candidate.imagenet_top1_percent,
         "downloads": candidate.downloads,
+        "standing": candidate.standing,
     }
     return {name: float(value) for name, value in facts.items() if value is not None}

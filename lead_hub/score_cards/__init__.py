@@ -8,18 +8,25 @@ data/scores.parquet                       one line a result, in the order of the
 README.md                                 front matter, rankings, how to read them
 """
 
+from lead_hub.score_cards.card import ScoreResult
 from lead_hub.score_cards.public_names import HUB_ID
 from lead_hub.score_cards.push import Push, push_scores
-from lead_hub.score_cards.reading import ScoreCards, finetuned_results, load_cards, read_scores
+from lead_hub.score_cards.reading import ScoreCards, load_cards, read_scores, scored_results
 from lead_hub.score_cards.readme import escaped as escaped_markdown
+from lead_hub.score_cards.standings import Standings, parse_standings, standings_of, standings_text
 
 __all__ = [
     "HUB_ID",
     "Push",
     "ScoreCards",
+    "ScoreResult",
+    "Standings",
     "escaped_markdown",
-    "finetuned_results",
     "load_cards",
+    "parse_standings",
     "push_scores",
     "read_scores",
+    "scored_results",
+    "standings_of",
+    "standings_text",
 ]

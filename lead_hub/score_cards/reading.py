@@ -65,15 +65,15 @@ def load_cards(repo_id: str, *, api: HfApi, dataset: Mapping[str, Any], method: 
         return ScoreCards(repo_id, repository.sha, tuple(results_on_cards(rows, repository)))
 
 
-def finetuned_results(repo_id: str, *, api: HfApi, method: str) -> list[ScoreResult]:
-    """Everything in a repository that was scored by a method and then fine-tuned, as its cards say it.
+def scored_results(repo_id: str, *, api: HfApi, method: str) -> list[ScoreResult]:
+    """Everything in a repository that was scored by a method in any version, as its cards say it.
 
     Raises:
         HubError: the Hub refused or cannot be reached.
     """
     with plain_errors(repo_id, to="read score cards from"):
         repository = open_repository(repo_id, api=api)
-        rows = [row for row in repository.read_rows() if row.method == method and row.finetuned_accuracy is not None]
+        rows = [row for row in repository.read_rows() if row.method == method]
         return results_on_cards(rows, repository)
 
 

@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 from numpy.typing import ArrayLike
@@ -18,6 +19,7 @@ from lead_hub.transferability.lead import LEAD
 from lead_hub.transferability.lead_head import LEAD_HEAD, LOO_LOG_LOSS
 from lead_hub.transferability.lead_network import LEAD_NETWORK
 from lead_hub.transferability.lead_paper import LEAD_PAPER
+from lead_hub.transferability.lead_prior import LEAD_PRIOR
 from lead_hub.transferability.leep import LEEP
 from lead_hub.transferability.linear_probe import LINEAR_PROBE
 from lead_hub.transferability.logme import LOGME
@@ -46,7 +48,7 @@ SCORES: Mapping[str, ScoreMethod] = MappingProxyType(
     {
         method.name: method
         for method in (
-            *(LEAD, LEAD_NETWORK, LEAD_HEAD, LEAD_PAPER, LOGME, LOO_LOG_LOSS),
+            *(LEAD, LEAD_NETWORK, LEAD_PRIOR, LEAD_HEAD, LEAD_PAPER, LOGME, LOO_LOG_LOSS),
             *(H_SCORE, LEEP, NLEEP, GBC, TRANSRATE, PARC),
             *(SFDA, PED_SFDA, PED_LOGME, ETRAN_ENERGY, ETRAN_CLASSIFICATION, ETRAN, NCTI, KNN, LINEAR_PROBE),
             *(PARAMETERS, IMAGENET_TOP1, DOWNLOADS),
@@ -76,7 +78,8 @@ def score(  # noqa: PLR0913 - everything that a score can be of
         method: a name in `SCORES`, which tells each one's range and cost.
         logits: [n_images, n_source_classes], outputs of the checkpoint's own trained head, for scores that need it.
         facts: what is known of the checkpoint, by name, for scores that are such a fact: "parameters",
-            "imagenet_top1_percent", "downloads".
+            "imagenet_top1_percent", "downloads"; or that take one into account: "standing", by how many standard
+            deviations it stands above others on other datasets.
         seed: for scores that draw random numbers; the others ignore it.
         groups: [n_images], integers: images of the same thing (copies, crops, one patient) have the same number and are
             left out together, by the scores that leave images out; the others ignore it.
@@ -115,4 +118,4 @@ def transferability(  # noqa: PLR0913 - everything that a score can be of
     inputs = checked_inputs(features, labels, logits=logits, seed=seed, groups=groups, kernels=needed)
     if chosen.function is None:
         return static_score(chosen, facts)
-    return chosen.function(inputs)
+    return chosen.function(replace(inputs, standing=(facts or {}).get("standing")))

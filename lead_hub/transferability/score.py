@@ -59,6 +59,7 @@ class ScoreMethod:
         needs_logits: whether it needs the outputs of the checkpoint's own trained head.
         needs_kernels: which kernels between the images it needs beside the features.
         uses_kernels: which others it takes into account where there are any.
+        uses_standing: whether it takes into account how the checkpoint stands on other datasets.
         cost: what the time depends on, in words.
         fact: name of what must be known of the checkpoint, e.g. "parameters", for a score that is nothing but that
             and looks at no image; None for all others.
@@ -79,6 +80,7 @@ class ScoreMethod:
     leaves_out: bool = False
     needs_kernels: tuple[KernelName, ...] = ()
     uses_kernels: tuple[KernelName, ...] = ()
+    uses_standing: bool = False
 
     def __post_init__(self) -> None:
         if (self.function is None) == (self.fact is None):

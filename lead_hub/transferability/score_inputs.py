@@ -37,6 +37,8 @@ class ScoreInputs:
             where every image is left out alone.
         depth_kernel: sum of centred kernels of mean eigenvalue 1 at several depths of the network, float64, or None.
         network_kernel: tangent kernel of the whole network, float64, or None.
+        standing: by how many standard deviations the checkpoint stands above others on other datasets, in the mean;
+            None where nothing is known.
     """
 
     features: Float[Tensor, "image feature"]
@@ -46,6 +48,7 @@ class ScoreInputs:
     groups: Int[Tensor, " image"] | None = None
     depth_kernel: Float[Tensor, "image image"] | None = None
     network_kernel: Float[Tensor, "image image"] | None = None
+    standing: float | None = None
 
 
 def checked_inputs(
@@ -90,7 +93,8 @@ def checked_inputs(
         for name, kernel in kernels.items()
         if kernel is not None
     }
-    return ScoreInputs(rows, class_numbers, source_logits, seed, group_numbers, **whole)
+    depths, network = whole.get("depth_kernel"), whole.get("network_kernel")
+    return ScoreInputs(rows, class_numbers, source_logits, seed, group_numbers, depths, network)
 
 
 def _symmetric(kernel: Tensor | ArrayLike, *, name: str, n_images: int) -> Float[Tensor, "image image"]:

@@ -1,10 +1,13 @@
-"""Score cards and what is kept on this machine -> expected accuracies that rest on all these outcomes."""
+"""Score cards and what is kept on this machine -> expected accuracies that rest on all these outcomes.
+
+And from the same cards, how checkpoints stood on other datasets, for the score `lead+prior`.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lead_hub.access import Access, access_of
+from lead_hub.access import access_of
 from lead_hub.confidence import (
     Calibration,
     Outcome,
@@ -15,7 +18,7 @@ from lead_hub.confidence import (
 )
 from lead_hub.errors import LeadHubError, ScoreError
 from lead_hub.hub import Token, write_text_whole
-from lead_hub.score_cards import finetuned_results
+from lead_hub.score_cards import ScoreResult, scored_results, standings_of, standings_text
 from lead_hub.verification.outcome_files import kept_outcomes, outcome_of
 
 METHOD = "lead"
@@ -29,12 +32,14 @@ class Recalibration:
         calibration: the constants, with what they rest on in words.
         sources: every repository of score cards and this machine, with how far what it says is from the others.
         n_ignored: outcomes of other versions of the score, or with values that none can have.
+        n_standings: checkpoints of which it is now known how they stood on other datasets.
         path: where it is kept; None of a dry run, and where there was nothing to learn from.
     """
 
     calibration: Calibration
     sources: tuple[SourceOfOutcomes, ...]
     n_ignored: int
+    n_standings: int = 0
     path: Path | None = None
 
     def in_words(self) -> str:
@@ -43,6 +48,8 @@ class Recalibration:
         lines = [source.in_words() for source in self.sources]
         if self.n_ignored:
             lines.append(f"ignored: {self.n_ignored} outcomes of another version of the score, or that cannot be")
+        if self.n_standings:
+            lines.append(f"lead+prior knows how {self.n_standings} checkpoints stood on other datasets")
         if not used:
             return "\n".join([*lines, "nothing was added: expected accuracies stay as the package has them"])
         n_outcomes, n_datasets = sum(one.n_outcomes for one in used), sum(one.n_datasets for one in used)
@@ -78,35 +85,55 @@ def calibrate(
     access = access_of(cache_dir=cache_dir, token=token, progress=False)
     shipped = shipped_calibration()
     outcomes, n_ignored = kept_outcomes(access, method=METHOD, method_version=shipped.method_version)
+    results: dict[str, list[ScoreResult]] = {}
     for repo_id in dict.fromkeys([cards] if isinstance(cards, str) else cards):
-        told, n_others = outcomes_on_cards(repo_id, access, method_version=shipped.method_version)
+        own = scored_results(repo_id, api=access.api, method=METHOD)
+        told, n_others = outcomes_of(own, source=repo_id, method_version=shipped.method_version)
         outcomes, n_ignored = [*outcomes, *told], n_ignored + n_others
+        results[repo_id] = [one for one in own if one.method_version == shipped.method_version]
     found = refit(shipped, once_each(outcomes), keep_all=keep_all)
-    recalibration = Recalibration(found.calibration, found.sources, n_ignored)
-    if dry_run or not any(source.is_used for source in found.sources):
+    set_aside = {source.name for source in found.sources if not source.is_used}
+    standings = standings_of([one for repo_id in results if repo_id not in set_aside for one in results[repo_id]])
+    recalibration = Recalibration(found.calibration, found.sources, n_ignored, n_standings=len(standings))
+    if dry_run:
+        return recalibration
+    if standings:
+        text = standings_text(standings, method=METHOD, method_version=shipped.method_version)
+        keep(access.standings_file, text)
+    if not any(source.is_used for source in found.sources):
         return recalibration
     path = access.calibration_file(METHOD)
-    try:
-        write_text_whole(path, calibrations_text({"all": found.calibration}), private=True)
-    except OSError as error:
-        raise LeadHubError(f"a calibration must be kept in a folder that can be written, but: {error}") from error
+    keep(path, calibrations_text({"all": found.calibration}))
     return replace(recalibration, path=path)
 
 
+def keep(path: Path, text: str) -> None:
+    """Write a file of this machine's own.
+
+    Raises:
+        LeadHubError: it cannot be written.
+    """
+    try:
+        write_text_whole(path, text, private=True)
+    except OSError as error:
+        raise LeadHubError(f"a calibration must be kept in a folder that can be written, but: {error}") from error
+
+
 def forget_calibration(*, cache_dir: str | Path | None = None) -> bool:
-    """Go back to the package's own calibration; outcomes stay. Whether there was another one."""
-    path = access_of(cache_dir=cache_dir, progress=False).calibration_file(METHOD)
-    there = path.is_file()
-    path.unlink(missing_ok=True)
-    return there
+    """Go back to the package's own calibration, and know of no standings; outcomes stay. Whether there was another."""
+    access = access_of(cache_dir=cache_dir, progress=False)
+    paths = [path for path in (access.calibration_file(METHOD), access.standings_file) if path.is_file()]
+    for path in paths:
+        path.unlink(missing_ok=True)
+    return bool(paths)
 
 
-def outcomes_on_cards(repo_id: str, access: Access, *, method_version: int) -> tuple[list[Outcome], int]:
-    """What a repository tells of the score as it is defined today, and how many results tell something else."""
+def outcomes_of(results: Sequence[ScoreResult], *, source: str, method_version: int) -> tuple[list[Outcome], int]:
+    """What fine-tuning gave by the score as it is defined today, and how many results tell something else of it."""
     outcomes, n_others = [], 0
-    for result in finetuned_results(repo_id, api=access.api, method=METHOD):
+    for result in (one for one in results if one.row.get("finetuned")):
         try:
-            told = outcome_of(result.dataset, result.row, source=repo_id)
+            told = outcome_of(result.dataset, result.row, source=source)
         except ScoreError:
             told = None
         if told is None or result.method_version != method_version:

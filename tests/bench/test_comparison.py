@@ -7,7 +7,16 @@ import pytest
 from scipy.stats import weightedtau
 
 from lead_hub.bench.comparison import Comparison, compare, largest_family, regrets
-from lead_hub.bench.contenders import Contender, baselines, ceilings, mean_of_others, scores, standing_elsewhere
+from lead_hub.bench.contenders import (
+    Contender,
+    baselines,
+    ceilings,
+    deviations,
+    mean_of_other_targets,
+    mean_of_others,
+    scores,
+    standing_elsewhere,
+)
 from lead_hub.bench.matrix import GroundTruthMatrix, read_matrix
 from lead_hub.bench.paired_bootstrap import draw_resamples
 from lead_hub.bench.score_table import ScoreTable
@@ -116,6 +125,15 @@ def test_baselines_see_no_image(matrix: GroundTruthMatrix) -> None:
         "score",
         *["baseline"] * 4,
     ]
+
+
+def test_the_prior_of_a_target_is_of_the_others() -> None:
+    """Of 0, 0 and 3 the mean is 1 and the deviation the root of 2, so they stand at -0.71, -0.71 and 1.41."""
+    low, high = -1 / 2**0.5, 2**0.5
+    lead = np.array([[0.0, 3.0, 0.0], [0.0, 0.0, np.nan], [3.0, 0.0, 3.0]])
+    found = mean_of_other_targets(deviations(lead))
+    np.testing.assert_allclose(found[0], [(high - 1) / 2, (low - 1) / 2, (low + high) / 2])
+    np.testing.assert_allclose(found[1], [low, low, low])
 
 
 def test_standing_elsewhere_by_hand() -> None:

@@ -13,13 +13,13 @@ import torch
 from safetensors.numpy import save_file
 from transformers import ResNetForImageClassification
 
+from lead_hub.bench import REAL_MATRIX_FOLDER
 from lead_hub.bench.matrix_files import read_checkpoints, read_runs, read_targets
 from lead_hub.bench.stored_outputs import packed, read_outputs, stored_checkpoints
+from tests.benchmarks.ground_truth.outputs import stored_rows
 from tests.benchmarks.real_matrix import layouts, sides, texture_copies, thin_resnet
-from tests.benchmarks.real_matrix.__main__ import MATRIX
 from tests.benchmarks.real_matrix.checkpoints import POOL, SOURCES, Checkpoint
 from tests.benchmarks.real_matrix.finetuning import planned_runs
-from tests.benchmarks.real_matrix.outputs import stored_rows
 from tests.benchmarks.real_matrix.picture_credits import Credit, read_credits
 from tests.benchmarks.real_matrix.pool import is_reset, shuffled
 from tests.benchmarks.real_matrix.qt_resources import ResourceError, read_resources
@@ -247,22 +247,22 @@ def test_outputs_packed_into_bytes_are_read_as_they_were_to_half_a_step(tmp_path
 
 def test_stored_rows_are_taken_from_every_class_in_turn() -> None:
     labels = np.repeat([0, 1, 2], [200, 30, 4])
-    rows = stored_rows(labels)
+    rows = stored_rows(labels, 120)
     assert np.bincount(labels[rows]).tolist() == [86, 30, 4]
 
 
 def test_the_stored_matrix_holds_what_the_tables_name() -> None:
-    assert [one.name for one in read_checkpoints(MATRIX)] == [checkpoint.name for checkpoint in POOL]
-    targets = read_targets(MATRIX)
+    assert [one.name for one in read_checkpoints(REAL_MATRIX_FOLDER)] == [checkpoint.name for checkpoint in POOL]
+    targets = read_targets(REAL_MATRIX_FOLDER)
     assert [one.name for one in targets] == [target.name for target in TARGETS]
     for target in targets:
-        assert stored_checkpoints(MATRIX, target.name) == {checkpoint.name for checkpoint in POOL}
-        labels = read_outputs(MATRIX, target.name, POOL[0].name).labels
+        assert stored_checkpoints(REAL_MATRIX_FOLDER, target.name) == {checkpoint.name for checkpoint in POOL}
+        labels = read_outputs(REAL_MATRIX_FOLDER, target.name, POOL[0].name).labels
         assert len(np.unique(labels)) == target.n_classes
         assert 100 <= target.n_train <= 600
         assert 4 <= target.n_classes <= 20
     planned = {(run.target, run.checkpoint) for run in planned_runs()}
-    assert {(run.target, run.checkpoint) for run in read_runs(MATRIX)} <= planned
+    assert {(run.target, run.checkpoint) for run in read_runs(REAL_MATRIX_FOLDER)} <= planned
 
 
 def test_the_tables_name_everything_once() -> None:

@@ -9,10 +9,12 @@ import pytest
 from scipy.stats import weightedtau
 
 from lead_hub import score
-from lead_hub.bench import BenchSettings, legend, run_bench
+from lead_hub.bench import MATRIX_FOLDER, REAL_MATRIX_FOLDER, BenchSettings, joined, legend, run_bench
 from lead_hub.bench.coverage import confidence_figures, finetuned_targets
 from lead_hub.bench.matrix import read_matrix
+from lead_hub.bench.report_text import to_markdown
 from lead_hub.bench.stored_outputs import read_outputs
+from lead_hub.cli.bench import Half, asked_tables
 from lead_hub.confidence import Confirmation, find_calibration
 from lead_hub.transferability import SCORES
 from tests.bench.small_matrix import QUALITY, write_small_matrix
@@ -111,6 +113,28 @@ def test_a_half_without_targets_is_told(tmp_path: Path) -> None:
     assert result.exit_code == 2
     assert "the held-out targets must have at least one that is usable" in result.stderr
     assert "choose --half study" in result.stderr
+
+
+def test_without_a_matrix_the_tables_are_of_both_that_a_clone_has() -> None:
+    assert asked_tables(None, Half.both) == [(MATRIX_FOLDER, ("held-out", "all")), (REAL_MATRIX_FOLDER, ("real",))]
+    assert asked_tables(None, Half.real) == [(REAL_MATRIX_FOLDER, ("real",))]
+    assert asked_tables(None, Half.study) == [(MATRIX_FOLDER, ("study",))]
+    assert asked_tables(Path("other"), Half.both) == [(Path("other"), ("held-out", "all"))]
+
+
+def test_reports_of_two_matrices_are_one(folder: Path, tmp_path: Path) -> None:
+    settings = BenchSettings(methods=("leep",), n_few_samples=0, n_resamples=40)
+    other = write_small_matrix(tmp_path / "other", targets={"photographs": "real"})
+    first = run_bench(folder, settings, n_workers=1)
+    second = run_bench(other, replace(settings, halves=("real",)), n_workers=1)
+    both = joined([first, second])
+    assert [one.half for one in both.comparisons] == ["held-out", "all", "real"]
+    assert [one.half for one in both.confidence] == ["held-out", "real"]
+    assert both.left_out == first.left_out + second.left_out
+    pairs = {method: sum(reasons.values()) for method, reasons in both.undefined.items()}
+    # Of five checkpoints one has a head less a target, of which there are three and one.
+    assert pairs["leep"] == sum(sum(one.undefined["leep"].values()) for one in (first, second))
+    assert "real: 5 checkpoints x 1 targets" in to_markdown(both)
 
 
 def test_the_same_seed_gives_the_same_report(folder: Path, tmp_path: Path) -> None:

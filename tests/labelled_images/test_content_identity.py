@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 from datasets import ClassLabel, Value
+from huggingface_hub import constants
 
 from lead_hub.access import Access
 from lead_hub.errors import HubError
 from lead_hub.labelled_images.loading import LabelledImages, load_labelled_images
 from lead_hub.labelled_images.query import DatasetQuery
+from lead_hub.labelled_images.verified_files import DatasetFiles
 from tests.labelled_images.small_datasets import colours, dataset_of, image_folder, png, refusal
 from tests.loopback_hub import HubServer
 from tests.loopback_hub.faults import Fault
@@ -108,6 +110,20 @@ def test_a_falsified_card_is_fetched_again(hub: HubServer, tmp_path: Path) -> No
     images = loaded("org/card-on-the-wire", tmp_path / "cache")
     assert (images.config, images.class_names) == ("pets", ("cat", "dog"))
     images.close()
+
+
+@pytest.mark.parametrize("name", [".huggingface.yaml", "dataset_infos.json"])
+def test_falsified_settings_are_fetched_again(hub: HubServer, tmp_path: Path, name: str) -> None:
+    folder = image_folder(tmp_path / "repo", cat=2, dog=2, cow=2)
+    configs = "configs:\n- config_name: pets\n  data_files: ['cat/*.png', 'dog/*.png']\n"
+    infos = json.dumps({"pets": {"description": "of the pets"}})
+    (folder / name).write_text(configs if name.endswith("yaml") else infos)
+    sha = hub.add_repo(f"org/wire-{name.strip('.')}", kind="dataset", folder=folder)
+    hub.add_fault(Fault("wrong_bytes", match=name, method="GET"))
+    loaded(f"org/wire-{name.strip('.')}", tmp_path / "cache").close()
+    assert hub.faults.left() == []
+    files = DatasetFiles(f"org/wire-{name.strip('.')}", sha, Path(constants.HF_HUB_CACHE))
+    assert (files.snapshot / name).read_bytes() == (folder / name).read_bytes()
 
 
 def test_what_was_compared_is_not_compared_again_unless_it_changed(hub: HubServer, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from lead_hub.score_cards.card import ranking_id, results_of
 from tests.recommendation.copied_pictures import COPIES, Picture, every_kth, save_pictures
 
 NAMES = ("resnet-letters-wide", "timm-resnet-drawings", "regnet-emoji-small")
-CANDIDATES = [candidate for candidate in pool() if Path(candidate.checkpoint).name in NAMES]
+CANDIDATES = [candidate for candidate in pool("scripts") if Path(candidate.checkpoint).name in NAMES]
 PICTURES, LABELS = every_kth("clipart", 3)
 
 

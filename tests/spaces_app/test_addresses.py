@@ -26,7 +26,7 @@ from tests.spaces_app.test_presses import drop
 from tests.spaces_app.test_uploads import zipped
 from tests.spaces_app.visiting import RUN_MS, Window
 
-N_DEMO = len(pool())
+N_DEMO = len(pool("scripts"))
 ID, OTHER = "a" * 32, "b" * 32
 SHARED = Deployment(is_shared=True, has_sign_in=True)
 

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import datasets
 import pytest
+import torch
 from safetensors import safe_open
 from transformers import AutoConfig
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES
 
 from lead_hub.candidates.model_families import IMAGE_ENCODERS
-from lead_hub.demo import FOLDER, pool, target_folder
+from lead_hub.demo import TARGETS, checkpoint_folder, pool, target_folder
 from lead_hub.finetuning.settings import EPOCHS, LEARNING_RATES
 from lead_hub.leaderboard import FineTunedAccuracy, RankedCheckpoint, RankedDataset
 from spaces_app.fine_tuning_script import BACKBONES, CLASSIFIERS, LEARNING_RATE, OTHER_RATES, fine_tuning_snippet
@@ -129,17 +130,33 @@ def test_the_demo_is_fine_tuned_in_earnest(tmp_path: Path) -> None:
     weight = "resnet.embedder.embedder.convolution.weight"
     before, after = (
         safe_open(folder / "model.safetensors", "pt").get_tensor(weight)
-        for folder in (FOLDER / "pool" / "resnet-letters-wide", tmp_path / "resnet-letters-wide")
+        for folder in (checkpoint_folder("resnet-letters-wide"), tmp_path / "resnet-letters-wide")
     )
     difference = (after - before).abs().max()
     assert 0 < difference < 0.01 < before.abs().max()  # it began with the checkpoint's weights, and they moved
 
 
 def test_names_of_the_demo_are_those_of_its_folders() -> None:
-    assert all(Path(one.checkpoint).parent == FOLDER / "pool" for one in pool())
-    snippet = fine_tuning_snippet(ranked(FOLDER / "pool" / "vit-letters-small", family="vit"), local("demo:emoji"))
-    assert constants(snippet)["CHECKPOINT"] == str(FOLDER / "pool" / "vit-letters-small")
+    for candidate in (one for target in TARGETS for one in pool(target)):
+        assert checkpoint_folder(Path(candidate.checkpoint).name) == Path(candidate.checkpoint)
+    snippet = fine_tuning_snippet(ranked(checkpoint_folder("vit-letters-small"), family="vit"), local("demo:emoji"))
+    assert constants(snippet)["CHECKPOINT"] == str(checkpoint_folder("vit-letters-small"))
     assert 'DATASET = str(target_folder("emoji"))' in snippet
+
+
+@pytest.mark.slow
+def test_weights_in_half_precision_learn_in_full(tmp_path: Path) -> None:
+    path = tmp_path / "mobilenet-dogs.py"
+    row = RankedCheckpoint("mobilenet-dogs", 0.0, sha=FINGERPRINT, family="timm:mobilenetv2_100")
+    path.write_text(fine_tuning_snippet(row, local("demo:photographs")), encoding="utf-8")
+    (said,) = run_scripts([path])
+    assert said.startswith("107 images learnt from; accuracy on 88 others")
+    before, after = (
+        safe_open(folder / "model.safetensors", "pt").get_tensor("timm_model.conv_stem.weight")
+        for folder in (checkpoint_folder("mobilenet-dogs"), tmp_path / "mobilenet-dogs")
+    )
+    assert (before.dtype, after.dtype) == (torch.float16, torch.float32)
+    assert 0 < (after - before).abs().max() < 0.01 < before.abs().max()
 
 
 @pytest.mark.slow
@@ -160,7 +177,7 @@ def test_data_of_every_kind(colour_folder: Path, tmp_path: Path) -> None:
         "both": local(tmp_path / "both", label_column="colour"),
         "file": local(tmp_path / "colours.parquet", label_column="colour"),
     }
-    row = ranked(FOLDER / "pool" / "resnet-rotation-drawings", family="resnet")
+    row = ranked(checkpoint_folder("resnet-rotation-drawings"), family="resnet")
     for kind, place in kinds.items():
         (tmp_path / f"{kind}.py").write_text(fine_tuning_snippet(row, place), encoding="utf-8")
     said = run_scripts([tmp_path / f"{kind}.py" for kind in kinds])

@@ -18,7 +18,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.spaces_app import visiting
 from tests.spaces_app.visiting import RUN_MS, Window
 
-N_DEMO = len(pool())
+N_DEMO = len(pool("scripts"))
 
 
 @pytest.fixture(scope="module")
@@ -180,7 +180,7 @@ def test_a_newcomer_sees_what_an_answer_looks_like(laptop: ServedSpace, visit: C
     for size in (visiting.DESKTOP, visiting.PHONE):
         page = visit(laptop.url, viewport=size).page
         example = page.locator("#example")
-        expect(example).to_contain_text("An example: which of 14 small checkpoints")
+        expect(example).to_contain_text("An example: which of 5 checkpoints")
         expect(example.get_by_role("table", name="Example of a leaderboard")).to_be_visible()
         assert visiting.row_count(page) == 0
         ends = example.locator("td").evaluate_all(

@@ -20,7 +20,7 @@ from tests.spaces_app.visiting import RUN_MS, Window, begun
 
 pytestmark = pytest.mark.usefixtures("seeded")
 
-N_DEMO = len(pool())
+N_DEMO = len(pool("scripts"))
 MISSING = ("nobody/one", "nobody/two")
 
 

@@ -84,7 +84,7 @@ def test_python_with_candidates_from_everywhere() -> None:
     assert ast.literal_eval(call_of(repeat_line(own)).args[1]) == ["org/a", "org/b@v1"]
     assert [ast.unparse(argument) for argument in call_of(repeat_line(DEMO)).args] == [
         "target_folder('scripts')",
-        "pool()",
+        "pool('scripts')",
     ]
 
 

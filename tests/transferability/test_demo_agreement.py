@@ -25,7 +25,7 @@ def demo_outputs(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Tensor]
     images = load_labelled_images(query, Access(folder, progress=False), decoded_folder=folder / "decoded")
     state, settings = running_processes(), ExtractionSettings(device="cpu")
     features = []
-    for candidate in pool():
+    for candidate in pool("clipart"):
         checkpoint = load_checkpoint(Path(candidate.checkpoint))
         outputs = extract(checkpoint, images.pixels, processes=state, settings=settings, advance=lambda _: None)
         features.append(outputs.features)

@@ -17,9 +17,9 @@ from tests.transferability.made_features import balanced_labels, clusters, linea
 from tests.transferability.test_knn import on_circle
 from tests.transferability.test_lead_head import naive_lead_head
 
-LEAVING_OUT = ["lead", "lead-network", "lead-head", "loo-log-loss", "linear-probe", "knn"]
+LEAVING_OUT = ["lead", "lead-network", "lead+prior", "lead-head", "loo-log-loss", "linear-probe", "knn"]
 # Mean log-likelihoods: -log K where nothing is known of K balanced classes.
-LIKELIHOODS = ["lead", "lead-network", "lead-head", "loo-log-loss"]
+LIKELIHOODS = ["lead", "lead-network", "lead+prior", "lead-head", "loo-log-loss"]
 every_score = pytest.mark.parametrize("method", LEAVING_OUT)
 
 
@@ -278,6 +278,7 @@ def test_who_leaves_images_out_is_known() -> None:
     assert [name for name, method in SCORES.items() if method.leaves_out] == [
         "lead",
         "lead-network",
+        "lead+prior",
         "lead-head",
         "loo-log-loss",
         "knn",

@@ -89,7 +89,7 @@ CHANGES = {
 
 # The shrinkage of SFDA, ETran and NCTI depends on the unit of the features, and PED standardises every one of them.
 WHATEVER_THE_BASIS = [
-    *("lead", "lead-network", "lead-head", "logme", "loo-log-loss", "nleep", "gbc", "transrate", "parc"),
+    *("lead", "lead-network", "lead+prior", "lead-head", "logme", "loo-log-loss", "nleep", "gbc", "transrate", "parc"),
     *("knn", "linear-probe"),
 ]
 
@@ -190,7 +190,7 @@ DEGENERATE = {
 }
 
 
-@pytest.mark.parametrize("method", ["lead", "lead-network", "lead-head", "lead-paper", "loo-log-loss"])
+@pytest.mark.parametrize("method", ["lead", "lead-network", "lead+prior", "lead-head", "lead-paper", "loo-log-loss"])
 @pytest.mark.parametrize("case", DEGENERATE)
 def test_odd_inputs_have_a_score(method, case) -> None:
     features, labels = DEGENERATE[case]

@@ -14,6 +14,8 @@ from lead_hub.cli import app
 from lead_hub.confidence import Confidence, shipped_calibration
 from lead_hub.confidence.calibration import parse_calibrations
 from lead_hub.leaderboard import FineTunedAccuracy, RankedCheckpoint
+from lead_hub.transferability import SCORES
+from lead_hub.transferability.lead_prior import SPREAD
 from lead_hub.verification import forget_calibration
 from lead_hub.verification.outcome_files import keep_outcome, kept_outcomes
 from tests.loopback_hub import HubServer
@@ -73,6 +75,35 @@ def test_cards_of_others_teach_what_to_expect(
     assert not forget_calibration(cache_dir=tmp_path)
     again = recommend(split_folder, tiny_pool, cache_dir=tmp_path, max_images=30, progress=False)
     assert [row.confidence for row in again.rows] == [row.confidence for row in before.rows]
+
+
+def test_cards_of_other_datasets_teach_how_checkpoints_stand(
+    hub: HubServer, split_folder: Path, tiny_pool: Path, tmp_path: Path
+) -> None:
+    token = hub.add_user("alice")
+    names = ["org/resnet", *(f"org/net{number}" for number in range(4))]
+    hub.add_repo("org/resnet", folder=tiny_pool / "resnet")
+    for number in range(2):
+        rows = [replace(GOOD, checkpoint=name, sha="1" * 40, score=-1.0 - place) for place, name in enumerate(names)]
+        board = board_of(*rows, dataset=replace(FLOWERS, dataset=f"org/flowers{number}", sha=f"{number:040x}"))
+        replace(board, method_version=SCORES["lead"].version).push_to_hub("alice/cards", token=token)
+    options = {"cache_dir": tmp_path, "max_images": 30, "progress": False, "token": token}
+    scores = ("lead", "lead+prior")
+    unknown = recommend(split_folder, "org/resnet", score=scores, **options).best
+    found = calibrate("alice/cards", cache_dir=tmp_path, token=token)
+    assert found.n_standings == 5
+    assert "lead+prior knows how 5 checkpoints stood on other datasets" in found.in_words()
+    assert (tmp_path / "calibration" / "standings.json").stat().st_mode & 0o777 == 0o600
+    known = recommend(split_folder, "org/resnet", score=scores, **options).best
+    assert unknown.other_scores["lead+prior"] == unknown.score == known.score
+    # Of five in a row, one step apart, the first is the root of 2 deviations above the mean; there are 3 colours.
+    shift = 0.3 * SPREAD * math.log(3) * 2**0.5
+    assert known.other_scores["lead+prior"] == pytest.approx(known.score + shift, abs=1e-9)
+    (tmp_path / "calibration" / "standings.json").write_text("[]")
+    with pytest.warns(UserWarning, match=r"standings.json is not used: .*calibrate --cards. writes it again"):
+        recommend(split_folder, "org/resnet", score=scores, **options)
+    assert forget_calibration(cache_dir=tmp_path)
+    assert not (tmp_path / "calibration" / "standings.json").exists()
 
 
 def test_what_is_no_outcome_of_this_score_is_counted_and_not_used(hub: HubServer, tmp_path: Path) -> None:

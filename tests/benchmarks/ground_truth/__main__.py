@@ -11,12 +11,13 @@ from tests.benchmarks.demo_pool.__main__ import add_shared_arguments
 from tests.benchmarks.demo_pool.sources import Packages
 
 from .accuracy_table import accuracy_table
+from .checkpoints import POOL
 from .finetuning import finetune_matrix
 from .kernels import write_kernels
-from .outputs import write_outputs
+from .outputs import MOST_STORED, stored_rows, write_outputs
 from .pool import pretrain_pool
 from .target_pictures import target_pictures
-from .targets import CONFIRMATION, HELD_OUT, STUDY, Target, save, targets_of
+from .targets import CONFIRMATION, HELD_OUT, STUDY, Target, load, save, targets_of
 
 MATRIX = Path("lead_hub/bench/matrix")
 HALVES = (STUDY, HELD_OUT, CONFIRMATION)
@@ -49,7 +50,12 @@ def main() -> None:
     elif options.step == "outputs":
         write_outputs(options.output, options.matrix, targets)
     elif options.step == "kernels":
-        write_kernels(options.output, options.kernels, targets, **share)
+        pool = {recipe.name: options.output / "pool" / recipe.name for recipe in POOL}
+        own = {name for name in [*pool][options.worker :: options.workers] if name in (options.only or pool)}
+        for target in targets:
+            pictures = load(options.output / "targets" / f"{target.name}.npz")
+            stored = pictures.train[stored_rows(pictures.train_labels, MOST_STORED)]
+            write_kernels(options.kernels, target.name, stored, pool, only=own)
     elif options.step == "finetune":
         finetune_matrix(options.output, options.matrix, targets, **share)
     else:

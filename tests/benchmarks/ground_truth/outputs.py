@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -30,13 +30,13 @@ def write_outputs(output: Path, matrix: Path, targets: Sequence[Target]) -> None
         tensors = target_outputs(pictures, {recipe.name: checkpoint for recipe, checkpoint in pool.items()})
         save_file(tensors, matrix / "outputs" / f"{target.name}.safetensors")
         print(target.name, {name: tuple(value.shape) for name, value in tensors.items()}["labels"], flush=True)
-    _write_table(matrix / "checkpoints.csv", [_checkpoint_row(recipe, pool[recipe], output) for recipe in POOL])
-    _write_table(matrix / "targets.csv", [_target_row(target, pictures) for target, pictures in pictures_of.items()])
+    write_table(matrix / "checkpoints.csv", [_checkpoint_row(recipe, pool[recipe], output) for recipe in POOL])
+    write_table(matrix / "targets.csv", [_target_row(target, pictures) for target, pictures in pictures_of.items()])
 
 
 def target_outputs(pictures: LabelledPictures, pool: dict[str, LoadedCheckpoint]) -> dict[str, torch.Tensor]:
     """`labels` int16, and per checkpoint `.features` and, with a trained head, `.logits`, float16, one row each."""
-    rows = stored_rows(pictures.train_labels)
+    rows = stored_rows(pictures.train_labels, MOST_STORED)
     tensors = {"labels": torch.from_numpy(pictures.train_labels[rows]).to(torch.int16)}
     for name, checkpoint in pool.items():
         features, logits = _frozen_outputs(checkpoint, pictures.train[rows])
@@ -46,13 +46,13 @@ def target_outputs(pictures: LabelledPictures, pool: dict[str, LoadedCheckpoint]
     return tensors
 
 
-def stored_rows(labels: NDArray[np.int64]) -> NDArray[np.int64]:
-    """All rows, or as many as may be stored, taken from every class in turn."""
+def stored_rows(labels: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    """All rows, or so many of them, taken from every class in turn."""
     rank_in_class = np.zeros(len(labels), dtype=np.int64)
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
         rank_in_class[members] = np.arange(len(members))
-    return np.sort(np.argsort(rank_in_class, kind="stable")[:MOST_STORED])
+    return np.sort(np.argsort(rank_in_class, kind="stable")[:most])
 
 
 def _frozen_outputs(
@@ -86,14 +86,14 @@ def _target_row(target: Target, pictures: LabelledPictures) -> dict[str, object]
         "half": target.half,
         "n_classes": pictures.n_classes,
         "n_train": len(pictures.train),
-        "n_stored": len(stored_rows(pictures.train_labels)),
+        "n_stored": len(stored_rows(pictures.train_labels, MOST_STORED)),
         "n_test": len(pictures.test),
         "images_from": target.images_from,
         "note": target.note,
     }
 
 
-def _write_table(path: Path, rows: list[dict[str, object]]) -> None:
+def write_table(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
     with path.open("w", newline="") as stream:
         writer = csv.DictWriter(stream, rows[0].keys(), lineterminator="\n")
         writer.writeheader()

@@ -3,6 +3,7 @@
 pool/<checkpoint>/                 config.json, model.safetensors, README.md
 targets/photographs/               train.parquet and test.parquet, columns image, label, author, licence, source
 finetuned_accuracy.csv             what fine-tuning these checkpoints on these photographs gave
+credits.csv                        author, licence and source of every photograph, as in the parquet files
 """
 
 import csv
@@ -19,6 +20,7 @@ from safetensors.torch import load_file, save_file
 from tests.benchmarks.demo_pool.finetuning import Result, append, read_table
 
 from .checkpoints import POOL, SOURCES, Checkpoint
+from .finetuning import LEARNING_RATES
 from .photograph_sources import ACTIVITIES, GCOMPRIS
 from .picture_credits import Credit, read_credits
 from .qt_resources import read_resource_file
@@ -45,9 +47,10 @@ def write_demonstration(packages: Path, work: Path, table: Path, folder: Path) -
     }
     for side in ("train", "test"):
         write_side(work / "targets" / TARGET, side, credits_of, folder / "targets" / PHOTOGRAPHS)
+    write_credits(folder / "targets" / PHOTOGRAPHS, folder / "credits.csv")
     (folder / "finetuned_accuracy.csv").unlink(missing_ok=True)
     for result in read_table(table):
-        if result.target == TARGET and result.checkpoint in CHOSEN:
+        if result.target == TARGET and result.checkpoint in CHOSEN and result.learning_rate in LEARNING_RATES:
             append(folder / "finetuned_accuracy.csv", Result(**{**vars(result), "target": PHOTOGRAPHS}))
 
 
@@ -107,6 +110,19 @@ def _pictures(target: Path, side: str) -> Iterator[tuple[str, str]]:
         for path, source in csv.reader(lines, delimiter="\t"):
             if path.startswith(f"{side}/"):
                 yield path, source
+
+
+def write_credits(target: Path, path: Path) -> None:
+    """The credits of a target's photographs as text, for those who look without a program for parquet."""
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(["split", "row", "class", "author", "licence", "source"])
+        for split in ("train", "test"):
+            photographs = Dataset.from_parquet(str(target / f"{split}.parquet")).remove_columns("image")
+            names = photographs.features["label"].names
+            for row, one in enumerate(photographs):
+                credit = (one["author"], one["licence"], one["source"])
+                writer.writerow([split, row, names[one["label"]], *credit])
 
 
 def webp(path: Path) -> dict[str, object]:

@@ -32,9 +32,9 @@ PREPARED_AT_ONCE = 32
 
 
 def planned_runs(targets: Sequence[Target] = TARGETS) -> list[Run]:
-    """Seeds outermost, then rates: what is done first is every pair at one rate."""
-    choices = itertools.product(SEEDS, LEARNING_RATES, targets, POOL)
-    return [Run(target.name, one.name, rate, seed, target.epochs) for seed, rate, target, one in choices]
+    """Rates outermost, then seeds: what is done first is every pair at one rate."""
+    choices = itertools.product(LEARNING_RATES, SEEDS, targets, POOL)
+    return [Run(target.name, one.name, rate, seed, target.epochs) for rate, seed, target, one in choices]
 
 
 def finetune_matrix(work: Path, table: Path, *, only: Sequence[str] | None) -> None:

@@ -1,7 +1,6 @@
 """What the frozen checkpoints say of each target's train pictures, and the tables of checkpoints and targets."""
 
-import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from safetensors.numpy import load_file, save_file
 from lead_hub.bench.stored_outputs import packed
 from lead_hub.checkpoint_outputs import ExtractionSettings, LoadedCheckpoint, extract, load_checkpoint
 from lead_hub.processes import running_processes
+from tests.benchmarks.ground_truth.outputs import stored_rows, write_table
 
 from .checkpoints import POOL, SOURCES, Checkpoint
 from .targets import HALF, TARGETS, LabelledPictures, Target, load_target
@@ -42,7 +42,7 @@ def target_outputs(
     pictures: LabelledPictures, pool: Mapping[Checkpoint, LoadedCheckpoint]
 ) -> dict[str, NDArray[np.generic]]:
     """`labels` int16, and per checkpoint its features and, with a trained head, logits, packed into bytes."""
-    rows = stored_rows(pictures.train_labels)
+    rows = stored_rows(pictures.train_labels, MOST_STORED)
     tensors: dict[str, NDArray[np.generic]] = {"labels": pictures.train_labels[rows].astype(np.int16)}
     for checkpoint, loaded in pool.items():
         outputs = extract(
@@ -57,15 +57,6 @@ def target_outputs(
                 key = f"{checkpoint.name}.{name}"
                 tensors[key], tensors[f"{key}.range"] = packed(values.numpy())
     return tensors
-
-
-def stored_rows(labels: NDArray[np.int64]) -> NDArray[np.int64]:
-    """All rows, or as many as may be stored, taken from every class in turn."""
-    rank_in_class = np.zeros(len(labels), dtype=np.int64)
-    for label in np.unique(labels):
-        members = np.flatnonzero(labels == label)
-        rank_in_class[members] = np.arange(len(members))
-    return np.sort(np.argsort(rank_in_class, kind="stable")[:MOST_STORED])
 
 
 def checkpoint_row(checkpoint: Checkpoint, loaded: LoadedCheckpoint) -> dict[str, Any]:
@@ -90,16 +81,9 @@ def target_row(target: Target, pictures: LabelledPictures) -> dict[str, Any]:
         "half": HALF,
         "n_classes": len(pictures.class_names),
         "n_train": len(pictures.train),
-        "n_stored": len(stored_rows(pictures.train_labels)),
+        "n_stored": len(stored_rows(pictures.train_labels, MOST_STORED)),
         "n_test": len(pictures.test),
         "images_from": target.images_from,
         "licence": target.licence,
         "note": target.note,
     }
-
-
-def write_table(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    with path.open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, rows[0].keys(), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
