@@ -11,6 +11,7 @@ from lead_hub.checkpoint_outputs.extraction import (
     ExtractionSettings,
     ImageSequence,
     extract,
+    fastest_passes,
     out_of_memory,
     prepared_batches,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "ShrunkImages",
     "cache_key",
     "extract",
+    "fastest_passes",
     "load_checkpoint",
     "out_of_memory",
     "outputs_key",

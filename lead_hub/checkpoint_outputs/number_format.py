@@ -14,8 +14,9 @@ from torch import Tensor
 
 from lead_hub.errors import CandidateError
 
-# Of the spread of the features over images: 1% of their variance. The demo's trained networks move by 0.3% to 1.8%.
-MOST_DRIFT = 0.1
+# Of the spread of the features over images. The demo's networks move by 0.3% to 5%, and their scores by less than
+# 0.001, but MobileNets on photographs by 9% to 17%, and their scores by up to 0.02.
+MOST_DRIFT = 0.05
 # Names that torch gives to instructions which multiply bfloat16.
 BFLOAT16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16")
 
