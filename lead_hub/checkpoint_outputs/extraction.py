@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lead_hub.checkpoint_outputs.depths import BlockTaps, block_taps, depth_kernel
-from lead_hub.checkpoint_outputs.fast_layout import can_be_faster, fast_layout
+from lead_hub.checkpoint_outputs.fast_layout import can_be_faster, in_fast_layout
 from lead_hub.checkpoint_outputs.frozen_outputs import CheckpointOutputs
 from lead_hub.checkpoint_outputs.loaded_checkpoint import LoadedCheckpoint
 from lead_hub.checkpoint_outputs.number_format import NumberFormat, checked_format, fast_dtype
@@ -173,7 +173,7 @@ def fastest_passes(
             return torch.cat([features for features, _, _ in forward.halving(some_pixels)])
 
     expected = run(pixels)
-    with fast_layout(model, run, pixels, expected) if can_be_faster(model, device) else nullcontext():
+    with in_fast_layout(model, run, pixels, expected) if can_be_faster(model, device) else nullcontext():
         if is_in_question:
             yield checked_format(dtype, partial(run, pixels), expected)
         else:

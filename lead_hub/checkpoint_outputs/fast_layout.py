@@ -29,7 +29,7 @@ def can_be_faster(model: nn.Module, device: torch.device) -> bool:
 
 
 @contextmanager
-def fast_layout(
+def in_fast_layout(
     model: nn.Module, run: Callable[[Tensor], Tensor], pixels: Tensor, expected: Float[Tensor, "image feature"]
 ) -> Iterator[bool]:
     """Within the block the model has the fast layout, if it then says of some images what it said before.

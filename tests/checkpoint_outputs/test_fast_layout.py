@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from lead_hub.checkpoint_outputs.depths import block_taps
-from lead_hub.checkpoint_outputs.fast_layout import fast_layout, folded_norms
+from lead_hub.checkpoint_outputs.fast_layout import folded_norms, in_fast_layout
 from lead_hub.checkpoint_outputs.loaded_checkpoint import LoadedCheckpoint, load_checkpoint
 from lead_hub.errors import CandidateError
 from tests.tiny_checkpoints import random_images, save_checkpoint, save_timm
@@ -45,7 +45,7 @@ def test_the_fast_layout_changes_no_number_beyond_rounding(checkpoint: LoadedChe
         name: weight.clone(memory_format=torch.preserve_format)
         for name, weight in checkpoint.model.state_dict().items()
     }
-    with fast_layout(checkpoint.model, lambda some: checkpoint.forward(some)[0], pixels, before[0]) as is_fast:
+    with in_fast_layout(checkpoint.model, lambda some: checkpoint.forward(some)[0], pixels, before[0]) as is_fast:
         assert is_fast
         for after, expected in zip(heard(checkpoint, pixels), before, strict=True):
             torch.testing.assert_close(after, expected, rtol=1e-3, atol=1e-4 * float(expected.abs().max()))
@@ -83,7 +83,7 @@ def branching(*, beside: bool = False, twice: bool = False) -> tuple[nn.Module, 
 def test_a_convolution_that_is_heard_elsewhere_stays(beside: bool, is_fast: bool) -> None:
     network, pixels = branching(beside=beside)
     expected = network(pixels)
-    with fast_layout(network, network, pixels, expected) as found:
+    with in_fast_layout(network, network, pixels, expected) as found:
         assert found is is_fast
         torch.testing.assert_close(network(pixels), expected)
 
@@ -132,6 +132,6 @@ def test_a_network_that_insists_on_its_order_keeps_it() -> None:
         except RuntimeError as error:
             raise CandidateError(str(error), stage="extract") from error
 
-    with fast_layout(network, run, pixels, network(pixels)) as is_fast:
+    with in_fast_layout(network, run, pixels, network(pixels)) as is_fast:
         assert not is_fast
         assert run(pixels).shape == (4, 64)
