@@ -136,11 +136,11 @@ class Classifier(torch.nn.Module):
         super().__init__()
         self.backbone = $model_class.from_pretrained(CHECKPOINT, revision=CHECKPOINT_COMMIT, dtype=torch.float32)
         config = self.backbone.config
-        n_features = config.hidden_sizes[-1] if hasattr(config, "hidden_sizes") else config.hidden_size
+        n_features = $width
         self.head = torch.nn.Linear(n_features, len(names))
 
     def forward(self, labels=None, **pixels):
-        logits = self.head(self.backbone(**pixels).pooler_output.flatten(1))
+        logits = self.head(self.backbone(**pixels).$pooled.flatten(1))
         loss = None if labels is None else torch.nn.functional.cross_entropy(logits, labels)
         return {"loss": loss, "logits": logits}
 
@@ -165,6 +165,9 @@ CLASSIFIERS = {
 BACKBONES = {
     "dinov3_vit": "AutoModel",
     "dinov3_convnext": "AutoModel",
+    **dict.fromkeys(
+        ("aimv2_vision_model", "mlcd", "mlcd_vision_model", "pixio", "radio", "tipsv2_vision_model"), "AutoModel"
+    ),
     "chinese_clip": "ChineseCLIPVisionModel",
     "chinese_clip_vision_model": "ChineseCLIPVisionModel",
     "clip_vision_model": "CLIPVisionModel",
@@ -172,6 +175,9 @@ BACKBONES = {
     "siglip_vision_model": "SiglipVisionModel",
     "siglip2_vision_model": "Siglip2VisionModel",
 }
+# A backbone's pooled output and its width; C-RADIO's is of several tokens.
+POOLED = ("pooler_output", 'config.hidden_sizes[-1] if hasattr(config, "hidden_sizes") else config.hidden_size')
+OTHER_POOLED = {"radio": ("summary", "config.hidden_size * len(config.summary_idxs)")}
 HERE = "  # where it is on your machine"
 
 
@@ -185,6 +191,7 @@ def fine_tuning_snippet(row: RankedCheckpoint, dataset: RankedDataset) -> str:
         dataset: a Hub dataset, a path, or "demo:" and a target of the demo.
     """
     model_class = BACKBONES.get(row.family) or CLASSIFIERS.get(row.family, CLASSIFIER)
+    pooled, width = OTHER_POOLED.get(row.family, POOLED)
     body = WITH_A_LAYER if row.family in BACKBONES else WITH_CLASSIFIER
     checkpoint, images = _demo_checkpoint(row), _demo_target(dataset)
     from_demo = (["checkpoint_folder"] if checkpoint else []) + (["target_folder"] if images else [])
@@ -208,7 +215,7 @@ def fine_tuning_snippet(row: RankedCheckpoint, dataset: RankedDataset) -> str:
         learning_rate=literal(rate),
         rate_from=rate_from,
         load_splits=load,
-        load_model=Template(body).substitute(model_class=model_class),
+        load_model=Template(body).substitute(model_class=model_class, pooled=pooled, width=width),
     )
 
 

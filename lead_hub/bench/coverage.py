@@ -71,7 +71,11 @@ class ConfidenceFigures:
 
 
 def confidence_figures(
-    targets: Sequence[FineTunedTarget], calibration: Calibration, *, n_pools: int = N_POOLS, seed: int = 0
+    targets: Sequence[FineTunedTarget],
+    calibration: Calibration | Sequence[Calibration],
+    *,
+    n_pools: int = N_POOLS,
+    seed: int = 0,
 ) -> ConfidenceFigures:
     """Compare predictions with outcomes on datasets that the calibration was not fitted on.
 
@@ -80,7 +84,7 @@ def confidence_figures(
 
     Args:
         targets: with five checkpoints or more each.
-        calibration: of the method that made the terms.
+        calibration: of the method that made the terms; or one for every dataset.
         n_pools: random pools per dataset.
         seed: of the pools and the resamples.
 
@@ -90,12 +94,12 @@ def confidence_figures(
     fewest = min((len(target.accuracy) for target in targets), default=0)
     if fewest < SMALLEST_POOL:
         raise ScoreError(f"figures need datasets with {SMALLEST_POOL} checkpoints or more each, found {fewest}")
-    predicted = [target_prediction(target, calibration) for target in targets]
+    calibrations = [calibration] * len(targets) if isinstance(calibration, Calibration) else calibration
+    judged = list(zip(targets, calibrations, strict=True))
+    predicted = [target_prediction(target, one) for target, one in judged]
     outcomes = np.concatenate([target.accuracy for target in targets])
     low, high = (np.concatenate([getattr(one, end) for one in predicted]) for end in ("low", "high"))
-    whole, pools = zip(
-        *(set_figures(target, calibration, n_pools=n_pools, seed=seed) for target in targets), strict=True
-    )
+    whole, pools = zip(*(set_figures(target, one, n_pools=n_pools, seed=seed) for target, one in judged), strict=True)
     held, sizes, n_checkpoints = np.concatenate(pools).T
     return ConfidenceFigures(
         n_targets=len(targets),

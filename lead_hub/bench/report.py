@@ -14,7 +14,7 @@ from lead_hub.bench.matrix import MATRIX_FOLDER, GroundTruthMatrix, read_matrix
 from lead_hub.bench.matrix_files import MatrixError
 from lead_hub.bench.paired_bootstrap import N_RESAMPLES, draw_resamples
 from lead_hub.bench.score_table import ImageSample, image_scores, on_one_thread, score_tables
-from lead_hub.confidence import Confirmation, Part, find_calibration
+from lead_hub.confidence import Confirmation, Part, find_calibration, without_dataset
 from lead_hub.errors import ScoreError
 from lead_hub.transferability import SCORES
 
@@ -22,10 +22,11 @@ UNTOUCHED = {
     "held-out": "targets on which nothing was chosen: neither LEAD's settings nor the calibration that is judged here",
     "study": "targets on which LEAD's settings and the calibration were chosen",
     "confirmation": "targets made after LEAD's settings and the calibration were fixed: nothing was chosen on them",
-    "real": "photographs under networks that packages ship: nothing was chosen on them",
+    "real": "photographs under networks that packages ship: no score was chosen on them",
     "all": "all targets of the matrix, those on which LEAD's settings were chosen among them",
 }
-# Which part of the calibration is judged where: the one that no target there had a say in.
+# Which part of the calibration is judged where: the one that no target there had a say in. Of the real ones each is
+# judged by all the others.
 JUDGED_PARTS: Mapping[str, Part] = {"held-out": "study", "confirmation": "all", "real": "all"}
 
 
@@ -76,6 +77,7 @@ class JudgedConfidence:
     Attributes:
         half: which targets judge.
         part: of the calibration, which is judged.
+        left_out: whether every target is predicted from all the others.
         figures: what was found; None with a reason.
         reason: why there are no figures; empty if there are.
     """
@@ -84,6 +86,7 @@ class JudgedConfidence:
     part: Part
     figures: ConfidenceFigures | None = None
     reason: str = ""
+    left_out: bool = False
 
 
 @dataclass(frozen=True)
@@ -197,13 +200,17 @@ def judged_confidence(matrix: GroundTruthMatrix, half: str) -> JudgedConfidence:
     if calibration is None:
         reason = f"no calibration of {REFERENCE} version {version}: python -m tests.benchmarks.calibration makes one"
         return JudgedConfidence(half, part, reason=reason)
-    seen = {target.name for target in matrix.targets if target.half == half} & set(calibration.fitted_on.targets)
-    if seen:
+    names = [target.name for target in matrix.targets if target.half == half]
+    seen = set(names) & set(calibration.fitted_on.targets)
+    left_out = half == "real" and seen == set(names)
+    if seen and not left_out:
         reason = f"the calibration of {REFERENCE} was fitted on {half} targets: {', '.join(sorted(seen))}"
         return JudgedConfidence(half, part, reason=reason)
     try:
         with on_one_thread():
-            return JudgedConfidence(half, part, confidence_figures(finetuned_targets(matrix, half), calibration))
+            targets = finetuned_targets(matrix, half)
+            used = [without_dataset(calibration, one.name) if left_out else calibration for one in targets]
+            return JudgedConfidence(half, part, confidence_figures(targets, used), left_out=left_out)
     except ScoreError as error:
         return JudgedConfidence(half, part, reason=str(error))
 

@@ -13,7 +13,8 @@ from lead_hub.bench.matrix_files import MatrixError
 from lead_hub.bench.report import UNTOUCHED, BenchReport, BenchSettings, JudgedConfidence
 from lead_hub.confidence import Confirmation, Part
 
-FITTED_ON: dict[Part, str] = {"study": "the study targets", "all": "the study and the held-out targets"}
+FITTED_ON: dict[Part, str] = {"study": "the study targets", "all": "the study, the held-out and the real targets"}
+ON_ALL_OTHERS = "all targets of both matrices but the one that is predicted"
 CONFIRMATION_COMMAND = "lead-hub bench --matrix tests/benchmarks/ground_truth/confirmation --half confirmation"
 
 
@@ -101,8 +102,9 @@ def judged_sentences(judged: JudgedConfidence) -> list[str]:
     if judged.figures is None:
         return [f"confidence was not judged on the {judged.half} targets: {judged.reason}"]
     found, half = judged.figures, judged.half
+    fitted_on = ON_ALL_OTHERS if judged.left_out else FITTED_ON[judged.part]
     return [
-        f"predicted accuracy on the {half} targets, by constants that were fitted on {FITTED_ON[judged.part]}:"
+        f"predicted accuracy on the {half} targets, by constants that were fitted on {fitted_on}:"
         f" {found.coverage:.0%} of {found.n_pairs} outcomes are within their"
         f" 90% interval, {100 * found.mean_width:.0f} points wide in the mean",
         f"the 90% set of checkpoints that could be best holds the truly best on {found.n_held} of {found.n_targets}"

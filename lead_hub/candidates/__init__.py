@@ -8,7 +8,7 @@ from lead_hub.candidates.candidate import Candidate
 from lead_hub.candidates.candidate_list import CandidateSource, checkpoint_folders, read_candidates
 from lead_hub.candidates.candidate_query import CandidateQuery, parse_count
 from lead_hub.candidates.finding import FoundCandidates, find_candidates
-from lead_hub.candidates.index_query import IndexQuery
+from lead_hub.candidates.index_query import PRESETS, IndexQuery, default_choice, query_index, said_of_index
 from lead_hub.candidates.lineage import same_dataset
 from lead_hub.candidates.model_index import (
     LeftOut,
@@ -23,6 +23,7 @@ from lead_hub.candidates.policy import PRIVATE
 from lead_hub.candidates.refreshing import refresh_index
 
 __all__ = [
+    "PRESETS",
     "PRIVATE",
     "Candidate",
     "CandidateQuery",
@@ -32,13 +33,16 @@ __all__ = [
     "LeftOut",
     "ModelIndex",
     "checkpoint_folders",
+    "default_choice",
     "default_model_index",
     "find_candidates",
     "index_families",
     "parse_count",
+    "query_index",
     "read_candidates",
     "read_model_index",
     "refresh_index",
+    "said_of_index",
     "same_dataset",
     "user_model_index",
     "write_model_index",

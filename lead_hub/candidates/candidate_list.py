@@ -9,8 +9,8 @@ from huggingface_hub import HfApi
 from lead_hub.candidates.candidate import Candidate
 from lead_hub.candidates.candidate_query import CandidateQuery
 from lead_hub.candidates.finding import find_candidates
-from lead_hub.candidates.index_query import IndexQuery, query_index
-from lead_hub.candidates.model_index import IndexEntry, default_model_index, read_model_index
+from lead_hub.candidates.index_query import IndexQuery, default_choice, query_index
+from lead_hub.candidates.model_index import IndexEntry, read_model_index
 from lead_hub.errors import CandidateError
 from lead_hub.hub import hub_api
 
@@ -25,7 +25,8 @@ def read_candidates(
     A source is a Candidate, a Hub id (optionally "@revision"), a checkpoint folder, a folder of checkpoint
     folders, a text file with one of these a line ("#" starts a comment), a model index (`.json`), an IndexQuery, which
     takes a part of one, or a CandidateQuery, which asks the Hub through `api` (None: as whoever is logged in). None
-    means `default_model_index()`: the user's own after a `lead-hub crawl`, else the one that comes with the package.
+    means `default_choice()`: all of the user's own index after a `lead-hub crawl`, else what the curators of the one
+    that comes with the package chose for it.
 
     Raises:
         CandidateError: a file of candidates that cannot be read, an IndexQuery that leaves nothing, or no candidate at
@@ -33,7 +34,7 @@ def read_candidates(
         HubError: a query, and the Hub refuses or cannot be reached.
     """
     if sources is None:
-        sources = [default_model_index()]
+        sources = [default_choice()]
     elif isinstance(sources, (str, Path, Candidate, CandidateQuery, IndexQuery)):
         sources = [sources]
     candidates = list(unique(candidate for source in sources for candidate in expand(source, api)))
@@ -88,7 +89,7 @@ def named(source: str | Path) -> Candidate:
 def answer(query: CandidateQuery | IndexQuery, api: HfApi | None) -> tuple[IndexEntry, ...]:
     """What the Hub, or a model index, has for a query."""
     if isinstance(query, IndexQuery):
-        return query_index(query)
+        return query_index(query).candidates
     return find_candidates(query, api=api or hub_api()).candidates
 
 

@@ -11,11 +11,14 @@ from lead_hub.errors import CandidateError
 SORTS = ("downloads", "likes", "last_modified")
 LIBRARIES = ("transformers", "timm")  # what lead-hub loads
 PERMISSIVE = "permissive"
-# The Hub's identifiers of licences that the OSI approved and that ask for no more than a notice.
+# The Hub's identifiers (SPDX's in lower case, beside its own "bsd" and "pddl") of licences that let everybody use,
+# change and sell a work, and ask for no more than that its authors are named.
 PERMISSIVE_LICENCES = frozenset(
     {
         *("apache-2.0", "mit", "bsd", "bsd-2-clause", "bsd-3-clause", "bsd-3-clause-clear", "isc", "zlib", "ncsa"),
-        *("unlicense", "0bsd", "postgresql", "bsl-1.0", "ecl-2.0", "afl-3.0"),
+        *("unlicense", "0bsd", "postgresql", "bsl-1.0", "ecl-2.0", "afl-3.0", "wtfpl"),
+        *("cc0-1.0", "cc-by-2.0", "cc-by-2.5", "cc-by-3.0", "cc-by-4.0"),
+        *("cdla-permissive-1.0", "cdla-permissive-2.0", "odc-by", "pddl"),
     }
 )
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "B": 10**9}
@@ -30,7 +33,7 @@ class CandidateQuery:
         libraries: "transformers", "timm" or both.
         max_parameters: a model with more weights, or of unknown size, is left out.
         min_downloads: of the last 30 days.
-        licences: identifiers of the Hub, "permissive" for all that the OSI approved and that only ask for a notice;
+        licences: identifiers of the Hub, "permissive" for PERMISSIVE_LICENCES, which ask for no more than a notice;
             None accepts every licence and none.
         authors: users or organisations; empty means everybody.
         search: text that an id must contain.

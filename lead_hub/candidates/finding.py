@@ -21,10 +21,10 @@ REQUEST_TIMEOUT_S = 10.0
 
 @dataclass(frozen=True)
 class FoundCandidates:
-    """What a crawl found.
+    """What a crawl, or a question to a model index, found.
 
     Attributes:
-        candidates: those to rank, pinned, in the order of the query's sort.
+        candidates: those to rank: of a crawl pinned, in the order of the query's sort; of an index in its own.
         left_out: every other listed model with its reason.
         n_listed: different models that were looked at: all candidates and all that were left out.
         trained_on_dataset: ids of the candidates that saw the dataset asked about, as far as cards tell.

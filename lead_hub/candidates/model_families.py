@@ -15,10 +15,12 @@ IMAGE_ENCODERS = frozenset(
         *("dinov2_with_registers", "donut-swin", "efficientnet", "focalnet", "hgnet_v2", "hiera", "ijepa", "levit"),
         *("mobilenet_v1", "mobilenet_v2", "mobilevit", "mobilevitv2", "poolformer", "pvt", "pvt_v2", "regnet"),
         *("resnet", "segformer", "swiftformer", "swin", "swinv2", "textnet", "timm_wrapper", "vit", "vit_msn"),
-        *("vit_mae", "dinov3_vit", "dinov3_convnext"),
+        *("vit_mae", "dinov3_vit", "dinov3_convnext", "pixio", "radio"),
         # The vision tower of a pair, alone or with its text tower.
         *("clip", "clip_vision_model", "siglip", "siglip_vision_model", "siglip2", "siglip2_vision_model"),
         *("chinese_clip", "chinese_clip_vision_model", "metaclip_2", "metaclip_2_vision_model"),
+        # The vision tower of a pair, alone: of the pair itself transformers gives no tower, or it is no encoder.
+        *("aimv2_vision_model", "mlcd", "mlcd_vision_model", "tipsv2_vision_model"),
     }
 )
 
@@ -79,12 +81,14 @@ _KIN: Mapping[str, str] = MappingProxyType(
         "beitv2": "beit",
         "efficientnetv2": "efficientnet",
         **dict.fromkeys(("regnety", "regnetx", "regnetz", "regnetv"), "regnet"),
-        **dict.fromkeys(("wide_resnet", "resnext", "seresnet", "seresnext", "ecaresnet"), "resnet"),
+        **dict.fromkeys(("wide_resnet", "resnext", "seresnet", "seresnext", "seresnextaa", "ecaresnet"), "resnet"),
+        "dm": "nfnet",  # "dm_nfnet_f0": DeepMind's own
+        "tiny": "tinyvit",  # "tiny_vit_5m_224"
         **dict.fromkeys(("vit_mae", "vit_msn"), "vit"),
     }
 )
 # Marks of a training method that makes a family of its own, whatever the architecture.
-_METHODS = ("dinov2", "dinov3", "siglip", "clip", "bit")
+_METHODS = ("dinov2", "dinov3", "siglip", "tipsv2", "radio", "clip", "pe", "bit")
 
 
 def family_of(architecture: str) -> str:
@@ -96,7 +100,7 @@ def family_of(architecture: str) -> str:
     if name in _KIN:
         return _KIN[name]
     for method in _METHODS:
-        if f"_{method}" in name:
+        if f"_{method}_" in f"{name}_":
             return method
     words = name.split("_")
     two_words = words[0] == "wide" or re.fullmatch(r"v\d+", words[1] if len(words) > 1 else "")

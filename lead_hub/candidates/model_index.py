@@ -64,6 +64,10 @@ class IndexEntry:
         base_datasets: what the checkpoints that it descends from were trained on.
         imagenet_top1_percent: published top-1 accuracy on ImageNet-1k, 0 to 100.
         pretraining: how and on what, in words, e.g. "DINOv2 on LVD-142M".
+        pretraining_kind: what it learnt from, e.g. "self-supervised"; all kinds are in `model_index_checks.py`.
+        multiply_adds: of one forward pass over one image, of the size that its own image processor makes.
+        chosen_for: by the curators of the index: "default" is what a run without a choice of its own ranks, "best" are
+            the strongest whatever they cost.
     """
 
     id: str
@@ -86,6 +90,9 @@ class IndexEntry:
     base_datasets: tuple[str, ...] = ()
     imagenet_top1_percent: float | None = None
     pretraining: str | None = None
+    pretraining_kind: str | None = None
+    multiply_adds: int | None = None
+    chosen_for: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -11,17 +11,28 @@ from lead_hub.hub import is_commit
 
 JsonPath: TypeAlias = tuple[str | int, ...]
 
+# What a checkpoint learnt from before any fine-tuning: labels, noisy labels of the web, images alone, images and their
+# texts, or several other encoders; ", then supervised" where it saw labels afterwards.
+PRETRAINING_KINDS = (
+    *("supervised", "weakly supervised", "self-supervised", "image-text", "distilled"),
+    *("self-supervised, then supervised", "image-text, then supervised"),
+)
+DEFAULT, BEST = "default", "best"
+CHOICES = (DEFAULT, BEST)
+
 NULL = type(None)
 TEXT = (str, NULL)
 COUNT = (int, NULL)
-IDS = (list, NULL)
+TEXTS = (list, NULL)
 ENTRY_TYPES: Mapping[str, tuple[type, ...]] = MappingProxyType(
     {
         "id": (str,),
         **dict.fromkeys(("sha", "library", "architecture", "model_type", "family", "pipeline_tag"), TEXT),
-        **dict.fromkeys(("weight_format", "licence", "last_modified", "base_model", "pretraining"), TEXT),
-        **dict.fromkeys(("parameters", "weight_bytes", "downloads", "likes"), COUNT),
-        **dict.fromkeys(("datasets", "base_datasets"), IDS),
+        **dict.fromkeys(
+            ("weight_format", "licence", "last_modified", "base_model", "pretraining", "pretraining_kind"), TEXT
+        ),
+        **dict.fromkeys(("parameters", "weight_bytes", "multiply_adds", "downloads", "likes"), COUNT),
+        **dict.fromkeys(("datasets", "base_datasets", "chosen_for"), TEXTS),
         "imagenet_top1_percent": (int, float, NULL),
         "gated": (bool, str, NULL),
     }
@@ -96,6 +107,10 @@ def check_choices(fields: Mapping[str, object], path: JsonPath) -> None:
         wrong((*path, "weight_format"), f"must be 'safetensors', 'pickle' or null, found {weight_format!r}")
     if (gated := fields.get("gated")) not in {None, False, "auto", "manual"}:
         wrong((*path, "gated"), f"must be false, 'auto', 'manual' or null, found {gated!r}")
+    if (kind := fields.get("pretraining_kind")) not in {None, *PRETRAINING_KINDS}:
+        wrong((*path, "pretraining_kind"), f"must be one of {', '.join(PRETRAINING_KINDS)}, or null, found {kind!r}")
+    if others := [each for each in fields.get("chosen_for") or () if each not in CHOICES]:  # type: ignore[attr-defined]
+        wrong((*path, "chosen_for"), f"must be made of {', '.join(CHOICES)}, found {others[0]!r}")
 
 
 def check_object(value: object, types: Mapping[str, tuple[type, ...]], path: JsonPath) -> dict[str, object]:

@@ -21,9 +21,13 @@ PICKLE_ONLY = "pickle only"
 NO_WEIGHTS = "no weights"
 NO_CONFIG = "no config.json"
 NO_PROCESSOR = "no image processor"
+NOT_CHOSEN = "not among those chosen"
 OTHER_FAMILY = "family not asked for"
+OTHER_PRETRAINING = "pretraining not asked for"
 TOO_LARGE = "too large"
 UNKNOWN_SIZE = "size unknown"
+TOO_SLOW = "too many operations"
+UNKNOWN_COST = "operations unknown"
 LICENCE = "licence not allowed"
 FEW_DOWNLOADS = "few downloads"
 COPY = "copy"
@@ -153,6 +157,31 @@ def why_not_size(entry: IndexEntry, max_parameters: int | None) -> LeftOut | Non
         return LeftOut(entry.id, UNKNOWN_SIZE, "its number of parameters is not known")
     if entry.parameters > max_parameters:
         return LeftOut(entry.id, TOO_LARGE, f"{entry.parameters} parameters of {max_parameters}")
+    return None
+
+
+def why_not_chosen(entry: IndexEntry, chosen_for: str | None) -> LeftOut | None:
+    """The model is none of those that the index's curators chose for this."""
+    if chosen_for is None or chosen_for in entry.chosen_for:
+        return None
+    return LeftOut(entry.id, NOT_CHOSEN, f"for {chosen_for}")
+
+
+def why_not_pretraining(entry: IndexEntry, kinds: Sequence[str]) -> LeftOut | None:
+    """The model learnt from something else than is asked for; none means anything."""
+    if not kinds or entry.pretraining_kind in kinds:
+        return None
+    return LeftOut(entry.id, OTHER_PRETRAINING, entry.pretraining_kind or "unknown")
+
+
+def why_not_cost(entry: IndexEntry, max_multiply_adds: int | None) -> LeftOut | None:
+    """The model takes more operations for one image than is asked for, or perhaps so."""
+    if max_multiply_adds is None:
+        return None
+    if entry.multiply_adds is None:
+        return LeftOut(entry.id, UNKNOWN_COST, "its number of multiply-adds is not known")
+    if entry.multiply_adds > max_multiply_adds:
+        return LeftOut(entry.id, TOO_SLOW, f"{entry.multiply_adds} multiply-adds of {max_multiply_adds}")
     return None
 
 

@@ -19,7 +19,7 @@ from lead_hub.checkpoint_outputs.fast_layout import can_be_faster, in_fast_layou
 from lead_hub.checkpoint_outputs.frozen_outputs import CheckpointOutputs
 from lead_hub.checkpoint_outputs.loaded_checkpoint import LoadedCheckpoint
 from lead_hub.checkpoint_outputs.number_format import NumberFormat, checked_format, fast_dtype
-from lead_hub.checkpoint_outputs.shrunk_images import Images, PartOfShrunkImages, Preparation, Shrunk, ShrunkImages
+from lead_hub.checkpoint_outputs.shrunk_images import PartOfShrunkImages, PixelArrays, Preparation, Shrunk, ShrunkImages
 from lead_hub.errors import CandidateError, LeadHubError
 from lead_hub.labelled_images import Pixels
 from lead_hub.processes import Processes, gather_rows, guarded, on_every_process, on_main_process
@@ -323,7 +323,7 @@ def preparation(checkpoint: LoadedCheckpoint, images: ImageSequence) -> Preparat
 
 
 def prepared_batches(
-    prepare: Callable[[list[Shrunk]], Tensor], images: Images, positions: Sequence[int], batch_size: int
+    prepare: Callable[[list[Shrunk]], Tensor], images: PixelArrays, positions: Sequence[int], batch_size: int
 ) -> Iterator[Float[Tensor, "image channel height width"]]:
     """The image processor's output, batch by batch in order, prepared ahead in threads.
 

@@ -40,7 +40,7 @@ Shrunk: TypeAlias = UInt8[np.ndarray, "..."]
 
 
 @runtime_checkable
-class Images(Protocol):
+class PixelArrays(Protocol):
     """By position."""
 
     def __len__(self) -> int: ...
@@ -48,7 +48,7 @@ class Images(Protocol):
 
 
 # What makes model input of images, and the images that it takes.
-Preparation: TypeAlias = tuple[Callable[[Sequence[Shrunk]], Tensor], Images]
+Preparation: TypeAlias = tuple[Callable[[Sequence[Shrunk]], Tensor], PixelArrays]
 
 
 class ShrunkImages:
@@ -57,7 +57,7 @@ class ShrunkImages:
     Safe to use from several threads, for one checkpoint after the other.
     """
 
-    def __init__(self, images: Images, *, folder: Path | None = None, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(self, images: PixelArrays, *, folder: Path | None = None, most_bytes: int = MOST_BYTES) -> None:
         self.images, self.folder, self.most_bytes = images, folder, most_bytes
         self._kept: OrderedDict[str, KeptPixels] = OrderedDict()
 
@@ -102,7 +102,7 @@ class ShrunkImages:
 class ChosenImages:
     """Images of others, by their place among the chosen positions."""
 
-    images: Images
+    images: PixelArrays
     positions: Sequence[int]
 
     def __len__(self) -> int:
@@ -170,7 +170,7 @@ class KeptPixels:
 class ShrinkingImages:
     """Images as one processor shrinks them: those that are kept, others now."""
 
-    def __init__(self, images: Images, processor: BaseImageProcessor, kept: KeptPixels) -> None:
+    def __init__(self, images: PixelArrays, processor: BaseImageProcessor, kept: KeptPixels) -> None:
         self.images, self.processor, self.kept = images, processor, kept
 
     def __len__(self) -> int:

@@ -1,10 +1,13 @@
 """`lead-hub recommend`."""
 
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+from rich.console import Console
+from rich.text import Text
 
 from lead_hub.cli.boards import Interrupts, is_main_process, last_board, leave, save_all, show
 from lead_hub.cli.estimates import show_estimate
@@ -25,6 +28,16 @@ class Dtype(str, Enum):
     float16 = "float16"
 
 
+class Preset(str, Enum):
+    """Needs that the model index has an answer for, see `IndexQuery.preset`."""
+
+    small = "small"
+    fast = "fast"
+    best = "best"
+    self_supervised = "self-supervised"
+    permissive = "permissive"
+
+
 def recommend(
     dataset: Annotated[str, typer.Argument(help="Hub id, image folder, parquet, or save_to_disk folder.")],
     candidates: Annotated[
@@ -32,6 +45,9 @@ def recommend(
         typer.Option(
             "--candidates", "-c", help="Hub id[@revision], checkpoint folder, text file or model index; repeat."
         ),
+    ] = None,
+    preset: Annotated[
+        Preset | None, typer.Option(help="Of the model index: what fits a need; the options below narrow it.")
     ] = None,
     max_params: Annotated[str | None, typer.Option(help='Of the model index: most parameters, e.g. "50M".')] = None,
     licence: Annotated[
@@ -84,7 +100,11 @@ def recommend(
         from lead_hub.leaderboard import check_ending
         from lead_hub.recommendation import Recommendation
 
-        source = candidate_source(candidates, max_params=max_params, licence=licence, family=family, limit=limit)
+        source = candidate_source(
+            candidates, preset=preset, max_params=max_params, licence=licence, family=family, limit=limit
+        )
+        if not quiet and not isinstance(source, list) and is_main_process():
+            say_left_out(source)
         if dry_run:
             query = DatasetQuery(dataset, config=config, split=split, revision=revision, max_images=max_images)
             show_estimate(
@@ -136,6 +156,7 @@ def recommend(
 def candidate_source(
     candidates: list[str] | None,
     *,
+    preset: Preset | None,
     max_params: str | None,
     licence: list[str] | None,
     family: list[str] | None,
@@ -144,8 +165,8 @@ def candidate_source(
     """What is named with --candidates, else what the other options leave of the default model index."""
     from lead_hub.candidates import IndexQuery, parse_count
 
-    chosen = {"--max-params": max_params, "--licence": licence, "--family": family, "--limit": limit}
-    given = [name for name, value in chosen.items() if value is not None and value != []]
+    bounds = {"--max-params": max_params, "--licence": licence, "--family": family, "--limit": limit}
+    given = [name for name, value in {"--preset": preset, **bounds}.items() if value is not None and value != []]
     if not given:
         return candidates
     if candidates:
@@ -153,12 +174,22 @@ def candidate_source(
             f"{', '.join(given)} choose from the model index, and --candidates names the candidates: give one or the"
             " other"
         )
-    return IndexQuery(
-        max_parameters=parse_count(max_params) if max_params is not None else None,
-        licences=tuple(licence) if licence else None,
-        families=tuple(family or ()),
-        limit=limit,
-    )
+    narrower = {
+        "max_parameters": None if max_params is None else parse_count(max_params),
+        "licences": tuple(licence) if licence else None,
+        "families": tuple(family) if family else None,
+        "limit": limit,
+    }
+    query = IndexQuery() if preset is None else IndexQuery.preset(preset.value)
+    return replace(query, **{name: value for name, value in narrower.items() if value is not None})  # type: ignore[arg-type]
+
+
+def say_left_out(source: "IndexQuery | None") -> None:
+    """Say on standard error how many of the model index's checkpoints are left out, for which reasons."""
+    from lead_hub.candidates import default_choice, query_index, said_of_index
+
+    if told := said_of_index(query_index(source or default_choice())):
+        Console(stderr=True, soft_wrap=True).print(Text(told))
 
 
 def parse_batch_size(text: str) -> int | Literal["auto"]:

@@ -24,7 +24,7 @@ from lead_hub.confidence.image_bootstrap import resampled_scores, widened
 from lead_hub.confidence.judgement import ImageLabels, ScoredImages, ranking_confidence
 from lead_hub.confidence.known_outcomes import THIS_MACHINE, Outcome, parse_outcome
 from lead_hub.confidence.record import RANK_DEPENDENT, Confidence, as_columns, parse_confidence, without_ranks
-from lead_hub.confidence.refitting import Refit, SourceOfOutcomes, refit
+from lead_hub.confidence.refitting import Refit, SourceOfOutcomes, refit, without_dataset
 
 __all__ = [
     "RANK_DEPENDENT",
@@ -53,5 +53,6 @@ __all__ = [
     "resampled_scores",
     "shipped_calibration",
     "widened",
+    "without_dataset",
     "without_ranks",
 ]

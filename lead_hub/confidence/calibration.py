@@ -39,6 +39,32 @@ class AddedOutcomes:
 
 
 @dataclass(frozen=True)
+class MatrixFigures:
+    """What came of predictions on one kind of datasets, each predicted from all the others.
+
+    Attributes:
+        name: the kind, in words.
+        n_targets: datasets of this kind.
+        n_pairs: of a checkpoint and a dataset.
+        coverage: share of the pairs whose accuracy lies in its predicted 90% interval, in [0, 1].
+        mean_width: of these intervals, in accuracy from 0 to 1.
+    """
+
+    name: str
+    n_targets: int
+    n_pairs: int
+    coverage: float
+    mean_width: float
+
+    def in_words(self) -> str:
+        """The middle of a sentence."""
+        return (
+            f"{self.coverage:.0%} of {self.n_pairs} on {self.n_targets} datasets of {self.name}"
+            f" ({100 * self.mean_width:.0f} points wide in the mean)"
+        )
+
+
+@dataclass(frozen=True)
 class CalibrationData:
     """What the constants were fitted on: they hold for what resembles it.
 
@@ -53,6 +79,7 @@ class CalibrationData:
         left_out_coverage: share of the accuracies that lie in their 90% interval when each dataset's are predicted from
             the other datasets, in [0, 1].
         left_out_hit_rate: likewise, share of the sets of possible best checkpoints that hold the best.
+        by_matrix: the same for each kind of datasets, where there are several kinds.
         added: what else the expected accuracies rest on; None for what the package ships.
     """
 
@@ -65,6 +92,7 @@ class CalibrationData:
     n_classes: tuple[int, int]
     left_out_coverage: float
     left_out_hit_rate: float
+    by_matrix: tuple[MatrixFigures, ...] = ()
     added: AddedOutcomes | None = None
 
     def in_words(self) -> str:
@@ -72,11 +100,12 @@ class CalibrationData:
         fewest, most = self.n_images
         least_classes, most_classes = self.n_classes
         added = self.added.in_words() if self.added else ""
+        kinds = f" ({', '.join(one.in_words() for one in self.by_matrix)})" if self.by_matrix else ""
         return (
-            f"{self.n_checkpoints} checkpoints fine-tuned ({self.fine_tuning}) on {len(self.targets)} datasets"
+            f"up to {self.n_checkpoints} checkpoints fine-tuned ({self.fine_tuning}) on {len(self.targets)} datasets"
             f" ({', '.join(self.targets)}; {fewest} to {most} images of {least_classes} to {most_classes} classes):"
             f" {self.images}{added}. Each predicted from the others, {self.left_out_coverage:.0%} of the accuracies lay"
-            f" in their interval and {self.left_out_hit_rate:.0%} of the sets held the best"
+            f" in their interval{kinds} and {self.left_out_hit_rate:.0%} of the sets held the best"
         )
 
 
@@ -203,6 +232,7 @@ def parse_calibrations(text: str) -> dict[Part, Calibration]:
 def _parse(document: dict[str, Any]) -> Calibration:
     fitted_on, confirmed = document["fitted_on"], document["confirmed"]
     lists = {name: tuple(fitted_on[name]) for name in ("targets", "n_images", "n_classes")}
+    lists["by_matrix"] = tuple(MatrixFigures(**one) for one in fitted_on.get("by_matrix", ()))
     added = fitted_on.get("added") and AddedOutcomes(**fitted_on["added"])
     records = {
         "fitted_on": CalibrationData(**{**fitted_on, **lists, "added": added}),

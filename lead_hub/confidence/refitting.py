@@ -79,19 +79,36 @@ def refit(shipped: Calibration, added: Sequence[Outcome], *, keep_all: bool = Fa
     used = [one for outcomes in believed.values() for one in outcomes]
     line = fitted_line([*own, *used])
     fitted_on = replace(
-        shipped.fitted_on, left_out_coverage=round(line.coverage, 3), added=added_outcomes(used) if used else None
+        shipped.fitted_on,
+        left_out_coverage=round(line.coverage, 3),
+        by_matrix=() if used else shipped.fitted_on.by_matrix,
+        added=added_outcomes(used) if used else None,
     )
-    calibration = replace(
-        shipped,
+    confirmed = None if used else shipped.confirmed
+    calibration = replace(with_line(shipped, line), fitted_on=fitted_on, confirmed=confirmed)
+    return Refit(calibration, tuple(sources))
+
+
+def with_line(calibration: Calibration, line: ExpectedLine) -> Calibration:
+    """The calibration with another line and its errors."""
+    return replace(
+        calibration,
         intercept=rounded(line.intercept),
         slope=rounded(line.slope),
         classes_slope=rounded(line.classes_slope),
         error_sd=rounded(line.error_sd),
         error_quantile=rounded(line.error_quantile),
-        fitted_on=fitted_on,
-        confirmed=None if used else shipped.confirmed,
     )
-    return Refit(calibration, tuple(sources))
+
+
+def without_dataset(calibration: Calibration, dataset: str) -> Calibration:
+    """The package's calibration as it would be without its outcomes on one dataset; chances to be best stay.
+
+    Raises:
+        ScoreError: fewer than three datasets are left.
+    """
+    others = [one for one in shipped_outcomes(calibration.fitted_on.targets) if one.dataset != dataset]
+    return with_line(calibration, fitted_line(others))
 
 
 def but_of(name: str, own: Sequence[Outcome], groups: Mapping[str, Sequence[Outcome]]) -> list[Outcome]:

@@ -4,8 +4,8 @@
     python -m tests.benchmarks.calibration --confirm tests/benchmarks/ground_truth/confirmation [--output FILE]
 
 Once on the study half alone; `lead-hub bench` judges that on the held-out half, which nothing was chosen on. And once
-on all datasets, for `recommend`: twelve say more of how datasets differ than six. Both are judged leave-one-dataset-out
-here: the constants for a dataset's figures come from the other datasets.
+on all datasets of both matrices, drawings under small networks and photographs under real ones, for `recommend`. Both
+are judged leave-one-dataset-out here: the constants for a dataset's figures come from the other datasets.
 
 1. Expected accuracy: a line from the logits of left-out accuracies, and the number of classes, to the logits of
    fine-tuned ones (`lead_hub/confidence/expected_line.py`). The pairs are written down too: `lead-hub calibrate` fits
@@ -30,7 +30,7 @@ from typing import TypeVar
 import numpy as np
 
 import lead_hub.confidence
-from lead_hub.bench import MATRIX_FOLDER
+from lead_hub.bench import MATRIX_FOLDER, REAL_MATRIX_FOLDER
 from lead_hub.bench.coverage import (
     FineTunedTarget,
     confidence_figures,
@@ -40,10 +40,17 @@ from lead_hub.bench.coverage import (
 )
 from lead_hub.bench.matrix import GroundTruthMatrix, read_matrix
 from lead_hub.confidence import Calibration, Confirmation, Part, chances_of_best, resampled_scores, widened
-from lead_hub.confidence.calibration import CALIBRATION_FILE, CalibrationData, calibrations_text, parse_calibrations
+from lead_hub.confidence.calibration import (
+    CALIBRATION_FILE,
+    CalibrationData,
+    MatrixFigures,
+    calibrations_text,
+    parse_calibrations,
+)
 from lead_hub.confidence.chance_of_best import LEVEL
 from lead_hub.confidence.expected_line import fitted_line, line_outcomes
 from lead_hub.confidence.known_outcomes import OUTCOMES_FILE, SHIPPED, Outcome, outcomes_text, parse_outcomes
+from lead_hub.confidence.refitting import with_line
 from lead_hub.transferability import SCORES
 from tests.benchmarks.image_variance import halves_apart
 
@@ -51,8 +58,9 @@ Item = TypeVar("Item")
 METHOD = "lead"
 CONFIRMATION = "confirmation"
 OUTPUT = Path(lead_hub.confidence.__path__[0]) / CALIBRATION_FILE
-FINE_TUNING = "all weights, AdamW, the better of two learning rates by validation accuracy, mean of three seeds"
-IMAGES = "pictures of 32 px (digits, letters, drawings, textures), networks of at most a million weights"
+FINE_TUNING = "all weights, AdamW, the best of some learning rates by validation accuracy, mean of the seeds"
+SMALL = "pictures of 32 px (digits, letters, drawings, textures), networks of at most a million weights"
+REAL = "photographs of 160 px, networks of two to six million weights, most of them ImageNet's"
 # From one to the next by 5%.
 SPREADS = 0.005 * 1.05 ** np.arange(110)
 
@@ -102,19 +110,21 @@ def chosen_spread(likelihoods: np.ndarray, hits: np.ndarray) -> tuple[int, int, 
     return likeliest, steps, left_out
 
 
-def image_variance_ratio(matrix: GroundTruthMatrix, half: str) -> float:
+def image_variance_ratio(parts: Sequence[tuple[GroundTruthMatrix, str]]) -> float:
     """The mean of the datasets' ratios."""
-    columns = matrix.positions(half)
-    apart = [halves_apart(matrix, column, method=METHOD) for column in columns]
+    columns = [(matrix, column) for matrix, half in parts for column in matrix.positions(half)]
+    apart = [halves_apart(matrix, column, method=METHOD) for matrix, column in columns]
     ratios = [one.ratio for one in apart]
     print("variance from images to images, as a multiple of that of resampled terms; left out: 90% interval holds")
-    for number, column in enumerate(columns):
+    for number, (matrix, column) in enumerate(columns):
         others = float(np.mean(ratios[:number] + ratios[number + 1 :]))
         print(f"{matrix.targets[column].name:18} {ratios[number]:.2f} {apart[number].covered(others):20.0%}")
     return float(np.mean(ratios))
 
 
-def fit(targets: Sequence[FineTunedTarget], outcomes: Sequence[Outcome], variance_ratio: float) -> Calibration:
+def fit(
+    targets: Sequence[FineTunedTarget], outcomes: Sequence[Outcome], variance_ratio: float, *, images: str
+) -> Calibration:
     line = fitted_line(outcomes)
     likelihoods, hits = map(np.array, zip(*(spread_figures(target, variance_ratio) for target in targets), strict=True))
     likeliest, steps, left_out_hits = chosen_spread(likelihoods, hits)
@@ -127,16 +137,30 @@ def fit(targets: Sequence[FineTunedTarget], outcomes: Sequence[Outcome], varianc
         print(f"{target.name:18} {error.mean():+.2f} {error.std():.2f} {hit:40.0%}")
     constants = (line.intercept, line.slope, line.classes_slope, line.error_sd, line.error_quantile)
     rounded = (float(f"{one:.4g}") for one in (*constants, variance_ratio, float(SPREADS[likeliest + steps])))
-    fitted_on = what_it_was_fitted_on(targets, coverage=line.coverage, hit_rate=left_out_hits.mean())
+    fitted_on = what_it_was_fitted_on(targets, images, coverage=line.coverage, hit_rate=left_out_hits.mean())
     return Calibration(METHOD, SCORES[METHOD].version, *rounded, fitted_on=fitted_on)
 
 
-def what_it_was_fitted_on(targets: Sequence[FineTunedTarget], *, coverage: float, hit_rate: float) -> CalibrationData:
+def figures_of_kind(
+    name: str, targets: Sequence[FineTunedTarget], calibration: Calibration, outcomes: Sequence[Outcome]
+) -> MatrixFigures:
+    """Of some of the datasets, each predicted by the line through all others."""
+    used = [
+        with_line(calibration, fitted_line([one for one in outcomes if one.dataset != target.name]))
+        for target in targets
+    ]
+    found = confidence_figures(targets, used)
+    return MatrixFigures(name, len(targets), found.n_pairs, round(found.coverage, 3), round(found.mean_width, 3))
+
+
+def what_it_was_fitted_on(
+    targets: Sequence[FineTunedTarget], images: str, *, coverage: float, hit_rate: float
+) -> CalibrationData:
     n_images = [target.terms.shape[1] for target in targets]
     n_classes = [target.n_classes for target in targets]
     return CalibrationData(
         fine_tuning=FINE_TUNING,
-        images=IMAGES,
+        images=images,
         targets=tuple(target.name for target in targets),
         n_checkpoints=max(len(target.accuracy) for target in targets),
         n_pairs=sum(len(target.accuracy) for target in targets),
@@ -147,7 +171,7 @@ def what_it_was_fitted_on(targets: Sequence[FineTunedTarget], *, coverage: float
     )
 
 
-def fitted(matrix: GroundTruthMatrix) -> dict[Part, Calibration]:
+def fitted(matrix: GroundTruthMatrix, real: GroundTruthMatrix) -> dict[Part, Calibration]:
     """Both parts; never on a target that is there to judge them."""
     judges = [target.name for target in matrix.targets if target.half == CONFIRMATION]
     if judges:
@@ -155,10 +179,18 @@ def fitted(matrix: GroundTruthMatrix) -> dict[Part, Calibration]:
     calibrations: dict[Part, Calibration] = {}
     for part in ("all", "study"):
         print(f"\n{part}")
-        targets = finetuned_targets(matrix, part, method=METHOD)
-        calibrations[part] = fit(targets, outcomes_of(matrix, part), image_variance_ratio(matrix, part))
-        data = calibrations[part].fitted_on
+        kinds = {SMALL: (matrix, part)} | ({REAL: (real, "all")} if part == "all" else {})
+        of_kind = {name: finetuned_targets(*which, method=METHOD) for name, which in kinds.items()}
+        outcomes = [one for which in kinds.values() for one in outcomes_of(*which)]
+        ratio = image_variance_ratio([*kinds.values()])
+        everything = [target for targets in of_kind.values() for target in targets]
+        found = fit(everything, outcomes, ratio, images="; ".join(kinds))
+        if len(kinds) > 1:
+            figures = tuple(figures_of_kind(name, targets, found, outcomes) for name, targets in of_kind.items())
+            found = dataclasses.replace(found, fitted_on=dataclasses.replace(found.fitted_on, by_matrix=figures))
+        calibrations[part], data = found, found.fitted_on
         print(f"mean over left-out datasets: {data.left_out_coverage:.1%} inside, {data.left_out_hit_rate:.1%} hold")
+        print(*(one.in_words() for one in data.by_matrix), sep="\n")
     return calibrations
 
 
@@ -189,6 +221,7 @@ def confirmation(matrix: GroundTruthMatrix, calibration: Calibration) -> Confirm
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--matrix", type=Path, default=MATRIX_FOLDER)
+    parser.add_argument("--real", type=Path, default=REAL_MATRIX_FOLDER)
     parser.add_argument("--confirm", type=Path, help="matrix of the confirmation targets: judge, fit nothing")
     parser.add_argument("--output", type=Path, default=OUTPUT)
     arguments = parser.parse_args()
@@ -200,8 +233,10 @@ def main() -> None:
         calibrations["all"] = dataclasses.replace(calibrations["all"], confirmed=found)
         print(found.in_words())
     else:
-        calibrations = fitted(matrix)
-        outcomes = outcomes_text(outcomes_of(matrix, "all"))
+        real = read_matrix(arguments.real)
+        print(*real.left_out, sep="\n")
+        calibrations = fitted(matrix, real)
+        outcomes = outcomes_text([*outcomes_of(matrix, "all"), *outcomes_of(real, "all")])
         arguments.output.with_name(OUTCOMES_FILE).write_text(outcomes, encoding="utf-8")
     arguments.output.write_text(calibrations_text(calibrations), encoding="utf-8")
 

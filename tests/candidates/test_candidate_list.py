@@ -1,6 +1,7 @@
 """Sources of candidates -> Candidates."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 
 from lead_hub.candidates.candidate import Candidate
 from lead_hub.candidates.candidate_list import read_candidates
-from lead_hub.candidates.index_query import IndexQuery
+from lead_hub.candidates.index_query import IndexQuery, query_index, said_of_index
 from lead_hub.candidates.model_index import (
     IndexEntry,
     ModelIndex,
@@ -134,6 +135,16 @@ ENTRIES: list[dict[str, object]] = [
     {"id": "org/both", "family": "resnet", "parameters": 20, "licence": "mit, cc-by-nc-4.0"},
     {"id": "org/small", "family": "resnet", "parameters": 30, "licence": "bsd-3-clause"},
 ]
+CURATED: list[dict[str, object]] = [
+    {"id": "org/slow", "multiply_adds": 1_500_000_001, "pretraining_kind": "supervised", "chosen_for": ["best"]},
+    {"id": "org/unknown", "chosen_for": ["default"]},
+    {"id": "org/fast", "multiply_adds": 1_500_000_000, "parameters": 10_000_001, "pretraining_kind": "image-text"},
+    {"id": "org/dino", "parameters": 10_000_000, "pretraining_kind": "self-supervised", "chosen_for": ["default"]},
+    {
+        **{"id": "org/tuned", "licence": "cc-by-4.0", "chosen_for": ["best", "default"]},
+        "pretraining_kind": "self-supervised, then supervised",
+    },
+]
 
 
 @pytest.mark.parametrize(
@@ -165,6 +176,50 @@ def test_a_part_of_an_index(
     ]
 
 
+@pytest.mark.parametrize(
+    ("query", "kept"),
+    [
+        (IndexQuery(max_multiply_adds=1_500_000_000), ["fast"]),
+        (IndexQuery(pretraining_kinds=("supervised", "self-supervised")), ["slow", "dino"]),
+        (IndexQuery(chosen_for="default"), ["unknown", "dino", "tuned"]),
+        (IndexQuery(chosen_for="best", limit=1), ["slow"]),
+        (IndexQuery.preset("small"), ["dino"]),
+        (IndexQuery.preset("fast"), ["fast"]),
+        (IndexQuery.preset("best"), ["slow", "tuned"]),
+        (IndexQuery.preset("self-supervised"), ["dino"]),
+        (IndexQuery.preset("permissive"), ["tuned"]),
+        (replace(IndexQuery.preset("best"), licences=("permissive",)), ["tuned"]),
+    ],
+)
+def test_what_curators_chose_and_presets(tmp_path: Path, query: IndexQuery, kept: list[str]) -> None:
+    path = index_of(tmp_path / "index.json", *CURATED)
+    found = read_candidates(replace(query, index=path))
+    assert [candidate.checkpoint for candidate in found] == [f"org/{name}" for name in kept]
+
+
+def test_without_a_source_what_was_chosen_by_default_is_ranked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nobody chose anything, all is ranked; and all of it where the file is named."""
+    path = index_of(tmp_path / "index.json", *CURATED)
+    monkeypatch.setenv("LEAD_HUB_MODEL_INDEX", str(path))
+    assert [candidate.checkpoint for candidate in read_candidates()] == ["org/unknown", "org/dino", "org/tuned"]
+    assert len(read_candidates(path)) == len(read_candidates(IndexQuery())) == 5
+    index_of(path, *CURATED[:1], *CURATED[2:3])
+    assert [candidate.checkpoint for candidate in read_candidates()] == ["org/slow", "org/fast"]
+
+
+def test_what_is_left_out_of_an_index_is_counted(tmp_path: Path) -> None:
+    path = index_of(tmp_path / "index.json", *ENTRIES)
+    found = query_index(IndexQuery(max_parameters=50_000_000, licences=("permissive",), limit=1, index=path))
+    assert [entry.id for entry in found.candidates] == ["org/vit"]
+    # Of those that are small enough two have no permissive licence, one of them a second one beside it.
+    assert found.n_left_out == {"licence not allowed": 2, "too large": 1, "size unknown": 1, "beyond the limit": 1}
+    assert said_of_index(found) == (
+        "1 of the 6 checkpoints of the model index; left out: 2 licence not allowed, 1 too large, 1 size unknown,"
+        " 1 beyond the limit"
+    )
+    assert said_of_index(query_index(IndexQuery(index=path))) == ""
+
+
 def test_nothing_left_of_an_index_says_for_what(tmp_path: Path) -> None:
     path = index_of(tmp_path / "index.json", *ENTRIES)
     query = IndexQuery(max_parameters=25, licences=("permissive",), families=("resnet",), index=str(path))
@@ -184,6 +239,9 @@ def test_nothing_left_of_an_index_says_for_what(tmp_path: Path) -> None:
         ({"limit": 0}, "limit must be 1 or more"),
         ({"licences": ()}, "licences must name at least one"),
         ({"families": ["vit"]}, "families must be a tuple"),
+        ({"max_multiply_adds": 0}, "max_multiply_adds must be 1 or more"),
+        ({"pretraining_kinds": ("dino",)}, "pretraining_kinds must be among supervised, .* found 'dino'"),
+        ({"chosen_for": "speed"}, "chosen_for must be one of default, best, or None, found 'speed'"),
     ],
 )
 def test_bounds_that_cannot_be_asked_for(bounds: dict[str, Any], words: str) -> None:
@@ -191,10 +249,15 @@ def test_bounds_that_cannot_be_asked_for(bounds: dict[str, Any], words: str) -> 
         IndexQuery(**bounds)
 
 
+def test_a_preset_that_there_is_not() -> None:
+    words = "a preset must be one of small, fast, best, self-supervised, permissive, found 'cheap'"
+    with pytest.raises(CandidateError, match=words):
+        IndexQuery.preset("cheap")
+
+
 def test_the_index_that_comes_along_has_small_checkpoints_of_several_families() -> None:
     families = index_families(read_model_index(shipped_model_index()))
-    assert families[0] == "resnet"
-    assert {"vit", "convnext", "dinov2", "swin"} < set(families)
+    assert {"resnet", "vit", "convnext", "dinov2", "swin"} < set(families)
     found = read_candidates(IndexQuery(max_parameters=30_000_000, families=families[:1], index=shipped_model_index()))
     assert found
     assert all(candidate.parameters and candidate.parameters <= 30_000_000 for candidate in found)

@@ -28,8 +28,10 @@ def test_what_cannot_be_asked_for(settings: dict[str, object], message: str) -> 
 def test_permissive_stands_for_many_licences() -> None:
     allowed = CandidateQuery(licences=("permissive", "OpenRAIL")).allowed_licences
     assert allowed is not None
-    assert {"apache-2.0", "mit", "bsd-3-clause", "openrail"} <= allowed
-    assert not {"permissive", "cc-by-nc-4.0", "gpl-3.0", "cc-by-4.0", "other"} & allowed
+    assert {"apache-2.0", "mit", "bsd-3-clause", "cc-by-4.0", "cc0-1.0", "openrail"} <= allowed
+    # Not for money, share-alike, copyleft, or of unknown terms.
+    assert not {"cc-by-nc-4.0", "cc-by-sa-4.0", "cc-by-nd-4.0", "gpl-3.0", "lgpl-3.0", "mpl-2.0"} & allowed
+    assert not {"permissive", "other", "unknown", "dinov3-license", "apple-amlr", "nvidia-open-model-license"} & allowed
     assert CandidateQuery().allowed_licences is None
 
 

@@ -269,6 +269,17 @@ def test_damaged_progress_starts_again(hub: HubServer, api: HfApi, tmp_path: Pat
     assert find_candidates(CandidateQuery(), api=api, progress_file=progress).n_listed == 1
 
 
+def test_a_disk_that_keeps_no_progress_ends_no_crawl(hub: HubServer, api: HfApi, tmp_path: Path) -> None:
+    """A file stands where the folder of the progress should be: nothing can be written there, also not by root."""
+    hub.add_repo("team/classifier", files=classifier())
+    (tmp_path / "lead-hub").write_text("no folder")
+    with pytest.warns(
+        UserWarning, match="how far the crawl is could not be kept, .*free some of the disk, or set HF_HOME"
+    ):
+        found = find_candidates(CandidateQuery(), api=api, progress_file=tmp_path / "lead-hub" / "progress.json")
+    assert [entry.id for entry in found.candidates] == ["team/classifier"]
+
+
 def test_passing_failures_change_nothing(hub: HubServer, api: HfApi) -> None:
     hub.add_repo("team/classifier", files=classifier())
     calm = find_candidates(CandidateQuery(), api=api)

@@ -7,14 +7,28 @@ from transformers import CONFIG_MAPPING
 from lead_hub.candidates.model_families import IMAGE_ENCODERS, OTHER_CLASSES, OTHER_TASKS, family_of
 from lead_hub.checkpoint_outputs.checkpoint_folder import model_class
 from lead_hub.errors import CandidateError
+from tests.checkpoint_outputs.test_every_model_type import accepted_types
 
 KNOWN_TYPES = sorted(IMAGE_ENCODERS & set(CONFIG_MAPPING))
+# Types that load, and that a crawl leaves out all the same: parts of detectors, segmenters and readers of text, which
+# stand in no repository alone, or take more than one image.
+PARTS_OF_OTHERS = {
+    *("edgetam_vision_model", "gemma3n_vision", "internvl_vision", "maskformer-swin", "minicpm_ocr_vision"),
+    *("minicpmv4_7_vision", "pixtral", "qianfan_ocr_vision", "sam2_hiera_det_model", "sam2_vision_model", "sam3"),
+    *("sam3_lite_text", "sam3_lite_text_text_model", "sam3_vision_model", "sam3_vit_model", "sam_hq_vision_model"),
+    *("sam_vision_model", "timm_backbone", "uvdoc", "vitdet"),
+}
 
 
 def test_transformers_knows_the_encoders() -> None:
     # Only the very newest may be missing from an older transformers.
     assert len(KNOWN_TYPES) >= len(IMAGE_ENCODERS) - 5
     assert not IMAGE_ENCODERS & set(OTHER_TASKS)
+
+
+def test_whatever_loads_is_an_encoder_or_a_part_of_something_else() -> None:
+    """The sweep over transformers' own tables of models, which holds that each of these gives one vector an image."""
+    assert set(accepted_types()) - IMAGE_ENCODERS == PARTS_OF_OTHERS
 
 
 @pytest.mark.parametrize("model_type", KNOWN_TYPES)
@@ -63,6 +77,19 @@ def test_types_of_other_tasks_are_also_refused_on_loading(model_type: str) -> No
         ("dinov2_with_registers", "dinov2"),
         ("vit_small_patch14_dinov2", "dinov2"),
         ("dinov3_vit", "dinov3"),
+        ("vit_small_plus_patch16_dinov3_qkvb", "dinov3"),
+        ("vit_base_patch14_reg1_tipsv2", "tipsv2"),
+        ("tipsv2_vision_model", "tipsv2"),
+        ("vit_so400m_patch16_radio_v4", "radio"),
+        ("radio", "radio"),
+        ("vit_pe_core_base_patch16_224", "pe"),
+        ("vit_pe_spatial_small_patch16_512", "pe"),
+        ("aimv2_large_patch14_224", "aimv2"),
+        ("aimv2_vision_model", "aimv2"),
+        ("tiny_vit_5m_224", "tinyvit"),
+        ("dm_nfnet_f0", "nfnet"),
+        ("nfnet_l0", "nfnet"),
+        ("seresnextaa101d_32x8d", "resnet"),
         ("vit_small_patch16_dinov3", "dinov3"),
         ("tf_efficientnet_b0", "efficientnet"),
         ("efficientnetv2_rw_s", "efficientnet"),

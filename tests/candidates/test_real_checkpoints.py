@@ -6,15 +6,18 @@ import pytest
 
 from lead_hub.candidates.candidate_query import CandidateQuery
 from lead_hub.candidates.finding import find_candidates
+from lead_hub.candidates.model_families import IMAGE_ENCODERS
 from lead_hub.checkpoint_files import check_weights
 from lead_hub.checkpoint_outputs.checkpoint_folder import model_class, read_config
 from lead_hub.errors import CandidateError
 from lead_hub.hub import hub_api
 from tests.candidates.published_models import card
+from tests.checkpoint_outputs.tiny_types import OTHER_FAMILIES
 from tests.loopback_hub import HubServer
 from tests.tiny_checkpoints import TinyFamily, save_checkpoint, save_timm
 from tests.tiny_families import FAMILIES
 
+FAMILIES_OF_A_CRAWL = FAMILIES | {name: family for name, family in OTHER_FAMILIES.items() if name in IMAGE_ENCODERS}
 SEGMENTER = TinyFamily("SegformerForSemanticSegmentation", "SegformerConfig", FAMILIES["segformer"].settings)
 
 
@@ -32,7 +35,7 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """One folder of each family, a timm checkpoint, a segmenter, a pickle."""
     pool = tmp_path_factory.mktemp("published")
     folders = {}
-    for name, family in FAMILIES.items():
+    for name, family in FAMILIES_OF_A_CRAWL.items():
         folders[name] = save_checkpoint(
             pool / name, family.build(head=family.classifier is not None), family.image_processor()
         )

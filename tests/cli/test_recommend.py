@@ -16,7 +16,9 @@ from datasets import Dataset, Features, Image, Value
 from typer.testing import CliRunner
 
 from lead_hub import Leaderboard, __version__, score
+from lead_hub.candidates import PRESETS
 from lead_hub.cli import app
+from lead_hub.cli.recommend import Preset
 from tests.loopback_hub import HubServer
 
 ROOT = Path(__file__).parents[2]
@@ -228,9 +230,20 @@ def test_a_part_of_the_model_index(
     both = lead_hub("recommend", colour_folder, "-c", tiny_pool, "--limit", 3, "--family", "vit")
     assert (both.exit_code, both.stdout) == (2, "")
     assert "--family, --limit choose from the model index, and --candidates names the candidates" in both.stderr
+    told = lead_hub(
+        "recommend", colour_folder, "--licence", "permissive", "--dry-run", "--cache-dir", tmp_path / "cache"
+    )
+    assert json.loads(told.stdout)["n_checkpoints"] == 2
+    assert told.stderr == "2 of the 3 checkpoints of the model index; left out: 1 licence not allowed\n"
+    small = lead_hub("recommend", colour_folder, "--preset", "small", "--licence", "mit", "--dry-run", "--quiet")
+    assert (json.loads(small.stdout)["n_checkpoints"], small.stderr) == (1, "")
     none = lead_hub("recommend", colour_folder, "--max-params", "1K", "--family", "resnet")
     assert (none.exit_code, none.stdout) == (2, "")
     assert "found none of 3 (2 family not asked for, 1 too large)" in none.stderr
+
+
+def test_every_preset_is_an_option() -> None:
+    assert [preset.value for preset in Preset] == list(PRESETS)
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ from typing import Literal
 
 import pytest
 
-from lead_hub.bench import MATRIX_FOLDER
+from lead_hub.bench import MATRIX_FOLDER, REAL_MATRIX_FOLDER
 from lead_hub.bench.matrix import read_matrix
 from lead_hub.bench.matrix_files import read_targets
 from lead_hub.bench.report import judged_confidence
@@ -58,8 +58,8 @@ def test_the_file_of_the_package_is_for_the_score_as_it_is_defined_today(part: L
     assert calibration.image_variance_ratio >= 1
     data = calibration.fitted_on
     assert data.n_pairs <= data.n_checkpoints * len(data.targets)
-    halves = {target.name: target.half for target in read_targets(MATRIX_FOLDER)}
-    assert set(data.targets) == {name for name, half in halves.items() if part in ("all", half)}
+    targets = [*read_targets(MATRIX_FOLDER), *read_targets(REAL_MATRIX_FOLDER)]
+    assert set(data.targets) == {target.name for target in targets if part in ("all", target.half)}
 
 
 def test_what_is_told_of_the_confirmation_targets_is_what_their_matrix_says() -> None:
@@ -77,11 +77,25 @@ def test_what_is_told_of_the_confirmation_targets_is_what_their_matrix_says() ->
     assert shares == pytest.approx((found.coverage, found.mean_width, found.pool_hit_rate), abs=5.1e-4)
 
 
+@pytest.mark.slow
+def test_what_is_told_of_real_networks_is_what_their_matrix_says() -> None:
+    """Every target predicted by the constants without its own outcomes."""
+    calibration = find_calibration("lead", SCORES["lead"].version)
+    assert calibration is not None
+    _, told = calibration.fitted_on.by_matrix
+    judged = judged_confidence(read_matrix(REAL_MATRIX_FOLDER), "real")
+    assert judged.left_out
+    assert judged.figures is not None
+    assert (told.n_targets, told.n_pairs) == (judged.figures.n_targets, judged.figures.n_pairs)
+    shares = (told.coverage, told.mean_width)
+    assert shares == pytest.approx((judged.figures.coverage, judged.figures.mean_width), abs=5.1e-4)
+
+
 def test_nothing_is_fitted_on_confirmation_targets(tmp_path: Path) -> None:
     targets = {"letters": "study", "digits": "held-out", "words": "confirmation"}
     matrix = read_matrix(write_small_matrix(tmp_path / "matrix", targets=targets))
     with pytest.raises(ValueError, match="nothing may be fitted on confirmation targets, found words"):
-        fitted(matrix)
+        fitted(matrix, matrix)
 
 
 def test_other_scores_and_other_versions_have_none() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from lead_hub.bench import MATRIX_FOLDER
+from lead_hub.bench import MATRIX_FOLDER, REAL_MATRIX_FOLDER
 from lead_hub.bench.matrix import read_matrix
 from lead_hub.confidence import shipped_calibration
 from lead_hub.confidence.known_outcomes import Outcome, outcomes_text, parse_outcome, parse_outcomes, shipped_outcomes
@@ -50,11 +50,12 @@ def test_what_was_written_is_read() -> None:
 
 
 def test_what_is_shipped_is_what_the_matrix_says() -> None:
-    matrix = read_matrix(MATRIX_FOLDER)
+    matrices = [read_matrix(MATRIX_FOLDER), read_matrix(REAL_MATRIX_FOLDER)]
     shipped = shipped_outcomes(shipped_calibration().fitted_on.targets)
     assert len(shipped) == shipped_calibration().fitted_on.n_pairs
     accuracy = {
         (target.name, checkpoint.name): matrix.accuracy[row, column] / 100
+        for matrix in matrices
         for row, checkpoint in enumerate(matrix.checkpoints)
         for column, target in enumerate(matrix.targets)
     }

@@ -20,6 +20,7 @@ from lead_hub.demo import TARGETS, checkpoint_folder, pool, target_folder
 from lead_hub.finetuning.settings import EPOCHS, LEARNING_RATES
 from lead_hub.leaderboard import FineTunedAccuracy, RankedCheckpoint, RankedDataset
 from spaces_app.fine_tuning_script import BACKBONES, CLASSIFIERS, LEARNING_RATE, OTHER_RATES, fine_tuning_snippet
+from tests.checkpoint_outputs.tiny_types import OTHER_FAMILIES
 from tests.leaderboard.made_boards import COMMIT, DATASET, FINGERPRINT, GOOD, NASTY
 from tests.tiny_checkpoints import save_checkpoint, save_timm
 from tests.tiny_families import FAMILIES, SIGLIP2, TWO_TOWERS
@@ -195,8 +196,9 @@ def test_data_of_every_kind(colour_folder: Path, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_families_that_need_a_class_of_their_own(colour_folder: Path, tmp_path: Path) -> None:
     """Those that the common class does not know or takes wrongly, a pair of towers, packed patches, a bare timm."""
-    families = {name: family for name, family in FAMILIES.items() if name in {*BACKBONES, *CLASSIFIERS}}
-    assert len(families) == 7
+    known = FAMILIES | OTHER_FAMILIES
+    families = {name: family for name, family in known.items() if name in {*BACKBONES, *CLASSIFIERS}}
+    assert len(families) == 12
     scripts = []
     for name, family in {**families, "clip": TWO_TOWERS["clip"], "siglip2": SIGLIP2}.items():
         model = family.build(head=family.classifier is not None and name in families)
@@ -204,7 +206,7 @@ def test_families_that_need_a_class_of_their_own(colour_folder: Path, tmp_path: 
         scripts.append(script(tmp_path, folder, family=name, images=local(colour_folder)))
     save_timm(tmp_path / "timm-checkpoint", "resnet10t", classes=0)
     scripts.append(script(tmp_path, tmp_path / "timm-checkpoint", family="timm:resnet10t", images=local(colour_folder)))
-    assert len(run_scripts(scripts)) == 10
+    assert len(run_scripts(scripts)) == 15
 
 
 def script(folder: Path, checkpoint: Path, *, family: str, images: RankedDataset) -> Path:
