@@ -30,6 +30,7 @@ class CheckpointOutputs:
         pooling: the rule that turned hidden states into one vector, e.g. "class token".
         processor: class name of the image processor that prepared the pixels.
         dtype: number format of the forward pass, e.g. "float32" or "bfloat16".
+        dtype_reason: why that is not the run's number format, in words; empty where it is.
         device: where the forward pass ran, e.g. "cpu" or "cuda: NVIDIA H100".
         depth_kernel: how alike images are at several depths of the network: the upper triangle, row by row, of the sum
             of centred kernels of mean eigenvalue 1 (`depths.py`), float32; None where no depth could be asked.
@@ -51,6 +52,7 @@ class CheckpointOutputs:
     depths: str = "none: not asked"
     network_kernel: Float[Tensor, " pair"] | None = None
     network: str = "none: not asked"
+    dtype_reason: str = ""
 
     def of(self, chosen: Int64[Tensor, " chosen"]) -> "CheckpointOutputs":
         """Of some of the images, at ascending positions; their kernels are centred and scaled as those of all.
@@ -139,6 +141,7 @@ class ImageOutputs:
     processor: str
     dtype: str
     device: str
+    dtype_reason: str = ""
 
     def and_then(self, other: "ImageOutputs") -> "ImageOutputs":
         """These images, then the other ones; depths only where both have them."""

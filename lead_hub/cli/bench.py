@@ -61,6 +61,16 @@ def bench(
     paper_list: Annotated[Path | None, typer.Option(help="Another list of checkpoints and datasets.")] = None,
     max_images: Annotated[int, typer.Option(help="With --paper: images of each dataset.")] = 2000,
     max_disk: Annotated[str | None, typer.Option(help='With --paper: most disk for weights, e.g. "20GB".')] = None,
+    speed: Annotated[
+        bool, typer.Option("--speed", help="Instead: how fast a run is here, beside its floor and a user's loop.")
+    ] = False,
+    images: Annotated[int, typer.Option(help="With --speed: JPEG files of each size.")] = 128,
+    image_size: Annotated[
+        list[str] | None, typer.Option(help="With --speed: width x height; repeat. Default: 500x375 and 4000x3000.")
+    ] = None,
+    network: Annotated[
+        list[str] | None, typer.Option(help="With --speed: a network of random weights; repeat. Default: four.")
+    ] = None,
     token: TokenOption = None,
     json: JsonFlag = False,
     quiet: QuietFlag = False,
@@ -87,6 +97,18 @@ def bench(
             with progress_bar("targets", quiet=quiet) as advance:
                 races = bench_race(matrix, half=half.value, repetitions=repetitions, workers=workers, advance=advance)
             show_races(races, as_json=json)
+            return
+        if speed:
+            from lead_hub.bench.speed import SpeedSettings, run_speed
+            from lead_hub.cli.bench_speed import show_speed
+
+            usual = SpeedSettings()
+            speed_settings = SpeedSettings(
+                networks=tuple(network or usual.networks), n_images=images, sizes=tuple(image_size or usual.sizes)
+            )
+            with progress_bar("parts", quiet=quiet) as advance:
+                measured = run_speed(speed_settings, advance=advance)
+            show_speed(measured, output=output or [], as_json=json)
             return
         from lead_hub.bench import BenchSettings, check_format, default_cache_folder, joined, run_bench, save
 

@@ -20,6 +20,7 @@ from lead_hub.checkpoint_outputs import (
     LoadedCheckpoint,
     OutputsCache,
     PartialOutputs,
+    ShrunkImages,
     cache_key,
     extract,
     extract_images,
@@ -105,6 +106,7 @@ class OutputsOfImages:
         self.device = extraction.torch_device(processes)
         self._dtype: torch.dtype = extraction.torch_dtype(self.device)
         self._images, self._extraction, self._access, self._processes = images, extraction, access, processes
+        self._pixels = ShrunkImages(images.pixels, folder=access.cache_dir)
         self._cache = OutputsCache(access.outputs_folder)
         self._with_network_kernel = with_network_kernel
 
@@ -140,12 +142,12 @@ class OutputsOfImages:
         checkpoint = self._loaded(files, follower)
         start_s = time.perf_counter()
         outputs = extract(
-            checkpoint, images.pixels, processes=processes, settings=self._extraction, advance=follower.advance
+            checkpoint, self._pixels, processes=processes, settings=self._extraction, advance=follower.advance
         )
         images_per_s = len(images) / (time.perf_counter() - start_s)
         if self._with_network_kernel:
             settings = {"processes": processes, "settings": self._extraction, "advance": follower.advance}
-            further = partial(with_network_kernel, outputs, checkpoint, images.pixels, **settings)
+            further = partial(with_network_kernel, outputs, checkpoint, self._pixels, **settings)
             outputs = on_every_process(guarded(further, stage="extract"), processes)
         on_every_process(guarded(partial(self._keep, key, outputs), stage="extract"), processes)
         return FoundOutputs(outputs, images_per_s, self.device)
@@ -190,7 +192,7 @@ class OutputsOfImages:
         checkpoint = self._loaded(files, follower)
         return extract_images(
             checkpoint,
-            self._images.pixels,
+            self._pixels,
             processes=self._processes,
             settings=self._extraction,
             advance=follower.advance,
@@ -234,4 +236,10 @@ class OutputsOfImages:
             self._cache.write(key, outputs)
 
     def _key(self, files: CheckpointFiles) -> str:
-        return cache_key(files, self._images, dtype=self._dtype, with_network_kernel=self._with_network_kernel)
+        return cache_key(
+            files,
+            self._images,
+            dtype=self._dtype,
+            falls_back=self._extraction.falls_back,
+            with_network_kernel=self._with_network_kernel,
+        )
