@@ -144,7 +144,9 @@ def running_text(state: RunState) -> str:
     parts = [f"Checkpoint {progress.number} of {progress.n_candidates}: {STEPS[progress.stage]}, {name}"]
     if progress.stage == "extract" and progress.images_per_s:
         parts.append(f"{progress.images_per_s:.0f} images/s on {progress.device}")
-    if share > 0 and state.ranking_s > 1:
+    if progress.remaining_s is not None:
+        parts.append(f"about {duration(progress.remaining_s)} left")
+    elif share > 0 and state.ranking_s > 1:
         parts.append(f"about {duration(state.ranking_s * (1 - share) / share)} left")
     return ", ".join(parts)
 

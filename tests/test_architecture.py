@@ -50,7 +50,10 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "bench": (
         "every score against what fine-tuning really gave",
-        ("labelled_images", "transferability", "confidence", "leaderboard", "recommendation", "rank_agreement", *HUB),
+        (
+            *("labelled_images", "checkpoint_outputs", "transferability", "confidence", "leaderboard"),
+            *("recommendation", "rank_agreement", *HUB),
+        ),
     ),
     "cli": (
         "the command line",
@@ -66,8 +69,8 @@ ONLY_IN = {
     "torch": {
         *("checkpoint_outputs", "processes", "transferability", "recommendation", "bench", "finetuning"),
     },
-    "transformers": {"checkpoint_outputs"},
-    "timm": {"checkpoint_outputs"},
+    "transformers": {"checkpoint_outputs", "bench"},
+    "timm": {"checkpoint_outputs", "bench"},
     "datasets": {"labelled_images", "evaluate_modules"},
     "accelerate": {"processes", "checkpoint_outputs", "recommendation", "finetuning"},
     "evaluate": {"evaluate_modules"},

@@ -135,6 +135,23 @@ def test_two_processes_give_the_outputs_and_the_board_of_one(
             torch.testing.assert_close(together[name][kind], outputs[kind], atol=1e-5, rtol=1e-5)
 
 
+def test_two_processes_race_as_one(colour_folder: Path, tiny_pool: Path, tmp_path: Path) -> None:
+    out, alone = tmp_path / "two", tmp_path / "one"
+    out.mkdir()
+    two_processes(RANK.replace("progress=False", "budget='100%', progress=False"), colour_folder, tiny_pool, out)
+    boards = [Leaderboard.load(out / f"{process}.json") for process in (0, 1)]
+    expected = recommend(colour_folder, [tiny_pool, "a/b/c"], cache_dir=alone, budget="100%", progress=False)
+    assert boards[0] == boards[1]
+    stood = [[(row.checkpoint, row.n_images, row.rows_sha256) for row in board.rows] for board in (boards[0], expected)]
+    assert stood[0] == stood[1]
+    assert [row.score for row in boards[0].rows] == pytest.approx([row.score for row in expected.rows], abs=1e-5)
+    together, single = outputs_by_file(out / "cache"), outputs_by_file(alone)
+    assert together.keys() == single.keys()
+    for name, outputs in single.items():
+        for kind, values in outputs.items():
+            torch.testing.assert_close(together[name][kind], values, atol=1e-5, rtol=1e-5)
+
+
 def test_two_processes_end_together_when_the_dataset_is_bad(tiny_pool: Path, tmp_path: Path) -> None:
     two_processes(RANK, tmp_path / "no images here", tiny_pool, tmp_path)
     answers = {(tmp_path / f"{process}.txt").read_text() for process in (0, 1)}

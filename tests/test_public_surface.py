@@ -49,6 +49,7 @@ def test_recommend_takes_the_documented_arguments() -> None:
         "progress": True,
         "allow_pickle": False,
         "max_disk": None,
+        "budget": None,
         "reuse_cards": None,
         "cancelled": None,
         "on_progress": None,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lead_hub import SCORES, recommend
-from lead_hub.bench import BenchSettings, run_bench
+from lead_hub.bench import REAL_MATRIX_FOLDER, BenchSettings, run_bench
 from lead_hub.confidence import find_calibration
 from lead_hub.demo import TARGETS, compare, finetuned_accuracy, pool, target_folder
 from lead_hub.leaderboard import count_in_words
@@ -54,6 +54,18 @@ def test_results_are_what_bench_computes() -> None:
         assert cells[2] == f"{row.tau_low:.2f} to {row.tau_high:.2f}", name
         assert cells[3] == ("" if name == "lead" else f"{row.difference_low:+.2f} to {row.difference_high:+.2f}"), name
         assert cells[4] == f"{row.regret_at_1:.1f}", name
+
+
+@pytest.mark.slow
+def test_results_on_real_networks_are_what_bench_computes() -> None:
+    settings = BenchSettings(halves=("real",), methods=COMPUTED_HERE, n_few_samples=0)
+    (comparison,) = run_bench(REAL_MATRIX_FOLDER, settings).comparisons
+    found = {row.name: row for row in comparison.rows}
+    written = {name: row for row in RESULTS for name in names(row[0])}
+    for name in (*COMPUTED_HERE, "lead+prior"):
+        row, cells = found[name], written[name]
+        assert cells[6] == f"{row.tau:.3f}", name
+        assert cells[7] == ("" if name == "lead" else f"{row.difference_low:+.2f} to {row.difference_high:+.2f}"), name
 
 
 DEMO = ROOMS / "demo" / "README.md"

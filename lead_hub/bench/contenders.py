@@ -12,11 +12,10 @@ from jaxtyping import Float
 
 from lead_hub.bench.matrix import GroundTruthMatrix
 from lead_hub.bench.score_table import ScoreTable
-from lead_hub.transferability import SCORES
-from lead_hub.transferability.lead import LEAD
-from lead_hub.transferability.lead_prior import LEAD_PRIOR, MOST_STANDING, SPREAD, WEIGHT
+from lead_hub.transferability import MOST_STANDING, SCORES, prior_shift
 
 N_RANDOM_ORDERS = 20
+LEAD, LEAD_PRIOR = "lead", "lead+prior"
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,14 +67,15 @@ def scores(matrix: GroundTruthMatrix, full: ScoreTable, few: Sequence[ScoreTable
 
 def with_prior(matrix: GroundTruthMatrix, full: ScoreTable) -> list[Contender]:
     """LEAD with its own mean standing on the other targets of the matrix; none where LEAD was not computed."""
-    if LEAD.name not in full.methods:
+    if LEAD not in full.methods:
         return []
-    position = full.methods.index(LEAD.name)
-    lead = full.values[position]
-    logs = np.log([target.n_classes for target in matrix.targets])
-    values = lead + WEIGHT * SPREAD * logs * np.nan_to_num(mean_of_other_targets(deviations(lead)))
+    position = full.methods.index(LEAD)
+    lead, shifts = full.values[position], [prior_shift(target.n_classes) for target in matrix.targets]
+    standings = mean_of_other_targets(deviations(lead))
+    values = lead + np.where(np.isnan(standings), 0.0, standings) * shifts
     seconds = float(np.nanmedian(full.seconds[position]))
-    return [Contender(LEAD_PRIOR.name, LEAD_PRIOR.title, "score", values[None], matrix.accuracy[None], seconds)]
+    title = SCORES[LEAD_PRIOR].title
+    return [Contender(LEAD_PRIOR, title, "score", values[None], matrix.accuracy[None], seconds)]
 
 
 def deviations(values: Float[np.ndarray, "checkpoint target"]) -> Float[np.ndarray, "checkpoint target"]:

@@ -6,11 +6,12 @@
 
 from lead_hub.checkpoint_files.checked_folder import check_weights, read_json, safetensors_files
 from lead_hub.checkpoint_files.downloads import Downloads
-from lead_hub.checkpoint_files.local_files import CheckpointFiles, fetch_weights, find_checkpoint
+from lead_hub.checkpoint_files.local_files import CheckpointFiles, are_weights_here, fetch_weights, find_checkpoint
 
 __all__ = [
     "CheckpointFiles",
     "Downloads",
+    "are_weights_here",
     "check_weights",
     "fetch_weights",
     "find_checkpoint",

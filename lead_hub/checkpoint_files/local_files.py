@@ -9,7 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from huggingface_hub import ModelCard, ModelCardData
+from huggingface_hub import ModelCard, ModelCardData, try_to_load_from_cache
+from huggingface_hub.errors import HFValidationError
 from yaml import YAMLError
 
 from lead_hub.access import Access
@@ -225,6 +226,21 @@ def without_weights(pinned: HubCheckpoint, names: Iterable[str]) -> CandidateErr
         f" {', '.join(found[:3]) or 'no weights'}{hint}",
         stage="download",
     )
+
+
+def are_weights_here(candidate: Candidate, access: Access | None) -> bool:
+    """Whether a Hub candidate's weights lie in the cache, at the commit that its branch was when it was last asked for.
+
+    Nothing is asked of the Hub, which may have another commit by now.
+    """
+    if access is None or candidate.folder is not None:
+        return False
+    with suppress(HFValidationError):
+        found = try_to_load_from_cache(
+            candidate.checkpoint, "config.json", cache_dir=access.hub_folder, revision=candidate.revision
+        )
+        return isinstance(found, str) and has_weights(Path(found).parent, allow_pickle=access.allow_pickle)
+    return False
 
 
 def has_weights(folder: Path, *, allow_pickle: bool) -> bool:

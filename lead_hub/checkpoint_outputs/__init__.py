@@ -1,6 +1,7 @@
 """Stage 4: files x images -> CheckpointOutputs: loaded, run once behind its own image processor, pooled, kept on disk.
 
-checkpoint_folder -> loaded_checkpoint (pooling: one vector an image) -> extraction (depths: what a few blocks say)
+checkpoint_folder -> loaded_checkpoint (pooling: one vector an image) -> extraction (shrunk_images: what processors
+share; fast_layout, number_format: how passes are run; depths: what a few blocks say)
 -> network_extraction (where asked for: network_kernel, from gradient_passes of parameter_gradients) -> outputs_cache
 """
 
@@ -10,27 +11,37 @@ from lead_hub.checkpoint_outputs.extraction import (
     ExtractionSettings,
     ImageSequence,
     extract,
+    extract_images,
+    fastest_passes,
     out_of_memory,
     prepared_batches,
+    whole_outputs,
 )
-from lead_hub.checkpoint_outputs.frozen_outputs import CheckpointOutputs
+from lead_hub.checkpoint_outputs.frozen_outputs import CheckpointOutputs, ImageOutputs, PartialOutputs
 from lead_hub.checkpoint_outputs.loaded_checkpoint import LoadedCheckpoint, load_checkpoint
 from lead_hub.checkpoint_outputs.network_extraction import with_network_kernel
 from lead_hub.checkpoint_outputs.outputs_cache import OutputsCache, outputs_key
+from lead_hub.checkpoint_outputs.shrunk_images import ShrunkImages
 
 __all__ = [
     "CheckpointOutputs",
     "Dtype",
     "ExtractionSettings",
+    "ImageOutputs",
     "ImageSequence",
     "LoadedCheckpoint",
     "OutputsCache",
+    "PartialOutputs",
+    "ShrunkImages",
     "cache_key",
     "extract",
+    "extract_images",
+    "fastest_passes",
     "load_checkpoint",
     "out_of_memory",
     "outputs_key",
     "prepared_batches",
     "versions",
+    "whole_outputs",
     "with_network_kernel",
 ]

@@ -8,6 +8,7 @@ import torch
 from lead_hub.checkpoint_files import CheckpointFiles
 from lead_hub.checkpoint_outputs.checkpoint_folder import model_class, quiet_transformers, read_config
 from lead_hub.checkpoint_outputs.image_preparation import processor_settings
+from lead_hub.checkpoint_outputs.number_format import MOST_DRIFT
 from lead_hub.checkpoint_outputs.outputs_cache import outputs_key
 from lead_hub.labelled_images import LabelledImages, rows_sha256
 
@@ -35,9 +36,21 @@ def versions() -> dict[str, str]:
 
 
 def cache_key(
-    files: CheckpointFiles, images: LabelledImages, *, dtype: torch.dtype, with_network_kernel: bool = False
+    files: CheckpointFiles,
+    images: LabelledImages,
+    *,
+    dtype: torch.dtype,
+    falls_back: bool = False,
+    with_network_kernel: bool = False,
 ) -> str:
     """The key of a checkpoint's outputs on these images: everything that can change them, and nothing else.
+
+    Args:
+        files: of the checkpoint.
+        images: all images.
+        dtype: number format of the forward passes.
+        falls_back: whether a network that does not bear it is run in float32 instead.
+        with_network_kernel: whether the tangent kernel of the network is among them.
 
     Raises:
         CandidateError: the checkpoint's settings say that it cannot be run, whatever is kept of it (stage "load").
@@ -54,6 +67,7 @@ def cache_key(
             "image_column": images.image_column,
             "rows": rows_sha256(images),
             "dtype": str(dtype),
+            **({"falls back": MOST_DRIFT} if falls_back and dtype != torch.float32 else {}),
             "versions": versions(),
             **({"network kernel": NETWORK_KERNEL_VERSION} if with_network_kernel else {}),
         }

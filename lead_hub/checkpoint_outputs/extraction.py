@@ -4,6 +4,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal, Protocol, TypeAlias, runtime_checkable
@@ -14,11 +15,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lead_hub.checkpoint_outputs.depths import BlockTaps, block_taps, depth_kernel
-from lead_hub.checkpoint_outputs.frozen_outputs import CheckpointOutputs
+from lead_hub.checkpoint_outputs.fast_layout import can_be_faster, in_fast_layout
+from lead_hub.checkpoint_outputs.frozen_outputs import CheckpointOutputs, ImageOutputs
 from lead_hub.checkpoint_outputs.loaded_checkpoint import LoadedCheckpoint
+from lead_hub.checkpoint_outputs.number_format import NumberFormat, checked_format, fast_dtype
+from lead_hub.checkpoint_outputs.shrunk_images import PartOfShrunkImages, PixelArrays, Preparation, Shrunk, ShrunkImages
 from lead_hub.errors import CandidateError, LeadHubError
 from lead_hub.labelled_images import Pixels
-from lead_hub.processes import Processes, gather_rows, guarded, on_every_process
+from lead_hub.processes import Processes, gather_rows, guarded, on_every_process, on_main_process
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 
@@ -26,6 +30,9 @@ Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 AUTO_BATCH_SIZE = {"cpu": 32, "cuda": 256}
 # The kernel of several depths has an entry for every pair of images: for more images than this there is none.
 MOST_IMAGES_FOR_DEPTHS = 5000
+# Of every so many images one is run beforehand, to see whether the network bears the number format and the layout.
+IMAGES_A_TRIED_ONE = 100
+FEWEST_TRIED, MOST_TRIED = 2, 8
 # Threads that prepare pixels while the device computes. More than this only adds contention.
 MOST_PREPARING_THREADS = 8
 
@@ -45,7 +52,8 @@ class ExtractionSettings:
     Attributes:
         batch_size: images a forward pass, or "auto"; halved when memory runs out.
         device: "auto" (the accelerator if there is one), or a torch device such as "cpu" or "cuda:1".
-        dtype: number format of the forward pass; "auto" is bfloat16 or float16 on a GPU, float32 elsewhere.
+        dtype: number format of the forward pass; "auto" is bfloat16 where the processor or the GPU multiplies it in
+            hardware, float16 on other GPUs, float32 elsewhere, and for a network that bears no other.
     """
 
     batch_size: int | Literal["auto"] = "auto"
@@ -68,9 +76,12 @@ class ExtractionSettings:
         """The number format on that device."""
         if self.dtype != "auto":
             return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[self.dtype]
-        if device.type != "cuda":
-            return torch.float32
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+        return fast_dtype(device)
+
+    @property
+    def falls_back(self) -> bool:
+        """Whether a network that does not bear the number format is run in float32 instead."""
+        return self.dtype == "auto"
 
 
 def check_device(name: str) -> None:
@@ -108,29 +119,98 @@ def extract(
         CandidateError: the forward pass failed, ran out of memory at one image, or gave NaN or infinity
             (stage "extract").
     """
+    outputs = extract_images(checkpoint, images, processes=processes, settings=settings, advance=advance)
+    on_device = settings.torch_device(processes)
+    return on_every_process(guarded(partial(whole_outputs, outputs, on_device), stage="extract"), processes)
+
+
+def extract_images(
+    checkpoint: LoadedCheckpoint,
+    images: ImageSequence,
+    *,
+    processes: Processes,
+    settings: ExtractionSettings,
+    advance: Callable[[int], object],
+    positions: Sequence[int] | None = None,
+) -> ImageOutputs:
+    """What a checkpoint says of every single image: `whole_outputs` puts it together with that of others.
+
+    Args:
+        checkpoint: the model and its own image processor.
+        images: all images of the run.
+        processes: those that share the work.
+        settings: batch size, device and number format.
+        advance: called with the number of images done since the last call (all processes together).
+        positions: of the images that are run; None means all.
+
+    Raises:
+        CandidateError: as `extract`.
+    """
     device = settings.torch_device(processes)
-    dtype = settings.torch_dtype(device)
     # With fewer images than processes some have none; they run the first, whose result nobody reads.
-    mine = range(processes.process_index, len(images), processes.num_processes) or range(1)
+    wanted = range(len(images)) if positions is None else positions
+    mine = wanted[processes.process_index :: processes.num_processes] or wanted[:1]
     batch_size = AUTO_BATCH_SIZE.get(device.type, 32) if settings.batch_size == "auto" else settings.batch_size
     taps = block_taps(checkpoint.backbone) if len(images) <= MOST_IMAGES_FOR_DEPTHS else too_many_images(len(images))
-    forward = BatchedForward(checkpoint, device=device, dtype=dtype, batch_size=batch_size, taps=taps)
-    over_mine = partial(forward.over, images, mine, advance=lambda n: advance(n * processes.num_processes))
-    features, logits, blocks = on_every_process(guarded(over_mine, stage="extract"), processes)
-    on_device = partial(gathered_kernel, device=device, processes=processes)
-    kernel, depths = on_device(blocks, taps, n_mine=len(features), n_images=len(images))
-    return CheckpointOutputs(
-        features=gather_rows(features, n_rows=len(images), processes=processes),
-        logits=None if logits is None else gather_rows(logits, n_rows=len(images), processes=processes),
-        depth_kernel=kernel,
+    with ExitStack() as stack:
+        enter = partial(stack.enter_context, fastest_passes(checkpoint, images, device=device, settings=settings))
+        own_choice = on_every_process(guarded(enter, stage="extract"), processes)
+        chosen = on_main_process(lambda: own_choice, processes)
+        forward = BatchedForward(checkpoint, device=device, dtype=chosen.dtype, batch_size=batch_size, taps=taps)
+        over_mine = partial(forward.over, images, mine, advance=lambda n: advance(n * processes.num_processes))
+        features, logits, blocks = on_every_process(guarded(over_mine, stage="extract"), processes)
+    gather = partial(gather_rows, n_rows=len(wanted), processes=processes)
+    pooled, depths = gathered_blocks(blocks, taps, n_mine=len(features), gather=gather)
+    return ImageOutputs(
+        features=gather(features),
+        logits=None if logits is None else gather(logits),
+        blocks=pooled,
         depths=depths,
         family=checkpoint.family,
         parameters=checkpoint.parameters,
         pooling=checkpoint.pooling,
         processor=checkpoint.processor,
-        dtype=str(dtype).removeprefix("torch."),
+        dtype=str(chosen.dtype).removeprefix("torch."),
+        dtype_reason=chosen.reason,
         device=f"cuda: {torch.cuda.get_device_name(device)}" if device.type == "cuda" else device.type,
     )
+
+
+@contextmanager
+def fastest_passes(
+    checkpoint: LoadedCheckpoint, images: ImageSequence, *, device: torch.device, settings: ExtractionSettings
+) -> Iterator[NumberFormat]:
+    """Within the block the model is on the device, in the layout that is fastest there, tried on a few of the images.
+
+    Yields:
+        The number format in which to run it.
+    """
+    model, dtype = checkpoint.model.to(device), settings.torch_dtype(device)
+    is_in_question = settings.falls_back and dtype != torch.float32
+    if not is_in_question and not can_be_faster(model, device):
+        yield NumberFormat(dtype)
+        return
+    prepare, to_prepare = preparation(checkpoint, images)
+    pixels = prepare([to_prepare[position] for position in tried_positions(len(images))])
+
+    def run(some_pixels: Tensor, some_dtype: torch.dtype = torch.float32) -> Tensor:
+        taps, n_images = BlockTaps({}, None, "none: tried"), len(some_pixels)
+        forward = BatchedForward(checkpoint, device=device, dtype=some_dtype, batch_size=n_images, taps=taps)
+        with forward.running():
+            return torch.cat([features for features, _, _ in forward.halving(some_pixels)])
+
+    expected = run(pixels)
+    with in_fast_layout(model, run, pixels, expected) if can_be_faster(model, device) else nullcontext():
+        if is_in_question:
+            yield checked_format(dtype, partial(run, pixels), expected)
+        else:
+            yield NumberFormat(dtype)
+
+
+def tried_positions(n_images: int) -> list[int]:
+    """Of the images that are run beforehand: as far apart as can be, each once."""
+    wanted = min(n_images, max(FEWEST_TRIED, min(MOST_TRIED, n_images // IMAGES_A_TRIED_ONE)))
+    return sorted({round(step * (n_images - 1) / max(1, wanted - 1)) for step in range(wanted)})
 
 
 def too_many_images(n_images: int) -> BlockTaps:
@@ -138,29 +218,52 @@ def too_many_images(n_images: int) -> BlockTaps:
     return BlockTaps({}, None, f"none: kept for at most {MOST_IMAGES_FOR_DEPTHS:,} images, these are {n_images:,}")
 
 
-def gathered_kernel(
+def gathered_blocks(
     blocks: Sequence[Float[Tensor, "image _number"]],
     taps: BlockTaps,
     *,
     n_mine: int,
-    n_images: int,
-    device: torch.device,
-    processes: Processes,
-) -> tuple[Float[Tensor, " pair"] | None, str]:
-    """The kernel of what the asked blocks say, and which they are, or none and why."""
+    gather: Callable[[Tensor], Tensor],
+) -> tuple[tuple[Float[Tensor, "image _number"], ...], str]:
+    """What the asked blocks say of all images, and which they are; or nothing, and why."""
     if not taps.blocks:
-        return None, taps.words
+        return (), taps.words
     # Whether a block fits its rule may depend on the images, and all processes must gather the same.
-    fits = gather_rows(torch.full((n_mine, 1), float(not taps.unfit)), n_rows=n_images, processes=processes)
-    if not bool(fits.all()):
-        return None, f"none: {taps.unfit or 'a block did not fit its rule in another process'}"
-    pooled = [gather_rows(part, n_rows=n_images, processes=processes) for part in blocks]
-    unusable = sum(not bool(torch.isfinite(part).all()) for part in pooled)
+    if not bool(gather(torch.full((n_mine, 1), float(not taps.unfit))).all()):
+        return (), f"none: {taps.unfit or 'a block did not fit its rule in another process'}"
+    return tuple(gather(part) for part in blocks), taps.words
+
+
+SHARED_FACTS = ("family", "pooling", "processor", "dtype", "dtype_reason", "device")
+
+
+def whole_outputs(outputs: ImageOutputs, device: torch.device) -> CheckpointOutputs:
+    """The outputs of single images, and the kernel between them.
+
+    Raises:
+        CandidateError: they are not finite, or the same for all images (stage "extract").
+    """
+    kernel, depths = kernel_between(outputs, device if device.type == "cuda" else torch.device("cpu"))
+    facts = {name: getattr(outputs, name) for name in SHARED_FACTS}
+    return CheckpointOutputs(
+        features=outputs.features,
+        logits=outputs.logits,
+        depth_kernel=kernel,
+        depths=depths,
+        parameters=outputs.parameters,
+        **facts,
+    )
+
+
+def kernel_between(outputs: ImageOutputs, device: torch.device) -> tuple[Float[Tensor, " pair"] | None, str]:
+    """The kernel of what the asked blocks say, and which they are, or none and why."""
+    if not outputs.blocks:
+        return None, outputs.depths
+    unusable = sum(not bool(torch.isfinite(part).all()) for part in outputs.blocks)
     if unusable:
-        return None, f"none: {unusable} of {len(pooled)} depths have NaN or infinity"
-    put_together = partial(depth_kernel, pooled, device if device.type == "cuda" else torch.device("cpu"))
-    kernel = on_every_process(guarded(put_together, stage="extract"), processes)
-    return kernel, "none: all images are the same at every depth" if kernel is None else taps.words
+        return None, f"none: {unusable} of {len(outputs.blocks)} depths have NaN or infinity"
+    kernel = depth_kernel(outputs.blocks, device)
+    return kernel, "none: all images are the same at every depth" if kernel is None else outputs.depths
 
 
 # What one batch gives: features, logits, and the asked blocks' numbers.
@@ -200,9 +303,9 @@ class BatchedForward:
         features: list[Tensor] = []
         logits: list[Tensor] = []
         blocks: list[tuple[Tensor, ...]] = []
-        low_precision = torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
-        with torch.inference_mode(), low_precision, self.taps.listening():
-            for pixel_values in prepared_batches(self.checkpoint.prepare, images, positions, self.batch_size):
+        with self.running():
+            prepare, to_prepare = preparation(self.checkpoint, images)
+            for pixel_values in prepared_batches(prepare, to_prepare, positions, self.batch_size):
                 for batch_features, batch_logits, batch_blocks in self.halving(pixel_values):
                     features.append(batch_features)
                     logits += [] if batch_logits is None else [batch_logits]
@@ -210,6 +313,13 @@ class BatchedForward:
                     advance(len(batch_features))
         depths = () if self.taps.unfit else tuple(torch.cat(parts) for parts in zip(*blocks, strict=True))
         return torch.cat(features), torch.cat(logits) if logits else None, depths
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Within the block passes are in the number format, without gradients, and the asked blocks are heard."""
+        low_precision = torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
+        with torch.inference_mode(), low_precision, self.taps.listening():
+            yield
 
     def halving(self, pixel_values: Tensor) -> Iterator[BatchOutputs]:
         """Outputs of a prepared batch; out of memory halves the batch size from here on and goes on."""
@@ -255,8 +365,15 @@ def out_of_memory(error: Exception) -> bool:
     return any(words in str(error) for words in NO_MEMORY)
 
 
+def preparation(checkpoint: LoadedCheckpoint, images: ImageSequence) -> Preparation:
+    """What makes model input of images, and of which: of a run's own as they were shrunk before, if they were."""
+    if isinstance(images, (ShrunkImages, PartOfShrunkImages)):
+        return images.prepared_by(checkpoint.image_processor)
+    return checkpoint.prepare, images
+
+
 def prepared_batches(
-    prepare: Callable[[list[Pixels]], Tensor], images: ImageSequence, positions: Sequence[int], batch_size: int
+    prepare: Callable[[list[Shrunk]], Tensor], images: PixelArrays, positions: Sequence[int], batch_size: int
 ) -> Iterator[Float[Tensor, "image channel height width"]]:
     """The image processor's output, batch by batch in order, prepared ahead in threads.
 

@@ -147,7 +147,7 @@ def prepare_images(
         CandidateError: the processor failed, or its outputs do not fit one batch (stage "extract").
     """
     for image in images:
-        _check_resized(processor, image)
+        check_resized(processor, image)
     try:
         prepared = _processed(processor, images)
     except LOAD_ERRORS as error:
@@ -155,11 +155,15 @@ def prepare_images(
             f"{type(processor).__name__} must prepare RGB images, it failed: {error}; see preprocessor_config.json",
             stage="extract",
         ) from error
-    return _one_batch(processor, prepared)
+    return one_batch(processor, prepared)
 
 
-def _check_resized(processor: BaseImageProcessor, image: np.ndarray) -> None:
-    """Refuse a long narrow image that its short side's new length would make huge."""
+def check_resized(processor: BaseImageProcessor, image: np.ndarray) -> None:
+    """Refuse a long narrow image that its short side's new length would make huge.
+
+    Raises:
+        CandidateError: it would (stage "extract").
+    """
     height, width = image.shape[:2]
     short_px = _short_side_px(processor)
     pixels = short_px**2 * max(height, width) / max(1, min(height, width))
@@ -191,7 +195,12 @@ def _processed(processor: BaseImageProcessor, images: Sequence[np.ndarray]) -> M
     return dict(processor(pixels, input_data_format=ChannelDimension.FIRST))
 
 
-def _one_batch(processor: BaseImageProcessor, prepared: Mapping[str, Any]) -> Tensor:
+def one_batch(processor: BaseImageProcessor, prepared: Mapping[str, Any]) -> Tensor:
+    """What a processor gives of some images, as one tensor.
+
+    Raises:
+        CandidateError: it gives other inputs, or images of several shapes (stage "extract").
+    """
     if set(prepared) == {"pixel_values", *PATCH_INPUTS}:
         return _packed_patches(prepared)
     if set(prepared) != {"pixel_values"}:

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lead_hub.checkpoint_outputs.extraction import ExtractionSettings, ImageSequence, prepared_batches
+from lead_hub.checkpoint_outputs.extraction import ExtractionSettings, ImageSequence, preparation, prepared_batches
 from lead_hub.checkpoint_outputs.frozen_outputs import CheckpointOutputs
 from lead_hub.checkpoint_outputs.loaded_checkpoint import LoadedCheckpoint
 from lead_hub.checkpoint_outputs.network_kernel import network_kernels
@@ -48,7 +48,8 @@ def with_network_kernel(
     checkpoint.model.to(device)
 
     def batches() -> Iterator[Tensor]:
-        for pixels in prepared_batches(checkpoint.prepare, images, range(len(images)), max(2, batch_size)):
+        prepare, to_prepare = preparation(checkpoint, images)
+        for pixels in prepared_batches(prepare, to_prepare, range(len(images)), max(2, batch_size)):
             advance(0)
             yield pixels
 

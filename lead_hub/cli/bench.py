@@ -51,12 +51,26 @@ def bench(
     output: Annotated[
         list[Path] | None, typer.Option("--output", "-o", help="Save as .md, .csv or .json; repeat for several.")
     ] = None,
+    race: Annotated[
+        bool, typer.Option("--race", help="Instead: what a race between the checkpoints spares and costs.")
+    ] = False,
+    repetitions: Annotated[int, typer.Option(help="With --race: seeded samples of the images of a target.")] = 10,
     paper: Annotated[
         bool, typer.Option("--paper", help="Instead: the published checkpoints and datasets, from the Hub.")
     ] = False,
     paper_list: Annotated[Path | None, typer.Option(help="Another list of checkpoints and datasets.")] = None,
     max_images: Annotated[int, typer.Option(help="With --paper: images of each dataset.")] = 2000,
     max_disk: Annotated[str | None, typer.Option(help='With --paper: most disk for weights, e.g. "20GB".')] = None,
+    speed: Annotated[
+        bool, typer.Option("--speed", help="Instead: how fast a run is here, beside its floor and a user's loop.")
+    ] = False,
+    images: Annotated[int, typer.Option(help="With --speed: JPEG files of each size.")] = 128,
+    image_size: Annotated[
+        list[str] | None, typer.Option(help="With --speed: width x height; repeat. Default: 500x375 and 4000x3000.")
+    ] = None,
+    network: Annotated[
+        list[str] | None, typer.Option(help="With --speed: a network of random weights; repeat. Default: four.")
+    ] = None,
     token: TokenOption = None,
     json: JsonFlag = False,
     quiet: QuietFlag = False,
@@ -76,6 +90,25 @@ def bench(
             )
             access = access_of(cache_dir=cache_dir, token=token, progress=not quiet)
             bench_paper(paper_list, paper_settings, access=access, output=output or [], as_json=json)
+            return
+        if race:
+            from lead_hub.cli.bench_race import bench_race, show_races
+
+            with progress_bar("targets", quiet=quiet) as advance:
+                races = bench_race(matrix, half=half.value, repetitions=repetitions, workers=workers, advance=advance)
+            show_races(races, as_json=json)
+            return
+        if speed:
+            from lead_hub.bench.speed import SpeedSettings, run_speed
+            from lead_hub.cli.bench_speed import show_speed
+
+            usual = SpeedSettings()
+            speed_settings = SpeedSettings(
+                networks=tuple(network or usual.networks), n_images=images, sizes=tuple(image_size or usual.sizes)
+            )
+            with progress_bar("parts", quiet=quiet) as advance:
+                measured = run_speed(speed_settings, advance=advance)
+            show_speed(measured, output=output or [], as_json=json)
             return
         from lead_hub.bench import BenchSettings, check_format, default_cache_folder, joined, run_bench, save
 

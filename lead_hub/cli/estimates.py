@@ -22,6 +22,7 @@ def show_estimate(
     *,
     access: "Access",
     device: str,
+    budget: str | None,
     as_json: bool,
 ) -> None:
     """Estimate a run without downloading weights or images: sentences for people, JSON for programs.
@@ -30,13 +31,14 @@ def show_estimate(
         DatasetError: there is no such dataset or split, or it has no images.
         CandidateError: the source of candidates cannot be read, or names none.
         HubError: the Hub refused or could not be reached.
+        LeadHubError: no such budget.
     """
     from lead_hub.candidates import read_candidates
     from lead_hub.recommendation import estimate_run
 
     n_images = images_of_split(query, access)
     candidates = read_candidates(source, api=access.api)
-    estimate = estimate_run(candidates, n_images=n_images, device=device)
+    estimate = estimate_run(candidates, n_images=n_images, device=device, budget=budget, access=access)
     if as_json or not sys.stdout.isatty():
         write_json(dataclasses.asdict(estimate))
     else:
@@ -67,11 +69,19 @@ def in_words(estimate: "RunEstimate") -> str:
     """The estimate as a person reads it."""
     size = f"about {estimate.download_bytes / 1e9:.1f} GB of weights to download"
     unknown = f", and {estimate.n_unknown_size} of unknown size" if estimate.n_unknown_size else ""
+    here = f"; those of {estimate.n_weights_here} are here" if estimate.n_weights_here else ""
     lines = [
         f"{estimate.n_checkpoints} checkpoints on {estimate.n_images} images",
-        f"{size}{unknown} (the images come on top; what is in a cache already does not come again)",
+        f"{size}{unknown}{here} (the images come on top)",
     ]
-    if estimate.duration_s is None:
+    if estimate.duration_s is None or estimate.full_duration_s is None:
         return "\n".join([*lines, "how long it takes cannot be told: no checkpoint's size is known"])
-    minutes = max(1, round(estimate.duration_s / 60))
-    return "\n".join([*lines, f"roughly {minutes} min of computing here, by a factor of 2 or 3 more or less"])
+    time = f"roughly {minutes(estimate.duration_s)} of computing here, by a factor of 2 or 3 more or less"
+    raced = (
+        f"; the full run {minutes(estimate.full_duration_s)}" if estimate.duration_s != estimate.full_duration_s else ""
+    )
+    return "\n".join([*lines, time + raced])
+
+
+def minutes(seconds: float) -> str:
+    return f"{max(1, round(seconds / 60))} min"

@@ -80,6 +80,10 @@ def recommend(
     max_disk: Annotated[
         str | None, typer.Option(help='Most disk for weights that this run downloads, e.g. "20GB".')
     ] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(help='What the run may cost, e.g. "10min", "5GB" of downloads, "20%" of the passes: a race.'),
+    ] = None,
     reuse_cards: Annotated[
         str | None, typer.Option(help="Dataset repository whose score cards may stand in for computing.")
     ] = None,
@@ -107,9 +111,8 @@ def recommend(
             say_left_out(source)
         if dry_run:
             query = DatasetQuery(dataset, config=config, split=split, revision=revision, max_images=max_images)
-            show_estimate(
-                query, source, access=access_of(cache_dir=cache_dir, token=token), device=device, as_json=json
-            )
+            access = access_of(cache_dir=cache_dir, token=token, allow_pickle=allow_pickle)
+            show_estimate(query, source, access=access, device=device, budget=budget, as_json=json)
             return
         for path in output or []:
             check_ending(path)
@@ -134,6 +137,7 @@ def recommend(
             progress=not quiet,
             allow_pickle=allow_pickle,
             max_disk=max_disk,
+            budget=budget,
             reuse_cards=reuse_cards,
             cancelled=interrupts,
         )

@@ -3,7 +3,7 @@
     terms of every image  ->  image_bootstrap  ->  intervals: one of every score and rank, tie groups
     calibration.json      ->  chance_of_best, accuracies: who could be best, and the accuracy after fine-tuning
     left-out predictions  ->  accuracies, class_errors: how a linear probe does, and on which classes
-    all of them           ->  judgement: one record a row
+    all of them           ->  judgement: one record a row; race: which checkpoints are worth more images
     outcomes              ->  expected_line -> refitting: the calibration again, on what fine-tuning gave elsewhere
 
 Pure numerics over arrays; nothing is refitted, and no draw depends on the order of the checkpoints.
@@ -23,12 +23,14 @@ from lead_hub.confidence.class_errors import MOST_CLASSES, Confusion
 from lead_hub.confidence.image_bootstrap import resampled_scores, widened
 from lead_hub.confidence.judgement import ImageLabels, ScoredImages, ranking_confidence
 from lead_hub.confidence.known_outcomes import THIS_MACHINE, Outcome, parse_outcome
+from lead_hub.confidence.race import RULES, RaceRules, going_on, race_chances, stage_sizes, staged_chances
 from lead_hub.confidence.record import RANK_DEPENDENT, Confidence, as_columns, parse_confidence, without_ranks
 from lead_hub.confidence.refitting import Refit, SourceOfOutcomes, refit, without_dataset
 
 __all__ = [
     "MOST_CLASSES",
     "RANK_DEPENDENT",
+    "RULES",
     "THIS_MACHINE",
     "Calibration",
     "Confidence",
@@ -38,6 +40,7 @@ __all__ = [
     "Outcome",
     "Part",
     "PredictedAccuracy",
+    "RaceRules",
     "Refit",
     "ScoredImages",
     "SourceOfOutcomes",
@@ -46,13 +49,17 @@ __all__ = [
     "chances_of_best",
     "could_be_best",
     "find_calibration",
+    "going_on",
     "parse_confidence",
     "parse_outcome",
     "predicted_accuracy",
+    "race_chances",
     "ranking_confidence",
     "refit",
     "resampled_scores",
     "shipped_calibration",
+    "stage_sizes",
+    "staged_chances",
     "widened",
     "without_dataset",
     "without_ranks",

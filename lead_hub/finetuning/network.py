@@ -44,7 +44,8 @@ def this_hardware() -> Hardware:
     """The processes that were started, their accelerator where there is one, in half precision there."""
     processes, settings = running_processes(), ExtractionSettings()
     device = settings.torch_device(processes)
-    return Hardware(processes, device, settings.torch_dtype(device))
+    # On a CPU in float32 whatever it multiplies: outcomes of one machine are compared with those of others.
+    return Hardware(processes, device, settings.torch_dtype(device) if device.type == "cuda" else torch.float32)
 
 
 class Backbone(nn.Module):

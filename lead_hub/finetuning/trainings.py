@@ -102,9 +102,8 @@ def features_of(
         checkpoint = on_every_process(
             lambda: load_checkpoint(files.folder, allow_pickle=access.allow_pickle), processes
         )
-        outputs = extract(
-            checkpoint, images.pixels, processes=processes, settings=ExtractionSettings(), advance=lambda _n: None
-        )
+        settings = ExtractionSettings(dtype=str(hardware.dtype).removeprefix("torch."))
+        outputs = extract(checkpoint, images.pixels, processes=processes, settings=settings, advance=lambda _n: None)
         if processes.is_main_process:
             outputs_cache.write(key, outputs)
     return outputs.features.clone()  # a tensor of inference mode cannot be trained on

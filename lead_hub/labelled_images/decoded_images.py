@@ -102,6 +102,10 @@ class DecodedImages:
         self.places = places
         self._remove = weakref.finalize(self, _remove_folder, folder, os.getpid()) if temporary else None
 
+    def part(self, positions: Int64[np.ndarray, " chosen"]) -> "DecodedImages":
+        """Some of the images, in this order, for as long as these are there."""
+        return DecodedImages(self.folder, self.places[positions])
+
     def __len__(self) -> int:
         return len(self.places)
 

@@ -91,6 +91,22 @@ class LabelledImages:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def part(self, positions: Int64[np.ndarray, " chosen"]) -> "LabelledImages":
+        """Some of the images, at these positions in ascending order, with two or more of every class.
+
+        Groups are those of the images that are among them; there are none where each image is alone.
+        """
+        groups = None if self.groups is None else np.unique(self.groups[positions], return_inverse=True)[1]
+        if groups is not None and int(groups.max()) + 1 == len(positions):
+            groups = None
+        return replace(
+            self,
+            labels=self.labels[positions],
+            rows=self.rows[positions],
+            pixels=self.pixels.part(positions),
+            groups=groups,
+        )
+
     def close(self) -> None:
         """Remove the decoded images if they are in a temporary folder; `pixels` cannot be read afterwards."""
         self.pixels.close()

@@ -112,7 +112,7 @@ class Leaderboard:
             *dict.fromkeys(name for outcome in outcomes for name in outcome),
         ]
         columns = [*leading, *(name for name in facts if name not in leading), "stage"]
-        whole_numbers = ["rank", "parameters", "downloads", "n_features", "n_source_classes"]
+        whole_numbers = ["rank", "parameters", "downloads", "n_features", "n_source_classes", "n_images"]
         whole_numbers += [name for name in columns if name.startswith("finetuned_n_")]
         whole_numbers += [name for name in ("rank_low", "rank_high", "tie_group") if name in columns]
         return pd.DataFrame.from_records(records, columns=columns).astype(dict.fromkeys(whole_numbers, "Int64"))
@@ -290,7 +290,11 @@ def without_machine(board: Leaderboard) -> Leaderboard:
 
 
 def rank(rows: Iterable[RankedCheckpoint]) -> tuple[RankedCheckpoint, ...]:
-    """Sort by score, best first; equal scores share a rank, the smaller checkpoint first."""
-    ordered = sorted(rows, key=lambda row: (-row.score, row.parameters, row.checkpoint))
-    scores = [row.score for row in ordered]
-    return tuple(replace(row, rank=scores.index(row.score) + 1) for row in ordered)
+    """Sort by score, best first, those on more images first of all; equal ones share a rank, the smaller first."""
+
+    def place(row: RankedCheckpoint) -> tuple[float, float]:
+        return -(float("inf") if row.n_images is None else row.n_images), -row.score
+
+    ordered = sorted(rows, key=lambda row: (*place(row), row.parameters, row.checkpoint))
+    places = [place(row) for row in ordered]
+    return tuple(replace(row, rank=places.index(place(row)) + 1) for row in ordered)

@@ -78,6 +78,9 @@ class RankedCheckpoint:
             terms per image, or came from a score card that has none.
         is_private: False only where the Hub said that everybody may read the checkpoint; True for folders, private and
             gated repositories, and where nobody asked: pushing it to where all can see it must be asked for.
+        n_images: images that score and confidence rest on, where a race left it with fewer than the dataset's; it then
+            ranks below those of more images, whose scores are on another scale. None means all.
+        rows_sha256: over the numbers of the rows of these images; None means all.
     """
 
     checkpoint: str
@@ -103,6 +106,8 @@ class RankedCheckpoint:
     finetuned: FineTunedAccuracy | None = None
     confidence: Confidence | None = None
     is_private: bool = True
+    n_images: int | None = None
+    rows_sha256: str | None = None
 
 
 @dataclass(frozen=True)

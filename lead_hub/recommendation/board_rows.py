@@ -105,7 +105,7 @@ def ranked_checkpoint(
         device=outputs.device,
         images_per_s=images_per_s,
         trained_on_dataset=was_trained_on(images, (*candidate.datasets, *candidate.base_datasets, *files.datasets)),
-        note=FROM_CACHE if images_per_s is None else "",
+        note="; ".join(filter(None, (FROM_CACHE if images_per_s is None else "", outputs.dtype_reason))),
         is_private=files.is_private,
     )
 

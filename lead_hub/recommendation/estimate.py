@@ -12,7 +12,18 @@ from functools import cache
 import torch
 from torch import nn
 
+from lead_hub.access import Access
 from lead_hub.candidates import Candidate
+from lead_hub.checkpoint_files import are_weights_here
+from lead_hub.confidence import stage_sizes
+from lead_hub.recommendation.race_budget import (
+    BYTES_PER_PARAMETER,
+    RaceBudget,
+    by_prior,
+    known_weight_bytes,
+    parse_race_budget,
+    within_downloads,
+)
 
 PROBE_S = 0.12  # of each of the two measurements
 WARM_UP = 2  # times before one counts: the first call of a convolution also prepares it
@@ -101,7 +112,6 @@ def times_per_s(work: Callable[[], None]) -> float:
     return 1 / statistics.median(durations_s)
 
 
-BYTES_PER_PARAMETER = 4
 # Multiplications of a forward pass for each weight, at 224 px: how many positions of the image meet a weight in the
 # mean. 155 to 191 for ResNets, 156 to 173 for ConvNeXts, 159 to 176 for Swin, 202 to 219 for ViTs of 16-px patches;
 # outside of these from 40 (MobileNetV3) to 355 (DenseNet).
@@ -109,18 +119,23 @@ POSITIONS = 175
 NET_SHARE = 0.5  # of the speed of a plain convolution that a whole network reaches
 DECODING = 2.0  # times what preparing an image for a checkpoint takes; once a run
 CHECKPOINT_S = 1.5  # to find its files, load its weights and score its outputs
+GOING_ON = 0.3  # of the candidates of a race, after its first stage: 0.1 to 0.4 in `lead-hub bench --race`
+ASSUMED_CLASSES = 10
 
 
 @dataclass(frozen=True)
 class RunEstimate:
-    """What a run will take at the most, if nothing of it is in a cache.
+    """What a run will take at the most, if no outputs of it are in a cache.
 
     Attributes:
         n_checkpoints: to be ranked.
-        n_images: that each of them sees.
-        download_bytes: of the weights whose size is known; images are not counted.
+        n_images: that each of them sees, or with a budget those that go on to the end.
+        download_bytes: of the weights whose size is known, and that are not here yet; images are not counted.
         n_unknown_size: checkpoints of unknown size, which come on top.
-        duration_s: of computing, without downloads; None where no checkpoint's size is known.
+        duration_s: of computing, without downloads; None where no checkpoint's size is known. With a budget what a race
+            takes, of time as much as that at the most.
+        full_duration_s: the same for all of them on all images, without a budget.
+        n_weights_here: checkpoints whose weights are on this machine already.
     """
 
     n_checkpoints: int
@@ -128,60 +143,105 @@ class RunEstimate:
     download_bytes: int
     n_unknown_size: int
     duration_s: float | None
+    full_duration_s: float | None = None
+    n_weights_here: int = 0
 
 
 def estimate_run(
-    candidates: Sequence[Candidate], *, n_images: int, device: str = "auto", speed: MachineSpeed | None = None
+    candidates: Sequence[Candidate],
+    *,
+    n_images: int,
+    device: str = "auto",
+    speed: MachineSpeed | None = None,
+    budget: str | None = None,
+    access: Access | None = None,
 ) -> RunEstimate:
     """Estimate a run from what is known of its candidates beforehand.
 
     The time is rough: off by a factor of 2 or 3 is normal, and more for networks unlike ResNets and ViTs, for images
-    that a checkpoint wants much larger or smaller than 224 px, and on a machine that is busy with other things. A
-    checkpoint of unknown size counts as one of the mean size of the others. Weights, data and outputs that are in a
-    cache already are not subtracted.
+    that a checkpoint wants much larger or smaller than 224 px, and on a machine that is busy with other things; a run
+    that goes on corrects it (`RunProgress.remaining_s`). A checkpoint of unknown size counts as one of the mean size of
+    the others. Data and outputs that are in a cache already are not subtracted.
 
     Args:
         candidates: to be ranked.
         n_images: that each of them will see.
         device: as for `recommend`.
         speed: of the machine; None measures it, once a process, in about 0.3 s.
+        budget: as for `recommend`.
+        access: in whose cache weights may be already; None looks into none.
+
+    Raises:
+        LeadHubError: no such budget.
     """
+    limits = parse_race_budget(budget)
+    if limits is not None:
+        candidates = within_downloads(by_prior(candidates), limits.download_bytes)[0]
     sizes = [known_weight_bytes(candidate) for candidate in candidates]
+    here = [candidate.folder is not None or are_weights_here(candidate, access) for candidate in candidates]
+    known = [size for size, is_here in zip(sizes, here, strict=True) if size and not is_here]
+    full_s, race_s = durations(candidates, sizes, n_images=n_images, get_speed=lambda: speed or measured_speed(device))
+    return RunEstimate(
+        n_checkpoints=len(candidates),
+        n_images=n_images,
+        download_bytes=sum(known),
+        n_unknown_size=sum(not size and not is_here for size, is_here in zip(sizes, here, strict=True)),
+        duration_s=full_s if limits is None else within(race_s, full_s, limits),
+        full_duration_s=full_s,
+        n_weights_here=sum(here),
+    )
+
+
+def durations(
+    candidates: Sequence[Candidate],
+    sizes: Sequence[int | None],
+    *,
+    n_images: int,
+    get_speed: Callable[[], MachineSpeed],
+) -> tuple[float | None, float | None]:
+    """Seconds of the full run and of a race; None where no checkpoint's size is known."""
     parameters = [
         candidate.parameters or (size and size // BYTES_PER_PARAMETER)
         for candidate, size in zip(candidates, sizes, strict=True)
     ]
     known = [number for number in parameters if number]
-    duration_s = None
-    if known:
-        mean = sum(known) // len(known)
-        everyones = [number or mean for number in parameters]
-        duration_s = computing_s(everyones, n_images=n_images, speed=speed or measured_speed(device))
-    downloads = [size for candidate, size in zip(candidates, sizes, strict=True) if size and not candidate.folder]
-    return RunEstimate(
-        n_checkpoints=len(candidates),
-        n_images=n_images,
-        download_bytes=sum(downloads),
-        n_unknown_size=sum(not size for size in sizes),
-        duration_s=duration_s,
-    )
+    if not known:
+        return None, None
+    mean, speed = sum(known) // len(known), get_speed()
+    everyones = [number or mean for number in parameters]
+    full_s = computing_s(everyones, n_images=n_images, speed=speed)
+    return full_s, race_computing_s(everyones, n_images=n_images, n_classes=ASSUMED_CLASSES, speed=speed)
 
 
-def known_weight_bytes(candidate: Candidate) -> int | None:
-    """Size of a candidate's weights: as its folder or an index tells, else 4 bytes a parameter, else unknown."""
-    if candidate.folder is not None:
-        return sum(path.stat().st_size for path in candidate.folder.glob("*.safetensors")) or None
-    if candidate.weight_bytes is not None:
-        return candidate.weight_bytes
-    return None if candidate.parameters is None else BYTES_PER_PARAMETER * candidate.parameters
+def within(race_s: float | None, full_s: float | None, limits: RaceBudget) -> float | None:
+    """What a race takes that ends with its budget."""
+    if race_s is None or full_s is None:
+        return None
+    shares = [] if limits.passes_share is None else [limits.passes_share * full_s]
+    return min([race_s, *shares, *([] if limits.duration_s is None else [limits.duration_s])])
 
 
 def computing_s(parameters: Sequence[int], *, n_images: int, speed: MachineSpeed) -> float:
     """Seconds to decode the images once and run them through checkpoints of so many parameters each."""
+    decoding_s = DECODING * n_images / speed.prepared_images_per_s
+    return decoding_s + sum(checkpoint_s(number, n_images=n_images, speed=speed) for number in parameters)
+
+
+def checkpoint_s(parameters: int, *, n_images: int, speed: MachineSpeed) -> float:
+    """Seconds to load a checkpoint of so many parameters, run the images through it and score it."""
     preparing_s = n_images / speed.prepared_images_per_s
-    total_s = DECODING * preparing_s
-    for number in parameters:
-        forward_s = n_images * 2 * POSITIONS * number / (NET_SHARE * speed.flops_per_s)
-        running_s = forward_s + preparing_s if speed.shares_cores else max(forward_s, preparing_s)
-        total_s += CHECKPOINT_S + running_s
+    forward_s = n_images * 2 * POSITIONS * parameters / (NET_SHARE * speed.flops_per_s)
+    running_s = forward_s + preparing_s if speed.shares_cores else max(forward_s, preparing_s)
+    return CHECKPOINT_S + running_s
+
+
+def race_computing_s(parameters: Sequence[int], *, n_images: int, n_classes: int, speed: MachineSpeed) -> float:
+    """The same for a race: all see the images of the first stage, and a part the others, in as many stages."""
+    first, *further = stage_sizes(n_images, n_classes)
+    total_s = computing_s(parameters, n_images=first, speed=speed)
+    total_s += DECODING * (n_images - first) / speed.prepared_images_per_s
+    seen = first
+    for size in further:
+        stage_s = sum(checkpoint_s(number, n_images=size - seen, speed=speed) for number in parameters)
+        total_s, seen = total_s + GOING_ON * stage_s, size
     return total_s

@@ -1,7 +1,7 @@
 """Where a run is at this moment, for whoever shows it to people; and whether anybody still waits for it."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -11,6 +11,8 @@ from huggingface_hub.utils import tqdm  # type: ignore[attr-defined]  # public, 
 from lead_hub.access import Access
 from lead_hub.candidates import Candidate
 from lead_hub.errors import Stage
+from lead_hub.recommendation.estimate import measured_speed
+from lead_hub.recommendation.remaining_time import RemainingTime
 
 
 @dataclass(frozen=True)
@@ -21,12 +23,14 @@ class RunProgress:
         stage: "dataset" while the images are read, then for every checkpoint "download" while its files are found or
             fetched, "load" while its weights are read, "extract" while images run through it, "score".
         checkpoint: Hub id or folder as given; empty while the dataset is read.
-        number: which checkpoint of the run, from 1; 0 while the dataset is read.
-        n_candidates: checkpoints of the run.
-        n_images: images that have run through this checkpoint.
-        total_images: images of the run; 0 while the dataset is read.
+        number: which checkpoint of the run, or of a stage of a race, from 1; 0 while the dataset is read.
+        n_candidates: checkpoints of the run, or of the stage.
+        n_images: images that have run through this checkpoint, in this stage.
+        total_images: images of the run, or those that the stage adds; 0 while the dataset is read.
         images_per_s: speed of this checkpoint so far, preparation included; None before its first batch.
         device: where it runs, e.g. "cpu" or "cuda:0"; empty while the dataset is read.
+        remaining_s: seconds until the run, or the stage of a race, ends: estimated for the first checkpoint, from then
+            on as the finished ones took; None while the dataset is read.
     """
 
     stage: Stage
@@ -37,8 +41,11 @@ class RunProgress:
     total_images: int = 0
     images_per_s: float | None = None
     device: str = ""
+    remaining_s: float | None = None
 
 
+# Without the time that a bar itself expects, as if all checkpoints were of one size.
+BAR = "{l_bar}{bar}| {n_fmt}/{total_fmt} images [{elapsed}{postfix}]"
 OnProgress: TypeAlias = Callable[[RunProgress], object]
 
 
@@ -55,6 +62,7 @@ class RunFollower:
         self._n_images = self._total_images = 0
         self._stage: Stage = "dataset"
         self._since_s = 0.0
+        self._remaining = RemainingTime(lambda: measured_speed(self._device.partition(":")[0] or "auto"))
         self.is_asking_caller = False  # still so after an error: then it is the caller's own, and none of a candidate's
 
     def reads_dataset(self) -> None:
@@ -66,17 +74,33 @@ class RunFollower:
         """The images are there, and candidates follow one after the other within the block."""
         self._total_images, self._device = n_images, device
         silent = None if shown else True  # None: silent unless on a terminal
-        with tqdm(total=n_images * self._n_candidates, unit="image", disable=silent) as self._bar:  # type: ignore[no-untyped-call]
+        with tqdm(total=n_images * self._n_candidates, unit="image", disable=silent, bar_format=BAR) as self._bar:  # type: ignore[no-untyped-call]
             yield
 
-    def begins(self, candidate: Candidate) -> None:
+    @property
+    def _is_followed(self) -> bool:
+        return self._on_progress is not None or (self._bar is not None and not self._bar.disable)
+
+    def begins(self, candidate: Candidate, *, following: Sequence[Candidate], number: int, n_images: int) -> None:
         """The next candidate has its turn.
+
+        Args:
+            candidate: whose turn it is.
+            following: those that come after it, in this stage of the run.
+            number: which one of the stage, from 1.
+            n_images: that may have to run through it.
 
         Raises:
             RunCancelledError: nobody waits for it.
         """
-        self._number += 1
+        n_candidates = number + len(following)
+        if self._bar is not None and number == 1 and self._number:  # another stage of a race
+            self._bar.reset(total=n_candidates * n_images)
+        self._number, self._n_candidates, self._total_images = number, n_candidates, n_images
         self._checkpoint, self._n_images = candidate.checkpoint, 0
+        self._stage = "find"
+        if self._is_followed:
+            self._remaining.begins(candidate, following, n_images=n_images)
         if self._bar is not None:
             self._bar.set_description(f"{self._number}/{self._n_candidates} {candidate.checkpoint}")
         self._check_wanted()
@@ -101,8 +125,18 @@ class RunFollower:
 
     def ends(self) -> None:
         """The candidate is done with, also where not every image had to run through it."""
+        self._remaining.ends(has_run=self._n_images > 0)
         if self._bar is not None:
             self._bar.update(self._number * self._total_images - self._bar.n)
+            if self._is_followed:
+                self._bar.set_postfix_str(f"about {in_minutes(self._remaining.left_s(1.0))} left")
+
+    @property
+    def _remaining_s(self) -> float | None:
+        if not self._number:
+            return None
+        share = 1.0 if self._stage == "score" else self._n_images / max(1, self._total_images)
+        return self._remaining.left_s(share)
 
     def _check_wanted(self) -> None:
         self.is_asking_caller = True
@@ -124,6 +158,18 @@ class RunFollower:
                 total_images=self._total_images,
                 images_per_s=self._n_images / (time.perf_counter() - self._since_s) if is_running else None,
                 device=self._device,
+                remaining_s=self._remaining_s,
             )
         )
         self.is_asking_caller = False
+
+
+def in_minutes(seconds: float) -> str:
+    """Say a duration as a bar has room for."""
+    return (
+        f"{seconds:.0f} s"
+        if seconds < 100
+        else f"{seconds / 60:.0f} min"
+        if seconds < 6000
+        else f"{seconds / 3600:.1f} h"
+    )

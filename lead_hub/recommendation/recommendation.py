@@ -9,7 +9,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, nullcontext
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, ParamSpec, Protocol, overload
@@ -22,14 +22,16 @@ from lead_hub.errors import LeadHubError, RunCancelledError, ScoreError
 from lead_hub.hub import HubDownError, Token
 from lead_hub.labelled_images import DatasetQuery, LabelledImages
 from lead_hub.leaderboard import Leaderboard, Skipped
-from lead_hub.processes import Processes, guarded, on_every_process, on_main_process, running_processes
+from lead_hub.processes import guarded, on_every_process, on_main_process, running_processes
 from lead_hub.recommendation.board_rows import empty_board, find_cards
 from lead_hub.recommendation.grouping import image_groups
-from lead_hub.recommendation.judging import ScoredCandidate, calibration_of, judged_board
+from lead_hub.recommendation.judging import calibration_of
 from lead_hub.recommendation.progress import OnProgress, RunFollower
-from lead_hub.recommendation.scoring import from_card, scored_candidate
+from lead_hub.recommendation.race_budget import RaceBudget, SpentBudget, by_prior, parse_race_budget, within_downloads
+from lead_hub.recommendation.racing import FullRun, Race, Ranking, check_race
 from lead_hub.recommendation.standing_elsewhere import kept_standings, with_standings
-from lead_hub.recommendation.steps import OutputsOfImages, find_files, shared_images
+from lead_hub.recommendation.steps import OutputsOfImages, shared_images
+from lead_hub.recommendation.turn_scoring import RunEdges, TurnScoring
 from lead_hub.transferability import SCORES
 
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
@@ -65,13 +67,18 @@ class Recommendation:
         seed: of the sample and of whatever a score draws.
         batch_size: images a forward pass, or "auto"; halved when memory runs out.
         device: "auto", or a torch device such as "cpu" or "cuda:1".
-        dtype: "auto" (bfloat16 or float16 on a GPU, float32 elsewhere), "float32", "bfloat16" or "float16".
+        dtype: "auto" (bfloat16 where the processor or the GPU multiplies it in hardware, float16 on other GPUs, float32
+            elsewhere and for a checkpoint that bears no other), "float32", "bfloat16" or "float16".
         cache_dir: keeps downloads, prepared data and outputs; None means the Hugging Face caches.
         token: Hub token; None means the Hub's own login, False nobody's, even where one is logged in.
         progress: show a bar on a terminal's standard error.
         allow_pickle: also accept weights as pickle files, loaded with `weights_only`.
         max_disk: the most that weights downloaded by this run may take on the disk, in bytes or as "20GB"; beyond it
             scored checkpoints are deleted again, the worst first, never what was there before.
+        budget: what the run may cost: a time ("10min", "2h"), a size of downloads ("5GB"), or a share of the full run's
+            forward passes ("20%"). The candidates then race: all see few images, and those that could be best see
+            more, until all images or the end of the budget. Rows say on how many images they rest (`n_images`), and
+            those on more stand above those on fewer. Needs a score whose chances are calibrated, which "lead" is.
         reuse_cards: a dataset repository of score cards, "me/lead-scores": a card of the same checkpoint commit,
             dataset commit, sample and score stands in for computing, and its row says so; only where one score is
             asked for.
@@ -86,7 +93,7 @@ class Recommendation:
         CandidateError: the source of candidates cannot be read, or names none.
         ScoreError: `score` is not, or not only, made of keys of SCORES.
         HubError: the Hub refused the dataset or the score cards, or cannot be reached.
-        LeadHubError: `max_disk` is no size.
+        LeadHubError: `max_disk` is no size, or `budget` none of the three, or not for this score.
         RunCancelledError: cancelled while the dataset was read, and only the last board is asked for.
     """
 
@@ -110,6 +117,7 @@ class Recommendation:
     progress: bool = True
     allow_pickle: bool = False
     max_disk: int | str | None = None
+    budget: str | None = None
     reuse_cards: str | None = None
     cancelled: Callable[[], bool] | None = None
     on_progress: OnProgress | None = None
@@ -127,6 +135,8 @@ class Recommendation:
                 raise ScoreError(f"score must be one of {', '.join(SCORES)}, found {method!r}")
         # Each is checked as it is made.
         _ = self.query, self.extraction, self.max_disk_bytes
+        if self.race_budget is not None:
+            check_race(methods, reuse_cards=self.reuse_cards)
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -170,19 +180,30 @@ class Recommendation:
         return parse_size(self.max_disk)
 
     @property
+    def race_budget(self) -> RaceBudget | None:
+        """What the run may cost; None for a run of all candidates on all images."""
+        return parse_race_budget(self.budget)
+
+    @property
     def settings(self) -> dict[str, str | int | None]:
         """What a leaderboard keeps of the choices; never the token."""
         names = ("seed", "max_images", "batch_size", "device", "dtype", "allow_pickle")
         settings = {name: getattr(self, name) for name in names}
         # Only where it is named, so that a score card of a run without it is the same as ever.
-        return settings if self.group_column is None else {**settings, "group_column": self.group_column}
+        named = {"group_column": self.group_column, "budget": self.budget}
+        return {**settings, **{name: value for name, value in named.items() if value is not None}}
 
     @property
     def last_board(self) -> Leaderboard:
         """The board when every candidate has been tried."""
         last = deque(self, maxlen=1)
         if not last:
-            raise RunCancelledError("the run was cancelled while its dataset was read: there is no board yet")
+            over = (
+                f"the run was cancelled, or its budget of {self.budget} over,"
+                if self.budget
+                else "the run was cancelled"
+            )
+            raise RunCancelledError(f"{over} while its dataset was read: there is no board yet")
         return last.pop()
 
     def __iter__(self) -> Iterator[Leaderboard]:
@@ -196,6 +217,11 @@ class Recommendation:
 
     def _ranked(self, candidates: Sequence[Candidate], access: Access) -> Iterator[Leaderboard]:
         processes = running_processes()
+        budget = self.race_budget
+        spent = SpentBudget(budget, n_candidates=len(candidates)) if budget else None
+        if spent is not None:
+            cancelled = access.cancelled
+            access = replace(access, cancelled=lambda: cancelled() or spent.is_time_over)
         follower = RunFollower(len(candidates), access=access, on_progress=self.on_progress)
         follower.reads_dataset()
         with ExitStack() as stack:
@@ -207,17 +233,12 @@ class Recommendation:
             except RunCancelledError:
                 return
             candidates = with_standings(candidates, standings, dataset=images.dataset)
-            yield from self._ranked_on(images, candidates, access=access, processes=processes, follower=follower)
+            yield from self._ranked_on(images, candidates, RunEdges(access, processes, follower, spent))
 
     def _ranked_on(
-        self,
-        images: LabelledImages,
-        candidates: Sequence[Candidate],
-        *,
-        access: Access,
-        processes: Processes,
-        follower: RunFollower,
+        self, images: LabelledImages, candidates: Sequence[Candidate], run: RunEdges
     ) -> Iterator[Leaderboard]:
+        access, processes, follower = run.access, run.processes, run.follower
         board = empty_board(images, self.methods[0], settings=self.settings, n_candidates=len(candidates))
         outputs_of = OutputsOfImages(
             images,
@@ -232,36 +253,23 @@ class Recommendation:
             is_on_card = cards is not None and cards.find(checkpoint=candidate.checkpoint, sha=files.sha) is not None
             return not is_on_card and not outputs_of.are_kept(files)
 
+        board, candidates, ranking = self._begin(board, images, candidates, run)
         downloads = Downloads(candidates, access, needs_weights, self.max_disk_bytes)
-        calibration = calibration_of(board, access)
-        scored: list[ScoredCandidate] = []
         down: HubDownError | None = None
         shown = access.progress and processes.is_main_process
+        scoring = TurnScoring(run, outputs_of, downloads, cards, methods=self.methods, seed=self.seed)
         with (
             downloads.running() if processes.is_local_main_process else nullcontext(),
             follower.ranks(n_images=len(images), device=str(outputs_of.device), shown=shown),
         ):
-            for candidate in candidates:
-                score: float | None = None
+            for turn in ranking.turns(candidates):
+                candidate, score = turn.candidate, None
                 try:
-                    on_every_process(guarded(partial(follower.begins, candidate), stage="find"), processes)
-                    follower.reached("download")
-                    files = find_files(candidate, downloads, access=access, processes=processes)
-                    one = on_every_process(
-                        guarded(partial(from_card, candidate, files, cards), stage="score"), processes
-                    )
-                    if one is None:
-                        outputs = outputs_of.checkpoint(files, follower)
-                        follower.reached("score")
-                        to_score = partial(scored_candidate, candidate, files, outputs, methods=self.methods)
-                        to_score = partial(to_score, images=images, seed=self.seed)
-                        one = on_main_process(guarded(to_score, stage="score"), processes)
-                    judge = partial(
-                        judged_board, board, [*scored, one], images, calibration=calibration, seed=self.seed
-                    )
+                    scored = scoring.of(turn)
+                    judge = partial(ranking.board, board, turn, scored.candidate)
                     board = on_main_process(guarded(judge, stage="score"), processes)
-                    scored.append(one)
-                    score = one.row.score
+                    ranking.keep(turn, scored.candidate, is_whole=scored.is_whole)
+                    score = scored.candidate.row.score
                 except RunCancelledError:
                     yield board
                     return
@@ -269,12 +277,29 @@ class Recommendation:
                     if follower.is_asking_caller:
                         raise error.__cause__ or error from None
                     down = down or (error if isinstance(error, HubDownError) else None)
-                    board = board.with_skipped(Skipped.because(candidate.checkpoint, candidate.revision, error))
+                    if turn.is_first:
+                        board = board.with_skipped(Skipped.because(candidate.checkpoint, candidate.revision, error))
+                    else:
+                        ranking.fail(turn, str(error))
                 downloads.scored(candidate, score)
                 follower.ends()
                 yield board
         if down and not board.rows:
             raise down
+
+    def _begin(
+        self, board: Leaderboard, images: LabelledImages, candidates: Sequence[Candidate], run: RunEdges
+    ) -> tuple[Leaderboard, Sequence[Candidate], Ranking]:
+        """The board before the first turn, the candidates in the order in which they enter, and whose turn it is."""
+        calibration, budget = calibration_of(board, run.access), self.race_budget
+        if budget is None or run.spent is None or calibration is None:
+            return board, candidates, FullRun(images, calibration, seed=self.seed)
+        entering, left_out = within_downloads(by_prior(candidates), budget.download_bytes)
+        reason = f"its weights, or their unknown size, do not fit into the budget of {budget.text} beside the others'"
+        for each in left_out:
+            board = board.with_skipped(Skipped(each.checkpoint, each.revision, "download", reason))
+        race = Race(images, calibration, seed=self.seed, spent=run.spent, processes=run.processes)
+        return board, entering, race
 
 
 Arguments = ParamSpec("Arguments")

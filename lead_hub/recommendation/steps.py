@@ -6,7 +6,9 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 
+import numpy as np
 import torch
+from jaxtyping import Int64
 
 from lead_hub.access import Access
 from lead_hub.candidates import Candidate
@@ -14,10 +16,16 @@ from lead_hub.checkpoint_files import CheckpointFiles, Downloads, fetch_weights,
 from lead_hub.checkpoint_outputs import (
     CheckpointOutputs,
     ExtractionSettings,
+    ImageOutputs,
+    LoadedCheckpoint,
     OutputsCache,
+    PartialOutputs,
+    ShrunkImages,
     cache_key,
     extract,
+    extract_images,
     load_checkpoint,
+    whole_outputs,
     with_network_kernel,
 )
 from lead_hub.labelled_images import DatasetQuery, LabelledImages, load_labelled_images
@@ -74,11 +82,13 @@ class FoundOutputs:
         outputs: None on all processes but the main one, where they came from the cache.
         images_per_s: images a second, preparation included; None when they came from the cache.
         device: where this process computes.
+        is_whole: whether all images are known where some were asked for: more cost nothing.
     """
 
     outputs: CheckpointOutputs | None
     images_per_s: float | None
     device: torch.device
+    is_whole: bool = False
 
 
 class OutputsOfImages:
@@ -96,6 +106,7 @@ class OutputsOfImages:
         self.device = extraction.torch_device(processes)
         self._dtype: torch.dtype = extraction.torch_dtype(self.device)
         self._images, self._extraction, self._access, self._processes = images, extraction, access, processes
+        self._pixels = ShrunkImages(images.pixels, folder=access.cache_dir)
         self._cache = OutputsCache(access.outputs_folder)
         self._with_network_kernel = with_network_kernel
 
@@ -105,6 +116,12 @@ class OutputsOfImages:
             return self._cache.path(self._key(files)).is_file()
         except PermissionError:
             return False
+
+    def on(
+        self, positions: Int64[np.ndarray, " chosen"] | None, files: CheckpointFiles, follower: RunFollower
+    ) -> FoundOutputs:
+        """`part` on these images, or with None `checkpoint`, on all."""
+        return self.checkpoint(files, follower) if positions is None else self.part(files, positions, follower)
 
     def checkpoint(self, files: CheckpointFiles, follower: RunFollower) -> FoundOutputs:
         """Find the outputs of one checkpoint.
@@ -119,23 +136,97 @@ class OutputsOfImages:
         outputs = on_every_process(guarded(partial(self._kept, key), stage="load"), processes)
         if not on_main_process(lambda: outputs is None, processes):
             return FoundOutputs(outputs, None, self.device)
-        # The weights are there already, unless another run's limit on the disk, or a damaged file, came in between.
+        # Of a race that this checkpoint was in before.
+        if on_main_process(self._cache.partial_path(key).is_file, processes):
+            return self.part(files, np.arange(len(images)), follower)
+        checkpoint = self._loaded(files, follower)
+        start_s = time.perf_counter()
+        outputs = extract(
+            checkpoint, self._pixels, processes=processes, settings=self._extraction, advance=follower.advance
+        )
+        images_per_s = len(images) / (time.perf_counter() - start_s)
+        if self._with_network_kernel:
+            settings = {"processes": processes, "settings": self._extraction, "advance": follower.advance}
+            further = partial(with_network_kernel, outputs, checkpoint, self._pixels, **settings)
+            outputs = on_every_process(guarded(further, stage="extract"), processes)
+        on_every_process(guarded(partial(self._keep, key, outputs), stage="extract"), processes)
+        return FoundOutputs(outputs, images_per_s, self.device)
+
+    def part(
+        self, files: CheckpointFiles, positions: Int64[np.ndarray, " chosen"], follower: RunFollower
+    ) -> FoundOutputs:
+        """Find the outputs of one checkpoint on some of the images; only those run that are not known yet.
+
+        What was known before, and is found now, is kept, so that more images can be added; with the last of them it
+        becomes what `checkpoint` keeps.
+
+        Args:
+            files: of the checkpoint.
+            positions: of the images among all, ascending.
+            follower: of the run.
+
+        Raises:
+            CandidateError, HubDownError, RunCancelledError: as for `checkpoint`.
+        """
+        processes, wanted = self._processes, torch.from_numpy(positions)
+        key = on_every_process(guarded(lambda: self._key(files), stage="load"), processes)
+        whole = on_every_process(guarded(partial(self._kept, key), stage="load"), processes)
+        if on_main_process(lambda: whole is not None, processes):
+            few = on_every_process(guarded(lambda: whole and whole.of(wanted), stage="extract"), processes)
+            return FoundOutputs(few, None, self.device, is_whole=True)
+        known = on_every_process(guarded(partial(self._known, key), stage="load"), processes)
+        missing = on_main_process(lambda: known.missing(wanted) if known else wanted, processes)
+        images_per_s = None
+        if len(missing):
+            start_s = time.perf_counter()
+            found = self._run_on(missing.numpy(), files, follower)
+            images_per_s = len(missing) / (time.perf_counter() - start_s)
+            known = known.and_then(missing, found) if known else PartialOutputs(missing, found)
+            on_every_process(guarded(partial(self._keep_known, key, known), stage="extract"), processes)
+        put_together = guarded(partial(self._put_together, key, known, wanted), stage="extract")
+        return FoundOutputs(on_every_process(put_together, processes), images_per_s, self.device)
+
+    def _run_on(
+        self, positions: Int64[np.ndarray, " chosen"], files: CheckpointFiles, follower: RunFollower
+    ) -> ImageOutputs:
+        checkpoint = self._loaded(files, follower)
+        return extract_images(
+            checkpoint,
+            self._pixels,
+            processes=self._processes,
+            settings=self._extraction,
+            advance=follower.advance,
+            positions=positions.tolist(),
+        )
+
+    def _loaded(self, files: CheckpointFiles, follower: RunFollower) -> LoadedCheckpoint:
+        """The network; its weights are there, unless another run's limit, or a damaged file, came in between."""
+        processes = self._processes
         on_every_process(guarded(lambda: fetch_weights(files, self._access), stage="download"), processes)
         follower.reached("load")
         load = partial(load_checkpoint, files.folder, allow_pickle=self._access.allow_pickle)
         checkpoint = on_every_process(guarded(load, stage="load"), processes)
         follower.reached("extract")
-        start_s = time.perf_counter()
-        outputs = extract(
-            checkpoint, images.pixels, processes=processes, settings=self._extraction, advance=follower.advance
-        )
-        images_per_s = len(images) / (time.perf_counter() - start_s)
-        if self._with_network_kernel:
-            settings = {"processes": processes, "settings": self._extraction, "advance": follower.advance}
-            further = partial(with_network_kernel, outputs, checkpoint, images.pixels, **settings)
-            outputs = on_every_process(guarded(further, stage="extract"), processes)
-        on_every_process(guarded(partial(self._keep, key, outputs), stage="extract"), processes)
-        return FoundOutputs(outputs, images_per_s, self.device)
+        return checkpoint
+
+    def _known(self, key: str) -> PartialOutputs | None:
+        is_main = self._processes.is_main_process
+        return self._cache.read_partial(key, n_images=len(self._images)) if is_main else None
+
+    def _keep_known(self, key: str, known: PartialOutputs) -> None:
+        if self._processes.is_main_process and len(known.positions) < len(self._images):
+            self._cache.write_partial(key, known)
+
+    def _put_together(
+        self, key: str, known: PartialOutputs | None, wanted: Int64[torch.Tensor, " chosen"]
+    ) -> CheckpointOutputs | None:
+        """What is between the images, on the main process, which alone knows all of them; kept where these are all."""
+        if not self._processes.is_main_process or known is None:
+            return None
+        outputs = whole_outputs(known.of(wanted), self.device)
+        if len(wanted) == len(self._images):
+            self._cache.write(key, outputs)
+        return outputs
 
     def _kept(self, key: str) -> CheckpointOutputs | None:
         return self._cache.read(key, n_images=len(self._images)) if self._processes.is_main_process else None
@@ -145,4 +236,10 @@ class OutputsOfImages:
             self._cache.write(key, outputs)
 
     def _key(self, files: CheckpointFiles) -> str:
-        return cache_key(files, self._images, dtype=self._dtype, with_network_kernel=self._with_network_kernel)
+        return cache_key(
+            files,
+            self._images,
+            dtype=self._dtype,
+            falls_back=self._extraction.falls_back,
+            with_network_kernel=self._with_network_kernel,
+        )

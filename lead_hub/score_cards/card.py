@@ -17,6 +17,8 @@ CARD_SCHEMA_VERSION = 1
 # The first depends on the other rows, the second on the day, the third on who may read the checkpoint today.
 NOT_IN_CARDS = frozenset({"rank", "downloads", "is_private"})
 COMPARABLE = ("sha", "config", "split", "image_column", "label_column", "class_names", "rows_sha256")
+# Of a row that rests on fewer images than its dataset's: on the card they are the dataset's.
+OF_FEWER_IMAGES = ("n_images", "rows_sha256")
 ONLY_WITH_GROUPS = frozenset({"groups_sha256"})
 
 Json = dict[str, Any]
@@ -116,8 +118,9 @@ def result_of(document: Mapping[str, Any], row: Mapping[str, Any]) -> ScoreResul
     }
     notes = [without_paths(note, private) for note in dataset["notes"]]
     public_dataset = {**dataset, "dataset": images, "class_names": [*dataset["class_names"]], "notes": notes}
+    public_dataset |= {key: row[key] for key in OF_FEWER_IMAGES if row.get(key) is not None}
     public_dataset = {k: value for k, value in public_dataset.items() if k not in ONLY_WITH_GROUPS or value is not None}
-    public_row = {key: value for key, value in row.items() if key not in NOT_IN_CARDS}
+    public_row = {key: value for key, value in row.items() if key not in {*NOT_IN_CARDS, *OF_FEWER_IMAGES}}
     if row.get("confidence") is not None:
         public_row["confidence"] = of_the_row_alone(row["confidence"])
     return ScoreResult(

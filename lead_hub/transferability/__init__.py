@@ -19,7 +19,7 @@ from lead_hub.transferability.lead import LEAD
 from lead_hub.transferability.lead_head import LEAD_HEAD, LOO_LOG_LOSS
 from lead_hub.transferability.lead_network import LEAD_NETWORK
 from lead_hub.transferability.lead_paper import LEAD_PAPER
-from lead_hub.transferability.lead_prior import LEAD_PRIOR
+from lead_hub.transferability.lead_prior import LEAD_PRIOR, MOST_STANDING, prior_shift
 from lead_hub.transferability.leep import LEEP
 from lead_hub.transferability.linear_probe import LINEAR_PROBE
 from lead_hub.transferability.logme import LOGME
@@ -35,10 +35,12 @@ from lead_hub.transferability.transrate import TRANSRATE
 
 __all__ = [
     "KERNELS",
+    "MOST_STANDING",
     "SCORES",
     "KernelName",
     "ScoreMethod",
     "TransferabilityScore",
+    "prior_shift",
     "score",
     "transferability",
     "unpacked_kernel",

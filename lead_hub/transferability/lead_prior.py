@@ -35,10 +35,15 @@ def lead_prior(inputs: ScoreInputs) -> TransferabilityScore:
     if not math.isfinite(inputs.standing):
         raise ScoreError(f"the standing on other datasets must be a finite number, found {inputs.standing}")
     standing = min(max(inputs.standing, -MOST_STANDING), MOST_STANDING)
-    shift = WEIGHT * SPREAD * math.log(int(inputs.labels.max()) + 1) * standing
+    shift = standing * prior_shift(int(inputs.labels.max()) + 1)
     companions = {**found.companions, "lead": found.value, "standing": standing}
     assert found.per_image is not None
     return replace(found, value=found.value + shift, per_image=found.per_image + shift, companions=companions)
+
+
+def prior_shift(n_classes: int) -> float:
+    """What one standard deviation above others elsewhere is worth on a dataset of so many classes, in LEAD's unit."""
+    return WEIGHT * SPREAD * math.log(n_classes)
 
 
 LEAD_PRIOR = ScoreMethod(

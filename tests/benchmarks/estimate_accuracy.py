@@ -1,7 +1,8 @@
 """How far `estimate_run` is off: `python -m tests.benchmarks.estimate_accuracy`.
 
 Ranks randomly initialised timm networks, whose weights are on the disk, and compares the time of each with what the
-estimate said for it alone, and of the run with what it said for the run.
+estimate said for it alone, and of the run with what it said for the run; then what the run itself told, after each
+checkpoint, of the time that was left, with what was.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from transformers import TimmWrapperConfig, TimmWrapperModel
 
 from lead_hub import recommend
 from lead_hub.candidates import Candidate
-from lead_hub.recommendation import estimate_run
+from lead_hub.recommendation import RunProgress, estimate_run
 from lead_hub.recommendation.estimate import computing_s, measured_speed
 
 ARCHITECTURES = (
@@ -56,7 +57,14 @@ def main() -> None:
         pool = [Candidate(str(save_checkpoint(name, Path(folder)))) for name in ARCHITECTURES]
         estimate = estimate_run(pool, n_images=options.images, speed=speed)
         start = before = time.perf_counter()
-        boards = recommend(images, pool, stream=True, cache_dir=Path(folder) / "cache", progress=False)
+        told: dict[int, tuple[float, float]] = {}  # by finished checkpoints: when, and the seconds that were left
+
+        def note(now: RunProgress) -> None:
+            if now.stage == "score" and now.remaining_s is not None:
+                told[now.number] = time.perf_counter(), now.remaining_s
+
+        options_of_run = {"cache_dir": Path(folder) / "cache", "progress": False, "on_progress": note}
+        boards = recommend(images, pool, stream=True, **options_of_run)
         for name, candidate, board in zip(ARCHITECTURES, pool, boards, strict=True):
             now = time.perf_counter()
             assert not board.skipped, board.skipped
@@ -69,6 +77,9 @@ def main() -> None:
     print(
         f"the run: {real_s:.1f} s for {estimate.duration_s:.1f} s estimated, ratio {real_s / estimate.duration_s:.2f}"
     )
+    for number, (when, left_s) in told.items():
+        if number < len(pool) and number > 1:
+            print(f"after {number - 1}: {left_s:.1f} s told to be left, {before - when:.1f} s were")
 
 
 if __name__ == "__main__":

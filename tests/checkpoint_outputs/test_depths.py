@@ -52,7 +52,7 @@ def extracted(checkpoint: LoadedCheckpoint, images: Sequence[np.ndarray], **sett
         checkpoint,
         images,
         processes=running_processes(),
-        settings=ExtractionSettings(**settings),  # type: ignore[arg-type]
+        settings=ExtractionSettings(**{"dtype": "float32", **settings}),  # type: ignore[arg-type]
         advance=[].append,
     )
 

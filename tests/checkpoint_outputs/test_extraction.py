@@ -32,7 +32,7 @@ def run(checkpoint: LoadedCheckpoint, **settings: object) -> CheckpointOutputs:
         checkpoint,
         IMAGES,
         processes=running_processes(),
-        settings=ExtractionSettings(**settings),  # type: ignore[arg-type]
+        settings=ExtractionSettings(**{"dtype": "float32", **settings}),  # type: ignore[arg-type]
         advance=[].append,
     )
 

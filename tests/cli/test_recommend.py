@@ -101,7 +101,8 @@ def test_a_pipe_gets_json_and_nothing_else(colour_folder: Path, tiny_pool: Path,
     assert [skip.checkpoint for skip in board.skipped] == ["a/b/c"]
     assert board == Leaderboard.load(saved[0]) == Leaderboard.load(saved[2])
     assert saved[1].read_text().startswith("rank,checkpoint,score,status,")
-    assert "3 checkpoints ran on cpu in float32; 1 skipped" in finished.stderr
+    [dtype] = {row.dtype for row in board.rows}  # one for all, this processor's
+    assert f"3 checkpoints ran on cpu in {dtype}; 1 skipped" in finished.stderr
     again = lead_hub("recommend", colour_folder, "-c", tiny_pool, "--cache-dir", tmp_path / "cache")
     assert "3 of 3 read from the cache without a forward pass" in again.stderr
     quiet = lead_hub("recommend", colour_folder, "-c", tiny_pool, "--cache-dir", tmp_path / "cache", "--quiet")
@@ -241,6 +242,16 @@ def test_a_part_of_the_model_index(
     assert "found none of 3 (2 family not asked for, 1 too large)" in none.stderr
 
 
+def test_a_race_says_on_how_many_images_each_row_rests(colour_folder: Path, tiny_pool: Path, tmp_path: Path) -> None:
+    # 30% of 3 x 36 are 32 passes: nine images each, and no more.
+    arguments = ("recommend", colour_folder, "-c", tiny_pool, "--budget", "30%", "--cache-dir", tmp_path, "--json")
+    board = json.loads(lead_hub(*arguments).stdout)
+    assert [row["n_images"] for row in board["rows"]] == [9, 9, 9]
+    assert board["settings"]["budget"] == "30%"
+    assert board["dataset"]["n_images"] == 36
+    assert all("judged on 9 of 36 images" in row["note"] for row in board["rows"])
+
+
 def test_every_preset_is_an_option() -> None:
     assert [preset.value for preset in Preset] == list(PRESETS)
 
@@ -264,8 +275,13 @@ def test_a_dry_run_downloads_neither_weights_nor_images(
     finished = lead_hub(*arguments)
     assert finished.exit_code == 0, finished.stderr
     estimate = json.loads(finished.stdout)
-    assert estimate.pop("duration_s") > 0
-    assert estimate == {"n_checkpoints": 4, "n_images": 36, "download_bytes": 4_000_500, "n_unknown_size": 1}
+    assert estimate.pop("duration_s") == estimate.pop("full_duration_s") > 0
+    known = {"n_checkpoints": 4, "n_images": 36, "download_bytes": 4_000_500, "n_unknown_size": 1}
+    assert estimate == {**known, "n_weights_here": 1}
+    assert json.loads(lead_hub(*arguments, "--budget", "1s").stdout)["duration_s"] == 1
+    soon = lead_hub(*arguments, "--budget", "soon")
+    assert (soon.exit_code, soon.stdout) == (2, "")
+    assert "budget must be a time such as '10min' or '2h'" in soon.stderr
     assert json.loads(lead_hub(*arguments, "--max-images", 20).stdout)["n_images"] == 20
     assert not [each.path for each in hub.requests if each.path.endswith((".png", ".safetensors"))]
     split = lead_hub(*arguments, "--split", "nowhere")

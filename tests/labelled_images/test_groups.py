@@ -1,9 +1,11 @@
 """A column that says which images belong together."""
 
+import numpy as np
 import pytest
 from datasets import ClassLabel, Value
 
 from lead_hub.access import Access
+from lead_hub.errors import DatasetError
 from lead_hub.labelled_images import DatasetQuery, load_labelled_images
 from tests.labelled_images.small_datasets import dataset_of, refusal
 
@@ -25,6 +27,20 @@ def test_groups_are_numbered_in_order_of_appearance(load, tmp_path, kind, values
     images = load(tmp_path / "rows.parquet", group_column="scene")
     assert images.groups.tolist() == expected
     assert load(tmp_path / "rows.parquet").groups is None
+
+
+def test_a_part_of_the_images_has_the_groups_of_its_images(load, tmp_path):
+    scenes = ["a", "b", "c", "b", "a", "d", "e", "e"]
+    dataset_of([0, 1] * 4, CLASSES, scene=(scenes, Value("string"))).to_parquet(tmp_path / "rows.parquet")
+    images = load(tmp_path / "rows.parquet", group_column="scene")
+    part = images.part(np.array([0, 1, 2, 3, 6, 7]))
+    assert part.rows.tolist() == [0, 1, 2, 3, 6, 7]
+    assert part.labels.tolist() == [0, 1, 0, 1, 0, 1]
+    assert part.groups.tolist() == [0, 1, 2, 1, 3, 3]  # a, b, c, b, e, e
+    assert all(np.array_equal(part.pixels[place], images.pixels[row]) for place, row in enumerate(part.rows.tolist()))
+    assert images.part(np.array([0, 1, 2, 5])).groups is None  # a, b, c, d: each alone
+    with pytest.raises(DatasetError, match="at least 2 classes, each with a name and 2 images"):
+        images.part(np.array([0, 1, 3]))
 
 
 def test_groups_are_those_of_the_images_that_are_kept(load, tmp_path):

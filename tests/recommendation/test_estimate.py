@@ -7,6 +7,7 @@ import timm
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from lead_hub.access import Access
 from lead_hub.candidates import Candidate
 from lead_hub.recommendation.estimate import (
     ASSUMED_GPU_FLOPS_PER_S,
@@ -34,7 +35,46 @@ def test_a_run_on_the_processor() -> None:
     decoding_s = 4.0
     forward_s = 70.0 * 1 + 70.0 * 3 + 70.0 * 2
     estimate = estimate_run(candidates, n_images=100, speed=PROCESSOR)
-    assert estimate == RunEstimate(3, 100, 14_000_000, 1, pytest.approx(decoding_s + forward_s + 3 * (2.0 + 1.5)))
+    duration_s = pytest.approx(decoding_s + forward_s + 3 * (2.0 + 1.5))
+    assert estimate == RunEstimate(3, 100, 14_000_000, 1, duration_s, full_duration_s=duration_s)
+
+
+def test_a_race_within_a_budget() -> None:
+    candidates = [Candidate("org/a", parameters=1_000_000), Candidate("org/b", parameters=3_000_000)]
+    full_s = estimate_run(candidates, n_images=2000, speed=PROCESSOR).duration_s
+    # Stages of 200, 400, 800 and 2000 images. 200 take 4 s to prepare, and 0.7 s an image and million parameters.
+    decoding_s = 2 * 2000 / 50
+    first_s = 2 * (4.0 + 1.5) + 0.7 * 200 * (1 + 3)
+    # Three tenths of the candidates see the other 1800 images, and are loaded three times more.
+    further_s = 0.3 * (2 * (36.0 + 3 * 1.5) + 0.7 * 1800 * (1 + 3))
+    raced = estimate_run(candidates, n_images=2000, speed=PROCESSOR, budget="10h")
+    assert raced.duration_s == pytest.approx(decoding_s + first_s + further_s)
+    assert raced.full_duration_s == full_s
+    assert estimate_run(candidates, n_images=2000, speed=PROCESSOR, budget="5min").duration_s == 300
+    assert full_s is not None
+    share_s = estimate_run(candidates, n_images=2000, speed=PROCESSOR, budget="10%").duration_s
+    assert share_s == pytest.approx(0.1 * full_s)
+
+
+def test_a_budget_of_downloads_leaves_the_others_out() -> None:
+    candidates = [Candidate("org/a", weight_bytes=2000), Candidate("org/b", weight_bytes=700), Candidate("org/c")]
+    estimate = estimate_run(candidates, n_images=100, speed=PROCESSOR, budget="0.001MB")
+    assert (estimate.n_checkpoints, estimate.download_bytes, estimate.n_unknown_size) == (1, 700, 0)
+
+
+def test_weights_that_are_here_are_not_downloaded_again(tmp_path: Path) -> None:
+    snapshot = tmp_path / "hub" / "models--org--a" / "snapshots" / ("0" * 40)
+    snapshot.mkdir(parents=True)
+    (snapshot.parents[1] / "refs").mkdir()
+    (snapshot.parents[1] / "refs" / "main").write_text("0" * 40)
+    (snapshot / "config.json").write_text("{}")
+    candidates = [Candidate("org/a", weight_bytes=500), Candidate("org/b", weight_bytes=300), Candidate("no id at all")]
+    access = Access(tmp_path)
+    without = estimate_run(candidates, n_images=5, speed=PROCESSOR, access=access)
+    assert (without.download_bytes, without.n_weights_here, without.n_unknown_size) == (800, 0, 1)
+    (snapshot / "model.safetensors").write_bytes(b"weights")
+    found = estimate_run(candidates, n_images=5, speed=PROCESSOR, access=access)
+    assert (found.download_bytes, found.n_weights_here, found.n_unknown_size) == (300, 1, 1)
 
 
 def test_a_graphics_card_computes_while_images_are_prepared() -> None:

@@ -45,7 +45,8 @@ def test_every_number_of_the_board_is_on_the_cards(hub: HubServer) -> None:
         card = json.loads(files[f"cards/org--flowers/{row.checkpoint.replace('/', '--')}@{row.sha}.json"])
         assert (card["checkpoint"], card["sha"], card["dataset"]) == (row.checkpoint, row.sha, "org/flowers")
         (result,) = card["results"]
-        kept = {key: value for key, value in asdict(row).items() if key not in {"rank", "downloads", "is_private"}}
+        elsewhere = {"rank", "downloads", "is_private", "n_images", "rows_sha256"}
+        kept = {key: value for key, value in asdict(row).items() if key not in elsewhere}
         assert result["row"] == kept
         # Groups of images are named where there are any, so that cards without them are as they always were.
         images = {key: value for key, value in asdict(FLOWERS).items() if key != "groups_sha256"}
@@ -53,6 +54,20 @@ def test_every_number_of_the_board_is_on_the_cards(hub: HubServer) -> None:
         assert (result["method"], result["method_version"]) == (BOARD.method, BOARD.method_version)
         assert result["settings"] == BOARD.settings
         assert result["versions"] == BOARD.versions
+
+
+def test_a_row_of_fewer_images_names_them_as_its_dataset_s(hub: HubServer) -> None:
+    """So that it never stands in for a score of all images, nor is ranked with such scores."""
+    few = replace(BOARD.rows[1], n_images=20, rows_sha256="f" * 64)
+    replace(BOARD, rows=(BOARD.rows[0], few)).push_to_hub(SCORES, token=hub.add_user("alice"))
+    files = files_of(hub)
+    images = []
+    for row in BOARD.rows[:2]:
+        card = json.loads(files[f"cards/org--flowers/{row.checkpoint.replace('/', '--')}@{row.sha}.json"])
+        (result,) = card["results"]
+        images.append((result["dataset"]["n_images"], result["dataset"]["rows_sha256"]))
+        assert not {"n_images", "rows_sha256"} & set(result["row"])
+    assert images == [(FLOWERS.n_images, FLOWERS.rows_sha256), (20, "f" * 64)]
 
 
 def test_the_planned_files_are_the_written_ones(hub: HubServer) -> None:

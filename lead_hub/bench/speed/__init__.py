@@ -1,0 +1,9 @@
+"""How fast a run is: beside what the machine allows at the most, and beside the loop that a user would write.
+
+made_inputs (networks of real sizes, photographs) -> measured_parts, each in a process of its own -> speed_report
+"""
+
+from lead_hub.bench.speed.made_inputs import NETWORKS
+from lead_hub.bench.speed.speed_report import SpeedReport, SpeedSettings, notes, run_speed, save_speed, table
+
+__all__ = ["NETWORKS", "SpeedReport", "SpeedSettings", "notes", "run_speed", "save_speed", "table"]

@@ -1,0 +1,233 @@
+"""The images of a run as image processors shrink them, kept for the checkpoints that follow.
+
+What a processor does to an image is shrinking and cropping, which takes milliseconds, and then changing the range of
+its numbers, which takes none. Checkpoints of one kind and size differ in the second part alone: the first is done once
+a run, and its 8-bit pixels are kept in a file without a name, which the operating system removes with the process.
+"""
+
+import json
+import os
+import tempfile
+import warnings
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+import numpy as np
+import torch
+from jaxtyping import Int64, UInt8
+from PIL import Image
+from torch import Tensor
+from transformers import BaseImageProcessor, TimmWrapperImageProcessor
+from transformers.image_utils import ChannelDimension
+
+from lead_hub.checkpoint_outputs.checkpoint_folder import LOAD_ERRORS
+from lead_hub.checkpoint_outputs.image_preparation import check_resized, one_batch, prepare_images
+from lead_hub.errors import CandidateError
+from lead_hub.labelled_images import Pixels
+
+MOST_BYTES = 4 << 30  # 13 kinds of 2,000 images at 224 px
+# Settings that change the range of numbers alone, or name the processor.
+_RANGE_SETTINGS = ("image_mean", "image_std", "do_normalize", "do_rescale", "rescale_factor", "image_processor_type")
+_N_RANGE_TRANSFORMS = 2  # of timm: to a tensor, normalise
+APART_ERRORS: tuple[type[Exception], ...] = (CandidateError, *LOAD_ERRORS)
+
+# Shrunk pixels of any order of axes, 8 bits.
+Shrunk: TypeAlias = UInt8[np.ndarray, "..."]
+
+
+@runtime_checkable
+class PixelArrays(Protocol):
+    """By position."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, position: int) -> Shrunk: ...
+
+
+# What makes model input of images, and the images that it takes.
+Preparation: TypeAlias = tuple[Callable[[Sequence[Shrunk]], Tensor], PixelArrays]
+
+
+class ShrunkImages:
+    """Images of a run, by position, that remember how processors shrink them.
+
+    Safe to use from several threads, for one checkpoint after the other.
+    """
+
+    def __init__(self, images: PixelArrays, *, folder: Path | None = None, most_bytes: int = MOST_BYTES) -> None:
+        self.images, self.folder, self.most_bytes = images, folder, most_bytes
+        self._kept: OrderedDict[str, KeptPixels] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, position: int) -> Pixels:
+        return self.images[position]
+
+    def prepared_by(self, processor: BaseImageProcessor) -> Preparation:
+        """How to make model input: exactly what the processor makes of the images themselves."""
+        kept = self._kept_by(processor)
+        if kept is None:
+            return lambda images: prepare_images(processor, images), self.images
+        return lambda shrunk: ranged(processor, shrunk), ShrinkingImages(self.images, processor, kept)
+
+    def part(self, positions: Sequence[int] | Int64[np.ndarray, " chosen"]) -> "PartOfShrunkImages":
+        """Some of the images; what is remembered of them is remembered of all."""
+        return PartOfShrunkImages(self, [int(position) for position in positions])
+
+    def _kept_by(self, processor: BaseImageProcessor) -> "KeptPixels | None":
+        key = shrinking_key(processor)
+        if key not in self._kept:
+            if not comes_apart(processor, [self.images[position] for position in {0, len(self.images) - 1}]):
+                return None
+            first = shrunk(processor, self.images[0])
+            n_bytes = len(self.images) * first.nbytes
+            if n_bytes > self.most_bytes:
+                return None
+            while self._kept and n_bytes + sum(kept.n_bytes for kept in self._kept.values()) > self.most_bytes:
+                self._kept.popitem(last=False)[1].close()
+            try:
+                self._kept[key] = KeptPixels(first.shape, n_images=len(self.images), folder=self.folder)
+            except OSError as error:
+                warnings.warn(f"images are shrunk anew for every checkpoint: {error}; free some disk", stacklevel=2)
+                return None
+        self._kept.move_to_end(key)
+        return self._kept[key]
+
+
+@dataclass(frozen=True, eq=False)
+class ChosenImages:
+    """Images of others, by their place among the chosen positions."""
+
+    images: PixelArrays
+    positions: Sequence[int]
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    def __getitem__(self, place: int) -> Shrunk:
+        return self.images[self.positions[place]]
+
+
+@dataclass(frozen=True, eq=False)
+class PartOfShrunkImages:
+    """Some of a run's images, which share what is remembered of all."""
+
+    whole: ShrunkImages
+    positions: Sequence[int]
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    def __getitem__(self, place: int) -> Pixels:
+        return self.whole[self.positions[place]]
+
+    def prepared_by(self, processor: BaseImageProcessor) -> Preparation:
+        """As of the whole."""
+        prepare, images = self.whole.prepared_by(processor)
+        return prepare, ChosenImages(images, self.positions)
+
+
+class KeptPixels:
+    """Arrays of one shape in a file that has no name.
+
+    Raises:
+        OSError: no file can be made in the folder.
+    """
+
+    def __init__(self, shape: tuple[int, ...], *, n_images: int, folder: Path | None) -> None:
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+        self.shape, self.n_bytes = shape, n_images * int(np.prod(shape))
+        self._is_there = np.zeros(n_images, dtype=bool)
+        self._file = tempfile.TemporaryFile(dir=folder, prefix="lead-hub-pixels-")  # noqa: SIM115
+        self.close = weakref.finalize(self, self._file.close)  # gives the disk back, at the latest when forgotten
+        self._is_full = False
+
+    def read(self, position: int) -> Shrunk | None:
+        """The array that was written there; None without one."""
+        if not self._is_there[position]:
+            return None
+        size = self.n_bytes // len(self._is_there)
+        content = os.pread(self._file.fileno(), size, position * size)
+        return np.frombuffer(bytearray(content), dtype=np.uint8).reshape(self.shape)
+
+    def write(self, position: int, pixels: Shrunk) -> None:
+        """Keep an array, if it has the shape of the others and the disk takes it."""
+        if self._is_full or pixels.shape != self.shape:
+            return
+        try:
+            written = os.pwrite(self._file.fileno(), np.ascontiguousarray(pixels).data, position * pixels.nbytes)
+        except OSError:  # a full disk: what is not kept is computed
+            self._is_full = True
+            return
+        self._is_there[position] = written == pixels.nbytes
+
+
+class ShrinkingImages:
+    """Images as one processor shrinks them: those that are kept, others now."""
+
+    def __init__(self, images: PixelArrays, processor: BaseImageProcessor, kept: KeptPixels) -> None:
+        self.images, self.processor, self.kept = images, processor, kept
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, position: int) -> Shrunk:
+        found = self.kept.read(position)
+        if found is None:
+            found = shrunk(self.processor, self.images[position])
+            self.kept.write(position, found)
+        return found
+
+
+def shrinking_key(processor: BaseImageProcessor) -> str:
+    """The same for processors that shrink and crop images alike."""
+    if isinstance(processor, TimmWrapperImageProcessor):
+        return repr(processor.val_transforms.transforms[:-_N_RANGE_TRANSFORMS])
+    settings: dict[str, Any] = json.loads(processor.to_json_string())
+    kept = {name: value for name, value in settings.items() if name not in _RANGE_SETTINGS}
+    return json.dumps({"class": type(processor).__name__, **kept}, sort_keys=True)
+
+
+def comes_apart(processor: BaseImageProcessor, images: Sequence[Pixels]) -> bool:
+    """Whether shrinking, then changing the range, gives exactly what the processor gives of these images."""
+    try:
+        whole = prepare_images(processor, images)
+        parts = [shrunk(processor, image) for image in images]
+        return all(part.dtype == np.uint8 for part in parts) and torch.equal(ranged(processor, parts), whole)
+    except APART_ERRORS:  # a part alone is more than some processors can do
+        return False
+
+
+def shrunk(processor: BaseImageProcessor, image: Pixels) -> Shrunk:
+    """The first part of what a processor does."""
+    check_resized(processor, image)
+    if isinstance(processor, TimmWrapperImageProcessor):
+        picture = Image.fromarray(image)
+        for transform in processor.val_transforms.transforms[:-_N_RANGE_TRANSFORMS]:
+            picture = transform(picture)
+        return np.asarray(picture)
+    pixels = torch.from_numpy(image if image.flags.writeable else image.copy()).permute(2, 0, 1)
+    only_shrinking: dict[str, Any] = {"do_rescale": False, "do_normalize": False}
+    [prepared] = dict(processor([pixels], input_data_format=ChannelDimension.FIRST, **only_shrinking))["pixel_values"]
+    return np.asarray(torch.as_tensor(prepared))
+
+
+def ranged(processor: BaseImageProcessor, shrunk_images: Sequence[Shrunk]) -> Tensor:
+    """The second part: model input, all of one shape.
+
+    Raises:
+        CandidateError: the images do not fit one batch, or the processor failed (stage "extract").
+    """
+    if isinstance(processor, TimmWrapperImageProcessor):
+        to_tensor, normalise = processor.val_transforms.transforms[-_N_RANGE_TRANSFORMS:]
+        return one_batch(
+            processor, {"pixel_values": [normalise(to_tensor(Image.fromarray(image))) for image in shrunk_images]}
+        )
+    pixels = [torch.from_numpy(image) for image in shrunk_images]
+    as_they_are: dict[str, Any] = {"do_resize": False, "do_center_crop": False}
+    return one_batch(processor, dict(processor(pixels, input_data_format=ChannelDimension.FIRST, **as_they_are)))

@@ -1,0 +1,55 @@
+"""`lead-hub bench --race`."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from lead_hub.cli.options import write_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lead_hub.bench import RaceReport
+
+
+def bench_race(
+    matrix: Path | None,
+    *,
+    half: str,
+    repetitions: int,
+    workers: int | None,
+    advance: "Callable[[int, int], None]",
+) -> "RaceReport":
+    """Replay races on a matrix; "both" halves are the held-out and the study targets.
+
+    Raises:
+        MatrixError: the matrix cannot be read, or has no such targets.
+    """
+    from lead_hub.bench import MATRIX_FOLDER, REAL_MATRIX_FOLDER, ReplaySettings, run_replay
+
+    halves = ("held-out", "study") if half == "both" else (half,)
+    settings = ReplaySettings(halves=halves, n_repetitions=repetitions)
+    shipped = REAL_MATRIX_FOLDER if half == "real" else MATRIX_FOLDER
+    return run_replay(matrix or shipped, settings, n_workers=workers, advance=advance)
+
+
+def show_races(report: "RaceReport", *, as_json: bool) -> None:
+    """The table for people, JSON for programs."""
+    from lead_hub.bench import race_cells, race_headers, race_legend
+
+    if as_json or not sys.stdout.isatty():
+        write_json(report.to_document())
+        return
+    console = Console()
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for number, header in enumerate(race_headers(report)):
+        table.add_column(header, justify="left" if number == 0 else "right", overflow="fold")
+    for figures in report.figures:
+        table.add_row(*map(Text, race_cells(figures)))
+    console.print(table)
+    for sentence in race_legend(report):
+        console.print(Text(sentence))

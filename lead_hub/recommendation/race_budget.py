@@ -1,0 +1,132 @@
+"""What a run may cost: minutes, gigabytes of downloads, or a share of the full run's forward passes; and who enters."""
+
+import re
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from lead_hub.candidates import Candidate
+from lead_hub.errors import LeadHubError
+
+SECONDS = {"s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600}
+BYTES = {"MB": 10**6, "GB": 10**9, "TB": 10**12}
+LEVEL_POINTS = 2.0  # ImageNet accuracies that differ by less say nothing of another dataset
+LEVEL_DEVIATIONS = 0.5  # nor standings that differ by less
+BYTES_PER_PARAMETER = 4
+AMOUNT = re.compile(r"(\d+(?:\.\d+)?)\s*([a-zA-Z]+|%)")
+
+
+@dataclass(frozen=True)
+class RaceBudget:
+    """One of three kinds; the other two are None.
+
+    Attributes:
+        text: as the user gave it.
+        duration_s: seconds of the whole run, by the clock on the wall.
+        download_bytes: of weights.
+        passes_share: of candidates times images, above 0 to 1.
+    """
+
+    text: str
+    duration_s: float | None = None
+    download_bytes: int | None = None
+    passes_share: float | None = None
+
+
+def parse_race_budget(text: str | None) -> RaceBudget | None:
+    """Read "10min", "2h", "5GB" or "20%"; None is no budget.
+
+    Raises:
+        LeadHubError: none of these, or nothing at all.
+    """
+    if text is None:
+        return None
+    match = AMOUNT.fullmatch(text.strip()) if isinstance(text, str) else None
+    amount, unit = (float(match[1]), match[2]) if match else (0.0, "")
+    if amount > 0 and unit.lower() in SECONDS:
+        return RaceBudget(text, duration_s=amount * SECONDS[unit.lower()])
+    if amount > 0 and unit.upper() in BYTES:
+        return RaceBudget(text, download_bytes=int(amount * BYTES[unit.upper()]))
+    if 0 < amount <= 100 and unit == "%":
+        return RaceBudget(text, passes_share=amount / 100)
+    raise LeadHubError(
+        "budget must be a time such as '10min' or '2h', a size of downloads such as '5GB', or a share of the full run's"
+        f" forward passes such as '20%', found {text!r}"
+    )
+
+
+class SpentBudget:
+    """What has been spent of a budget since the run began."""
+
+    def __init__(self, budget: RaceBudget, *, n_candidates: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._budget = budget
+        self._n_candidates = n_candidates
+        self._clock = clock
+        self._start_s = clock()
+        self._n_passes = 0
+
+    @property
+    def is_time_over(self) -> bool:
+        """Whether it is one of time, and that is over."""
+        limit_s = self._budget.duration_s
+        return limit_s is not None and self._clock() - self._start_s >= limit_s
+
+    def run(self, n_images: int) -> None:
+        """So many images have run through a checkpoint."""
+        self._n_passes += n_images
+
+    def allows(self, n_images: int, *, n_images_of_run: int) -> bool:
+        """Whether so many more images may run through a checkpoint."""
+        share = self._budget.passes_share
+        most = None if share is None else share * self._n_candidates * n_images_of_run
+        return not self.is_time_over and (most is None or self._n_passes + n_images <= most)
+
+
+def within_downloads(
+    candidates: Sequence[Candidate], most_bytes: int | None
+) -> tuple[list[Candidate], list[Candidate]]:
+    """The candidates, in their order, whose weights fit into so many bytes together, and those that are left out.
+
+    One that does not fit makes room for smaller ones behind it. One of unknown size is left out where there is a limit,
+    unless it is on this machine's disk.
+    """
+    if most_bytes is None:
+        return list(candidates), []
+    taken, left_out, total = [], [], 0
+    for candidate in candidates:
+        size = 0 if candidate.folder else known_weight_bytes(candidate)
+        if size is None or total + size > most_bytes:
+            left_out.append(candidate)
+        else:
+            taken.append(candidate)
+            total += size
+    return taken, left_out
+
+
+def by_prior(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """The candidates as a race lets them in.
+
+    By their standing on other datasets where this machine knows one, else as average; then by accuracy on ImageNet,
+    without a known one as the median of the others; on one level small ones first, then those of more downloads.
+    """
+    known = [each.imagenet_top1_percent for each in candidates if each.imagenet_top1_percent is not None]
+    median = statistics.median(known) if known else 0.0
+
+    def place(candidate: Candidate) -> tuple[float, float, float, int]:
+        accuracy = candidate.imagenet_top1_percent
+        level = (median if accuracy is None else accuracy) // LEVEL_POINTS
+        standing = round((candidate.standing or 0.0) / LEVEL_DEVIATIONS)
+        size = known_weight_bytes(candidate)
+        return -standing, -level, float("inf") if size is None else float(size), -(candidate.downloads or 0)
+
+    return sorted(candidates, key=place)
+
+
+def known_weight_bytes(candidate: Candidate) -> int | None:
+    """Size of a candidate's weights: as its folder or an index tells, else 4 bytes a parameter, else unknown."""
+    if candidate.folder is not None:
+        return sum(path.stat().st_size for path in candidate.folder.glob("*.safetensors")) or None
+    if candidate.weight_bytes is not None:
+        return candidate.weight_bytes
+    return None if candidate.parameters is None else BYTES_PER_PARAMETER * candidate.parameters

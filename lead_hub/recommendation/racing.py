@@ -1,0 +1,248 @@
+"""Whose turn it is, and on how many images: every candidate on all of them, or a race within a budget.
+
+In a race the candidates enter in the order of what is known beforehand, all see few images, and those that are worth
+more see twice as many (`confidence/race.py`), the most promising first, until all images or the end of the budget. So
+a board is good at any moment: who rests on more images stands above who rests on fewer, and what the images say decides
+among those that rest on the same.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+import numpy as np
+from jaxtyping import Int64
+
+from lead_hub.candidates import Candidate
+from lead_hub.confidence import (
+    Calibration,
+    Confidence,
+    ImageLabels,
+    could_be_best,
+    find_calibration,
+    going_on,
+    ranking_confidence,
+    stage_sizes,
+    staged_chances,
+)
+from lead_hub.errors import LeadHubError
+from lead_hub.labelled_images import LabelledImages, rows_sha256, stratified_sample
+from lead_hub.leaderboard import Leaderboard, RankedCheckpoint
+from lead_hub.leaderboard import rank as ranked
+from lead_hub.processes import Processes, on_main_process
+from lead_hub.recommendation.judging import ScoredCandidate, judged_board
+from lead_hub.recommendation.race_budget import SpentBudget
+from lead_hub.transferability import SCORES
+
+
+@dataclass(frozen=True, eq=False)
+class Turn:
+    """One candidate on some images.
+
+    Attributes:
+        candidate: whose turn it is.
+        images: that it is judged on.
+        positions: of these among all images; None where they are all.
+        n_new: how many of them have not run through the candidate in an earlier turn.
+        number: which turn of its stage, from 1.
+        following: whose turn it is after that, in this stage.
+        is_first: whether it is the first one of this candidate.
+    """
+
+    candidate: Candidate
+    images: LabelledImages
+    positions: Int64[np.ndarray, " image"] | None
+    n_new: int
+    number: int
+    following: tuple[Candidate, ...]
+    is_first: bool
+
+
+class Ranking(Protocol):
+    """Whose turn it is, and the board that follows from what came of the turns."""
+
+    def turns(self, candidates: Sequence[Candidate]) -> Iterator[Turn]:
+        """Turns in order; what came of one is told before the next is asked for."""
+
+    def board(self, board: Leaderboard, turn: Turn, one: ScoredCandidate) -> Leaderboard:
+        """The board with what came of this turn; asked of the main process alone."""
+
+    def keep(self, turn: Turn, one: ScoredCandidate, *, is_whole: bool) -> None:
+        """What came of a turn counts from now on; told on every process.
+
+        Args:
+            turn: that is over.
+            one: the scored candidate.
+            is_whole: whether more images cost this candidate nothing.
+        """
+
+    def fail(self, turn: Turn, reason: str) -> None:
+        """More images could not be run: what came of fewer stays."""
+
+
+class FullRun:
+    """Every candidate once, on all images."""
+
+    def __init__(self, images: LabelledImages, calibration: Calibration | None, *, seed: int) -> None:
+        self._images, self._calibration, self._seed = images, calibration, seed
+        self._scored: list[ScoredCandidate] = []
+
+    def turns(self, candidates: Sequence[Candidate]) -> Iterator[Turn]:
+        for number, candidate in enumerate(candidates, start=1):
+            following = tuple(candidates[number:])
+            n_new = len(self._images)
+            yield Turn(candidate, self._images, None, n_new, number=number, following=following, is_first=True)
+
+    def board(self, board: Leaderboard, turn: Turn, one: ScoredCandidate) -> Leaderboard:  # noqa: ARG002 - all images
+        scored = [*self._scored, one]
+        return judged_board(board, scored, self._images, calibration=self._calibration, seed=self._seed)
+
+    def keep(self, turn: Turn, one: ScoredCandidate, *, is_whole: bool) -> None:  # noqa: ARG002 - all images
+        self._scored.append(one)
+
+    def fail(self, turn: Turn, reason: str) -> None:
+        raise AssertionError(f"a candidate has one turn: {turn.candidate.checkpoint}: {reason}")
+
+
+@dataclass(eq=False)
+class RaceStage:
+    """What came of the candidates on the images of one stage.
+
+    Attributes:
+        images: of the stage.
+        positions: of them among all; None where they are all.
+        scored: those that have a score on them.
+    """
+
+    images: LabelledImages
+    positions: Int64[np.ndarray, " image"] | None
+    scored: dict[Candidate, ScoredCandidate] = field(default_factory=dict)
+
+    def records(self, calibration: Calibration, *, seed: int) -> dict[Candidate, Confidence]:
+        """How sure each row is among those of the stage, by the stage's images."""
+        terms = [one.images for one in self.scored.values() if one.images]
+        images = self.images
+        labels = ImageLabels(images.labels, images.class_names, seed=seed, groups=images.groups)
+        return dict(zip(self.scored, ranking_confidence(terms, labels, calibration), strict=True))
+
+
+class Race:
+    """Stages, in each of which those that are worth it see twice as many images."""
+
+    def __init__(
+        self,
+        images: LabelledImages,
+        calibration: Calibration,
+        *,
+        seed: int,
+        spent: SpentBudget,
+        processes: Processes,
+    ) -> None:
+        self._images, self._calibration, self._seed = images, calibration, seed
+        self._spent, self._processes = spent, processes
+        self._stages: list[RaceStage] = []
+        self._finished: list[dict[Candidate, Confidence]] = []  # of all stages but the last
+        self._whole: set[Candidate] = set()
+        self._failed: dict[Candidate, str] = {}
+
+    def turns(self, candidates: Sequence[Candidate]) -> Iterator[Turn]:
+        racing = list(candidates)
+        n_seen = 0
+        for size in stage_sizes(len(self._images), len(self._images.class_names)):
+            stage = self._next_stage(size)
+            for number, candidate in enumerate(racing, start=1):
+                n_more = 0 if candidate in self._whole else size - n_seen
+                if not self._allows(n_more):
+                    return
+                yield Turn(
+                    candidate,
+                    stage.images,
+                    stage.positions,
+                    n_new=size - n_seen,
+                    number=number,
+                    following=tuple(racing[number:]),
+                    is_first=n_seen == 0,
+                )
+                self._spent.run(n_more)
+            n_seen = size
+            racing = self._worth_more(stage)
+
+    def _allows(self, n_images: int) -> bool:
+        """As the clock of the main process says, so that all processes do the same."""
+        allows = self._spent.allows
+        return on_main_process(lambda: allows(n_images, n_images_of_run=len(self._images)), self._processes)
+
+    def _next_stage(self, n_images: int) -> RaceStage:
+        positions = None
+        if n_images < len(self._images):
+            positions = stratified_sample(self._images.labels, n_images, seed=self._seed)
+        images = self._images if positions is None else self._images.part(positions)
+        self._stages.append(RaceStage(images, positions))
+        return self._stages[-1]
+
+    def _worth_more(self, stage: RaceStage) -> list[Candidate]:
+        """Those of a stage that see more images, the most promising first; and those whom it costs nothing."""
+        records = stage.records(self._calibration, seed=self._seed)
+        self._finished.append(records)
+        candidates = list(records)
+        chances = np.array([record.p_best for record in records.values()], dtype=np.float64)
+        scores = np.array([one.row.score for one in stage.scored.values()], dtype=np.float64)
+        following = going_on(scores, chances) | np.array([each in self._whole for each in candidates], dtype=bool)
+        order = np.argsort(-chances, kind="stable")
+        return [candidates[place] for place in order if following[place] and candidates[place] not in self._failed]
+
+    def board(self, board: Leaderboard, turn: Turn, one: ScoredCandidate) -> Leaderboard:
+        stage = self._stages[-1]
+        with_it = replace(stage, scored={**stage.scored, turn.candidate: one})
+        return self._board_of(board, [*self._stages[:-1], with_it])
+
+    def keep(self, turn: Turn, one: ScoredCandidate, *, is_whole: bool) -> None:
+        self._stages[-1].scored[turn.candidate] = one
+        if is_whole:
+            self._whole.add(turn.candidate)
+
+    def fail(self, turn: Turn, reason: str) -> None:
+        self._failed[turn.candidate] = reason
+
+    def _board_of(self, board: Leaderboard, stages: Sequence[RaceStage]) -> Leaderboard:
+        """A row for each candidate, as its last stage has it; its chance to be best counts all stages."""
+        records = [*self._finished, stages[-1].records(self._calibration, seed=self._seed)]
+        chances = staged_chances([{one: record.p_best or 0.0 for one, record in each.items()} for each in records])
+        possible = dict(zip(chances, could_be_best(np.array([*chances.values()])).tolist(), strict=True))
+        rows = {}
+        for stage, judged in zip(stages, records, strict=True):
+            for one, record in judged.items():
+                sure = replace(record, p_best=chances[one], could_be_best=possible[one])
+                rows[one] = self._row(stage, one, sure)
+        return replace(board, rows=ranked(rows.values()))
+
+    def _row(self, stage: RaceStage, candidate: Candidate, sure: Confidence) -> RankedCheckpoint:
+        row = replace(stage.scored[candidate].row, confidence=sure)
+        if stage.positions is None:
+            return row
+        few = f"judged on {len(stage.images):,} of {len(self._images):,} images"
+        failed = f"on more it failed: {self._failed[candidate]}" if candidate in self._failed else ""
+        note = "; ".join(filter(None, (few, failed, row.note)))
+        return replace(row, n_images=len(stage.images), rows_sha256=rows_sha256(stage.images), note=note)
+
+
+def check_race(methods: Sequence[str], *, reuse_cards: str | None) -> None:
+    """Refuse a budget where no race can be.
+
+    Raises:
+        LeadHubError: chances of the score are not calibrated, a score needs what cannot be extended image by image, or
+            cards are to stand in for computing.
+    """
+    ranks = methods[0]
+    if find_calibration(ranks, SCORES[ranks].version) is None:
+        raise LeadHubError(
+            f"a budget needs a score whose chances to be best are calibrated, such as lead, found {ranks}: leave out"
+            " the budget, or name lead first"
+        )
+    costly = [name for name in methods if "network_kernel" in SCORES[name].needs_kernels]
+    if costly:
+        raise LeadHubError(
+            f"a budget needs scores to which images can be added, which {', '.join(costly)} is not: leave out one"
+        )
+    if reuse_cards is not None:
+        raise LeadHubError("cards hold no scores of few images: give reuse_cards or a budget, not both")

@@ -1,0 +1,61 @@
+"""How long the rest of a run takes: as estimated at first, as measured from the first finished checkpoint on."""
+
+import time
+from collections.abc import Callable, Sequence
+
+from lead_hub.candidates import Candidate
+from lead_hub.recommendation.estimate import MachineSpeed, checkpoint_s
+from lead_hub.recommendation.race_budget import BYTES_PER_PARAMETER, known_weight_bytes
+
+ASSUMED_PARAMETERS = 25_000_000  # where no candidate's size is known
+
+
+class RemainingTime:
+    """Seconds that are left of a run, or of a stage of a race.
+
+    What is known beforehand says how long each candidate takes in comparison with the others. How long that is on this
+    machine, busy as it is, the finished ones say: the estimate times what they took over what they were estimated at.
+    """
+
+    def __init__(self, speed: Callable[[], MachineSpeed], *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._speed, self._clock = speed, clock
+        self._estimated_s = self._took_s = 0.0  # of finished candidates
+        self._current_s = self._following_s = 0.0  # as estimated
+        self._start_s = 0.0
+
+    def begins(self, candidate: Candidate, following: Sequence[Candidate], *, n_images: int) -> None:
+        """A candidate has its turn, and these come after it, on as many images.
+
+        Args:
+            candidate: whose turn it is.
+            following: the others that are left.
+            n_images: that run through each.
+        """
+        sizes = [known_parameters(each) for each in (candidate, *following)]
+        known = [size for size in sizes if size]
+        mean = sum(known) // len(known) if known else ASSUMED_PARAMETERS
+        speed = self._speed()
+        self._current_s, *others = (checkpoint_s(size or mean, n_images=n_images, speed=speed) for size in sizes)
+        self._following_s, self._start_s = sum(others), self._clock()
+
+    def ends(self, *, has_run: bool) -> None:
+        """The candidate is done with; one whose images did not have to run says nothing of the machine."""
+        if has_run:
+            self._estimated_s += self._current_s
+            self._took_s += self._clock() - self._start_s
+        self._current_s = 0.0
+
+    def left_s(self, share_done: float) -> float:
+        """Seconds until the last candidate is done with.
+
+        Args:
+            share_done: of the present candidate's images, from 0 to 1.
+        """
+        correction = self._took_s / self._estimated_s if self._estimated_s else 1.0
+        return correction * ((1 - share_done) * self._current_s + self._following_s)
+
+
+def known_parameters(candidate: Candidate) -> int | None:
+    """Number of weights, where anything tells it beforehand."""
+    size = known_weight_bytes(candidate)
+    return candidate.parameters or (size and size // BYTES_PER_PARAMETER) or None

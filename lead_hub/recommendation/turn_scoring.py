@@ -1,0 +1,84 @@
+"""One turn of a run: a candidate's files, its outputs on the images of the turn, its scores."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from lead_hub.access import Access
+from lead_hub.candidates import Candidate
+from lead_hub.checkpoint_files import CheckpointFiles, Downloads
+from lead_hub.processes import Processes, guarded, on_every_process, on_main_process
+from lead_hub.recommendation.judging import ScoredCandidate
+from lead_hub.recommendation.progress import RunFollower
+from lead_hub.recommendation.race_budget import SpentBudget
+from lead_hub.recommendation.racing import Turn
+from lead_hub.recommendation.scoring import from_card, scored_candidate
+from lead_hub.recommendation.steps import OutputsOfImages, find_files
+from lead_hub.score_cards import ScoreCards
+
+
+@dataclass(frozen=True)
+class RunEdges:
+    """What a run meets on its way: the Hub and the disk, its other processes, whoever follows it, its budget."""
+
+    access: Access
+    processes: Processes
+    follower: RunFollower
+    spent: SpentBudget | None
+
+
+@dataclass(frozen=True, eq=False)
+class ScoredTurn:
+    """A scored candidate, and whether more images would cost it nothing."""
+
+    candidate: ScoredCandidate
+    is_whole: bool
+
+
+@dataclass(eq=False)
+class TurnScoring:
+    """Scores the candidates of a run, one turn after the other.
+
+    Attributes:
+        run: its edges.
+        outputs_of: what checkpoints say of the images.
+        downloads: files of the candidates.
+        cards: that may stand in for computing, if any.
+        methods: names of the scores; the first one ranks.
+        seed: of what a score draws.
+    """
+
+    run: RunEdges
+    outputs_of: OutputsOfImages
+    downloads: Downloads
+    cards: ScoreCards | None
+    methods: Sequence[str]
+    seed: int
+    _files: dict[Candidate, CheckpointFiles] = field(default_factory=dict)
+
+    def of(self, turn: Turn) -> ScoredTurn:
+        """Score the candidate of a turn on its images.
+
+        Raises:
+            LeadHubError: it cannot be scored, or nobody waits any more.
+        """
+        candidate, follower, processes = turn.candidate, self.run.follower, self.run.processes
+        begins = partial(follower.begins, candidate, following=turn.following, number=turn.number)
+        begins = partial(begins, n_images=turn.n_new)
+        on_every_process(guarded(begins, stage="find"), processes)
+        follower.reached("download")
+        files = self._files_of(candidate)
+        card = on_every_process(guarded(partial(from_card, candidate, files, self.cards), stage="score"), processes)
+        if card is not None:
+            return ScoredTurn(card, is_whole=True)
+        outputs = self.outputs_of.on(turn.positions, files, follower)
+        follower.reached("score")
+        to_score = partial(scored_candidate, candidate, files, outputs, methods=self.methods)
+        to_score = partial(to_score, images=turn.images, seed=self.seed)
+        return ScoredTurn(on_main_process(guarded(to_score, stage="score"), processes), is_whole=outputs.is_whole)
+
+    def _files_of(self, candidate: Candidate) -> CheckpointFiles:
+        if candidate not in self._files:
+            access, processes = self.run.access, self.run.processes
+            self._files[candidate] = find_files(candidate, self.downloads, access=access, processes=processes)
+        return self._files[candidate]

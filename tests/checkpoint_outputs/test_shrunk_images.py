@@ -1,0 +1,148 @@
+"""Pixels shrunk once for many checkpoints: exactly what each processor makes itself, kept within bounds."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import transformers
+from transformers import BaseImageProcessor
+
+from lead_hub.checkpoint_outputs import ExtractionSettings, extract, load_checkpoint
+from lead_hub.checkpoint_outputs.image_preparation import prepare_images
+from lead_hub.checkpoint_outputs.shrunk_images import ShrunkImages, shrinking_key
+from lead_hub.errors import CandidateError
+from lead_hub.labelled_images import Pixels
+from lead_hub.processes import running_processes
+from tests.tiny_checkpoints import random_images, save_checkpoint, save_timm, tiny_processor
+from tests.tiny_families import FAMILIES
+
+# Whose two parts are the whole. Others refuse 8 bits, or would turn the order of colours round twice.
+APART = (
+    *("BitImageProcessor", "CLIPImageProcessor", "ConvNextImageProcessor", "DeiTImageProcessor"),
+    *("LevitImageProcessor", "MobileNetV2ImageProcessor", "ViTImageProcessor"),
+)
+WHOLE = ("EfficientNetImageProcessor", "MobileViTImageProcessor", "Siglip2ImageProcessor")
+
+
+class CountedImages:
+    """Images that count how often each is read."""
+
+    def __init__(self, n_images: int) -> None:
+        generator = np.random.default_rng(0)
+        sides = generator.integers(40, 130, (n_images, 2))
+        self.images = [generator.integers(0, 256, (*side, 3), dtype=np.uint8) for side in sides]
+        self.reads = [0] * n_images
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, position: int) -> Pixels:
+        self.reads[position] += 1
+        return self.images[position]
+
+
+def timm_processor(folder: Path) -> BaseImageProcessor:
+    save_timm(folder, "resnet10t", classes=3)
+    return load_checkpoint(folder).image_processor
+
+
+def prepared(shrunk: ShrunkImages, processor: BaseImageProcessor) -> torch.Tensor:
+    prepare, images = shrunk.prepared_by(processor)
+    return prepare([images[position] for position in range(len(images))])
+
+
+@pytest.mark.parametrize("name", [*APART, *WHOLE, "timm"])
+def test_pixels_are_exactly_the_processors_own(name: str, tmp_path: Path) -> None:
+    processor = timm_processor(tmp_path) if name == "timm" else tiny_processor(name)
+    images = CountedImages(7)
+    expected = prepare_images(processor, images.images)
+    shrunk = ShrunkImages(images)
+    for _ in range(2):  # computed, then kept
+        assert torch.equal(prepared(shrunk, processor), expected)
+    first = list(images.reads)
+    prepared(shrunk, processor)
+    was_read_again = images.reads[1:-1] != first[1:-1]  # the first and the last are also tried beforehand
+    assert was_read_again is (name in WHOLE)
+
+
+def test_checkpoints_of_one_size_and_other_ranges_share_pixels() -> None:
+    images = CountedImages(6)
+    shrunk = ShrunkImages(images)
+    one, other = (
+        transformers.ViTImageProcessor(size={"height": 32, "width": 32}, image_mean=[mean] * 3, image_std=[0.2] * 3)
+        for mean in (0.4, 0.5)
+    )
+    larger = transformers.ViTImageProcessor(size={"height": 48, "width": 48})
+    assert shrinking_key(one) == shrinking_key(other) != shrinking_key(larger)
+    prepared(shrunk, one)
+    reads = list(images.reads)
+    assert torch.equal(prepared(shrunk, other), prepare_images(other, images.images))
+    assert images.reads == reads
+    assert torch.equal(prepared(shrunk, larger), prepare_images(larger, images.images))
+    assert images.reads[1:-1] == [number + 1 for number in reads[1:-1]]
+
+
+def test_a_part_shares_what_the_whole_remembers() -> None:
+    images = CountedImages(6)
+    processor = tiny_processor()
+    shrunk = ShrunkImages(images)
+    prepare, part = shrunk.part([4, 1]).prepared_by(processor)
+    assert torch.equal(prepare([part[0], part[1]]), prepare_images(processor, [images.images[4], images.images[1]]))
+    reads = list(images.reads)
+    prepared(shrunk, processor)
+    assert [after - before for before, after in zip(reads, images.reads, strict=True)] == [1, 0, 1, 1, 0, 1]
+
+
+def test_the_oldest_go_where_there_is_no_room() -> None:
+    images = CountedImages(5)
+    sizes = [transformers.ViTImageProcessor(size={"height": side, "width": side}) for side in (32, 33, 34)]
+    shrunk = ShrunkImages(images, most_bytes=5 * 3 * (33**2 + 34**2))
+    for processor in sizes:
+        prepared(shrunk, processor)
+    reads = list(images.reads)
+    for processor in sizes[1:]:
+        prepared(shrunk, processor)
+    assert images.reads == reads
+    prepared(shrunk, sizes[0])
+    assert images.reads[1:-1] == [number + 1 for number in reads[1:-1]]
+
+
+def test_nothing_is_kept_where_there_is_no_room_at_all() -> None:
+    images = CountedImages(3)
+    processor = tiny_processor()
+    shrunk = ShrunkImages(images, most_bytes=100)
+    for _ in range(2):
+        assert torch.equal(prepared(shrunk, processor), prepare_images(processor, images.images))
+
+
+def test_a_folder_that_cannot_be_written_costs_time_alone(tmp_path: Path) -> None:
+    images = CountedImages(3)
+    processor = tiny_processor()
+    (tmp_path / "file").touch()
+    with pytest.warns(UserWarning, match="shrunk anew for every checkpoint"):
+        found = prepared(ShrunkImages(images, folder=tmp_path / "file" / "folder"), processor)
+    assert torch.equal(found, prepare_images(processor, images.images))
+
+
+def test_a_narrow_image_is_refused_as_ever() -> None:
+    narrow = [np.zeros((64, 64, 3), dtype=np.uint8), np.zeros((2, 30_000, 3), dtype=np.uint8)]
+    processor = tiny_processor("ConvNextImageProcessor", 224)
+    with pytest.raises(CandidateError, match="must be resized to at most"):
+        prepared(ShrunkImages([*narrow, narrow[0]]), processor)
+
+
+def test_outputs_are_the_same_number_by_number(tmp_path: Path) -> None:
+    family = FAMILIES["resnet"]
+    checkpoint = load_checkpoint(save_checkpoint(tmp_path, family.build(head=True), tiny_processor(family.processor)))
+    images = random_images(9)
+    shrunk = ShrunkImages(images)
+    settings = {"processes": running_processes(), "settings": ExtractionSettings(device="cpu", batch_size=4)}
+    plain, first, second = (
+        extract(checkpoint, each, advance=lambda _n: None, **settings) for each in (images, shrunk, shrunk)
+    )
+    for outputs in (first, second):
+        assert torch.equal(outputs.features, plain.features)
+        assert outputs.depth_kernel is not None
+        assert plain.depth_kernel is not None
+        assert torch.equal(outputs.depth_kernel, plain.depth_kernel)

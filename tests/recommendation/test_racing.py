@@ -1,0 +1,135 @@
+"""recommend(budget=): a race on real images and real, if tiny, checkpoints."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from lead_hub import Leaderboard, LeadHubError, recommend
+from lead_hub.errors import RunCancelledError
+from lead_hub.recommendation.progress import RunProgress
+
+Recommend = Callable[..., Leaderboard]
+N_IMAGES = 36  # the stages have 9, 18 and 36
+
+
+@pytest.fixture
+def rank(colour_folder: Path, tiny_pool: Path, tmp_path: Path) -> Recommend:
+    """recommend() of the pool of three on the colours, with a cache of its own."""
+
+    def ranked(**options: object) -> Leaderboard:
+        settings = {"cache_dir": tmp_path / "cache", "progress": False, "batch_size": 3, **options}
+        return recommend(colour_folder, tiny_pool, **settings)  # type: ignore[call-overload, no-any-return]
+
+    return ranked
+
+
+def images_run(told: list[RunProgress]) -> int:
+    """How many images ran through any checkpoint."""
+    counts = [one.n_images for one in told if one.stage == "extract"]
+    return sum(max(0, now - before) for before, now in zip([0, *counts], counts, strict=False))
+
+
+def by_name(board: Leaderboard) -> dict[str, int | None]:
+    """On how many images each row rests."""
+    return {Path(row.checkpoint).name: row.n_images for row in board.rows}
+
+
+def test_those_that_go_on_get_what_the_full_run_gives(rank: Recommend, tmp_path: Path) -> None:
+    raced = rank(budget="100%")
+    full = rank(cache_dir=tmp_path / "other")
+    scores = {row.checkpoint: row for row in full.rows}
+    finished = [row for row in raced.rows if row.n_images is None]
+    assert len(raced.rows) == 3
+    assert finished
+    for row in finished:
+        assert row.score == pytest.approx(scores[row.checkpoint].score, rel=1e-5)
+        assert row.rows_sha256 is None
+    assert raced.rows[0].n_images is None
+    assert sum(row.confidence.p_best for row in raced.rows if row.confidence) == pytest.approx(1)
+    assert raced.settings["budget"] == "100%"
+    assert "budget" not in full.settings
+
+
+def test_every_stage_runs_new_images_alone(rank: Recommend) -> None:
+    told: list[RunProgress] = []
+    boards = list(cast("Iterator[Leaderboard]", rank(budget="100%", stream=True, on_progress=told.append)))
+    assert [[*by_name(board).values()] for board in boards[:3]] == [[9], [9, 9], [9, 9, 9]]
+    assert boards[2].is_complete
+    last = by_name(boards[-1])
+    # Each image once for each checkpoint that saw it, though in three stages.
+    assert images_run(told) == sum(N_IMAGES if n_images is None else n_images for n_images in last.values())
+    for row in boards[-1].rows:
+        assert (f"judged on {row.n_images} of 36 images" in row.note) == (row.n_images is not None)
+    counts = [N_IMAGES if row.n_images is None else row.n_images for row in boards[-1].rows]
+    assert counts == sorted(counts, reverse=True)
+
+
+def test_a_budget_of_passes_is_kept(rank: Recommend) -> None:
+    told: list[RunProgress] = []
+    # 30% of 3 x 36 are 32 passes: 27 for the first stage, and none of the second, which takes 9 more a checkpoint.
+    board = rank(budget="30%", on_progress=told.append)
+    assert images_run(told) == 27
+    assert set(by_name(board).values()) == {9}
+    assert len({row.rows_sha256 for row in board.rows}) == 1
+    assert board.rows[0].rows_sha256 != board.dataset.rows_sha256
+
+
+def test_who_has_no_turn_within_the_budget_is_not_on_the_board(rank: Recommend) -> None:
+    # 20% of 3 x 36 are 21 passes: two of three have their turn of nine images.
+    board = rank(budget="20%")
+    assert (len(board.rows), board.skipped, board.n_candidates, board.is_complete) == (2, (), 3, False)
+
+
+def test_nothing_is_computed_twice(rank: Recommend) -> None:
+    told: list[RunProgress] = []
+    boards = cast("Iterator[Leaderboard]", rank(budget="100%", stream=True, on_progress=told.append))
+    for _ in range(2):
+        next(boards)
+    boards.close()  # type: ignore[attr-defined]  # a generator: the run is killed after two of three checkpoints
+    assert images_run(told) == 18
+    again: list[RunProgress] = []
+    raced = rank(budget="100%", on_progress=again.append)
+    n_whole = sum(row.n_images is None for row in raced.rows)
+    assert images_run(told) + images_run(again) == sum(row.n_images or N_IMAGES for row in raced.rows)
+    # The full run adds what the race left out, and runs nothing else.
+    rest: list[RunProgress] = []
+    full = rank(on_progress=rest.append)
+    assert images_run(rest) == 3 * N_IMAGES - images_run(told) - images_run(again)
+    assert [row.n_images for row in full.rows] == [None] * 3
+    assert sum("from cache" in row.note for row in full.rows) == n_whole
+
+
+def test_what_is_known_of_all_images_is_used_at_once(rank: Recommend) -> None:
+    full = rank()
+    told: list[RunProgress] = []
+    raced = rank(budget="100%", on_progress=told.append)
+    assert images_run(told) == 0
+    assert set(by_name(raced).values()) == {None}
+    assert [row.score for row in raced.rows] == pytest.approx([row.score for row in full.rows])
+
+
+def test_a_run_ends_with_its_time(rank: Recommend) -> None:
+    with pytest.raises(RunCancelledError, match="while its dataset was read"):
+        rank(budget="0.001s")
+    whole = rank(budget="1h")
+    assert {row.n_images for row in whole.rows} >= {None}
+
+
+def test_downloads_take_none_of_what_is_on_the_disk(rank: Recommend) -> None:
+    assert len(rank(budget="0.001MB").rows) == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"score": "logme"}, "chances to be best are calibrated, such as lead, found logme"),
+        ({"score": ["lead", "lead-network"]}, "to which images can be added, which lead-network is not"),
+        ({"reuse_cards": "me/cards"}, "give reuse_cards or a budget, not both"),
+        ({"budget": "soon"}, "budget must be a time such as '10min'"),
+    ],
+)
+def test_where_there_can_be_no_race(rank: Recommend, options: dict[str, object], message: str) -> None:
+    with pytest.raises(LeadHubError, match=message):
+        rank(**{"budget": "50%", **options})

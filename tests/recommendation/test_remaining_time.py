@@ -1,0 +1,46 @@
+"""What is left of a run, worked out by hand."""
+
+import pytest
+
+from lead_hub.candidates import Candidate
+from lead_hub.recommendation.estimate import MachineSpeed
+from lead_hub.recommendation.remaining_time import RemainingTime
+
+# 100 images take 2 s to prepare, a million parameters 70 s, and each checkpoint 1.5 s more (see test_estimate.py).
+PROCESSOR = MachineSpeed(flops_per_s=1e9, prepared_images_per_s=50, shares_cores=True)
+SMALL, LARGE = Candidate("org/small", parameters=1_000_000), Candidate("org/large", parameters=3_000_000)
+SMALL_S, LARGE_S = 70 + 2 + 1.5, 210 + 2 + 1.5
+
+
+def test_an_estimate_that_the_first_checkpoint_corrects() -> None:
+    now = [0.0]
+    remaining = RemainingTime(lambda: PROCESSOR, clock=lambda: now[0])
+    remaining.begins(SMALL, [LARGE, SMALL], n_images=100)
+    assert remaining.left_s(0.0) == pytest.approx(SMALL_S + LARGE_S + SMALL_S)
+    assert remaining.left_s(0.5) == pytest.approx(SMALL_S / 2 + LARGE_S + SMALL_S)
+    now[0] = 3 * SMALL_S  # the machine is busy
+    remaining.ends(has_run=True)
+    assert remaining.left_s(1.0) == pytest.approx(3 * (LARGE_S + SMALL_S))
+    remaining.begins(LARGE, [SMALL], n_images=100)
+    assert remaining.left_s(0.0) == pytest.approx(3 * (LARGE_S + SMALL_S))
+    now[0] += LARGE_S  # now it is not: both together took 3 SMALL + LARGE
+    remaining.ends(has_run=True)
+    assert remaining.left_s(1.0) == pytest.approx(SMALL_S * (3 * SMALL_S + LARGE_S) / (SMALL_S + LARGE_S))
+
+
+def test_what_came_from_the_cache_says_nothing_of_the_machine() -> None:
+    now = [0.0]
+    remaining = RemainingTime(lambda: PROCESSOR, clock=lambda: now[0])
+    remaining.begins(SMALL, [LARGE], n_images=100)
+    now[0] = 0.01
+    remaining.ends(has_run=False)
+    remaining.begins(LARGE, [], n_images=100)
+    assert remaining.left_s(0.0) == pytest.approx(LARGE_S)
+
+
+def test_an_unknown_size_is_the_mean_of_the_others() -> None:
+    remaining = RemainingTime(lambda: PROCESSOR, clock=lambda: 0.0)
+    remaining.begins(Candidate("org/unknown"), [SMALL, LARGE], n_images=100)
+    assert remaining.left_s(0.0) == pytest.approx(140 + 2 + 1.5 + SMALL_S + LARGE_S)
+    remaining.ends(has_run=True)
+    assert remaining.left_s(1.0) == 0.0  # it took no time at all by this clock
