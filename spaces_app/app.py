@@ -14,9 +14,11 @@ from lead_hub.demo import TARGETS
 from lead_hub.errors import LeadHubError, RunCancelledError
 from lead_hub.hub import assets_folder
 from spaces_app.addresses import SHOW_ADDRESS, Addresses, found_again_html, made_addresses, owners_of
+from spaces_app.agents import hide_what_is_no_tool, speaking_json
 from spaces_app.events import IN_TURN, QUIETLY, RUNS_AT_ONCE, Block, Updates
 from spaces_app.example import example_html
 from spaces_app.focus import TO_ANSWER, TO_DATASET, TO_STATUS
+from spaces_app.footer import made_footer, preview_tags
 from spaces_app.inputs import InputNotes, Inputs, filled_from_link, made_inputs, read_request, wire_inputs
 from spaces_app.kept_boards import KeptBoard, KeptBoards
 from spaces_app.look import MADE_REACHABLE, STYLE, theme
@@ -54,6 +56,7 @@ def build(deployment: Deployment) -> gr.Blocks:
             stop = gr.Button("Cancel", variant="stop", visible=False, elem_id="cancel", min_width=120, scale=0)
         example = gr.HTML(example_html(), elem_id="example", apply_default_css=False)
         results = made_results(deployment)
+        made_footer(deployment.space_id)
         # The ticket travels with the press that it was given for: a state would be looked up when its turn comes.
         shown, ticket = gr.State(None, time_to_live=3600), gr.Textbox("", visible=False)
         folds = Folds(form, asked, asked_text, example)
@@ -357,6 +360,7 @@ def main(*, port: int | None = None, open_browser: bool = False, quiet: bool = F
     """Serve the page until interrupted; on one's own machine to that machine alone."""
     deployment = this_deployment()
     app = build(deployment)
+    hide_what_is_no_tool(app)
     app.queue(max_size=200, default_concurrency_limit=8)
     try:
         _launch(app, deployment, port=port, open_browser=open_browser, quiet=quiet)
@@ -375,11 +379,13 @@ def _launch(app: gr.Blocks, deployment: Deployment, *, port: int | None, open_br
         inbrowser=open_browser,
         quiet=quiet,
         mcp_server=True,
+        app_kwargs={"lifespan": speaking_json(app)},
         ssr_mode=False,
         max_file_size=UPLOAD_BYTES,
         theme=theme(),
         js=MADE_REACHABLE,
         css_paths=[STYLE],
+        head=preview_tags(deployment.space_id),
         footer_links=["api"],
     )
 

@@ -6,13 +6,21 @@ import gradio as gr
 
 STYLE = Path(__file__).with_name("style.css")
 
-# Parts that appear later have no name or cannot be reached by keyboard, as Gradio makes them.
+# Parts that appear later have no name or cannot be reached by keyboard, as Gradio makes them; and its dropdowns open on
+# any focus, which has no setting: whoever passes by with Tab sends them the Escape that closes them.
 MADE_REACHABLE = """() => {
   const name = () => {
     for (const code of document.querySelectorAll(".cm-scroller")) code.tabIndex = 0;
     for (const search of document.querySelectorAll("input.search-input")) search.ariaLabel = "Filter the table";
   };
   name();
+  let isTabbed = false;
+  document.addEventListener("keydown", event => { if (event.isTrusted) isTabbed = event.key === "Tab"; }, true);
+  document.addEventListener("pointerdown", () => { isTabbed = false; }, true);
+  document.addEventListener("focusin", event => {
+    if (isTabbed && event.target.matches("input[role=combobox]"))
+      event.target.dispatchEvent(new KeyboardEvent("keydown", {key: "Escape", bubbles: true}));
+  });
   new MutationObserver(name).observe(document.body, {childList: true, subtree: true});
 }"""
 

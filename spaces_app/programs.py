@@ -9,7 +9,7 @@ from gradio.events import api
 
 from lead_hub.errors import LeadHubError
 from lead_hub.leaderboard import Leaderboard
-from spaces_app.answers import answer
+from spaces_app.answers import answer, pushed_answer
 from spaces_app.events import IN_TURN
 from spaces_app.request import RunRequest
 from spaces_app.runs import RunState, RunsUnderWay
@@ -47,8 +47,8 @@ def add_endpoints(deployment: Deployment, runs: RunsUnderWay, *, follow: Follow)
         says whether there is a winner at all; then "checkpoints", best first, each with its predicted accuracy.
 
         Args:
-            dataset: id of an image classification dataset on the Hub, such as "my-org/my-dataset", or "demo:scripts", "demo:clipart" or "demo:emoji" for a small embedded one.
-            candidates: ids of checkpoints to rank, such as "timm/resnet50.a1_in1k" or "facebook/dinov2-small@main"; ["demo"] for the small embedded ones; leave out for a curated index, filtered by the next four.
+            dataset: id of an image classification dataset on the Hub, such as "my-org/my-dataset", or "demo:photographs", "demo:scripts", "demo:clipart" or "demo:emoji" for a small embedded one.
+            candidates: ids of checkpoints to rank, such as "timm/resnet50.a1_in1k" or "facebook/dinov2-small@main"; ["demo"] for the small embedded ones that belong to a demo dataset; leave out for a curated index, filtered by the next four.
             max_parameters: most weights of a candidate, such as 30000000.
             families: only these architectures, such as ["resnet", "vit", "dinov2"].
             permissive_licence: only candidates under Apache-2.0, MIT, BSD and the like.
@@ -59,7 +59,7 @@ def add_endpoints(deployment: Deployment, runs: RunsUnderWay, *, follow: Follow)
             image_column: column of the images, if there are several.
             label_column: column of the classes, if it is not clear which.
             revision: branch, tag or commit of the dataset.
-            score: name of the score.
+            score: name of the score that ranks; leave it at "lead" unless you compare scores.
             full_board: also give the whole leaderboard under "board", which the push endpoint takes.
 
         Returns:
@@ -133,8 +133,7 @@ def add_endpoints(deployment: Deployment, runs: RunsUnderWay, *, follow: Follow)
             )
         except LeadHubError as error:
             raise refused(error, deployment) from error
-        told_of = ("repo_id", "changed", "commit_url", "n_left_out")
-        return {name: getattr(pushed, name) for name in told_of}
+        return pushed_answer(pushed)
 
     api(recommend_checkpoints, api_name="recommend", **IN_TURN)
     api(push_score_cards, api_name="push")

@@ -17,10 +17,12 @@ class Deployment:
         is_shared: whether visitors are strangers to each other and to the machine, as on a Space: they name no paths,
             and what one may read another may not.
         has_sign_in: whether visitors can sign in with Hugging Face.
+        space_id: of the Space that it runs in, whose repository everybody finds by it.
     """
 
     is_shared: bool = False
     has_sign_in: bool = False
+    space_id: str | None = None
 
 
 def this_deployment(environment: Mapping[str, str] = os.environ) -> Deployment:
@@ -28,7 +30,8 @@ def this_deployment(environment: Mapping[str, str] = os.environ) -> Deployment:
     is_shared = _is_space(environment) or _lets_others_in(environment)
     # Without both of these Gradio's sign-in is a mock, which gives every visitor the login of the machine.
     has_real_sign_in = environment.get("SYSTEM") == "spaces" and bool(environment.get("SPACE_ID"))
-    return Deployment(is_shared, has_real_sign_in and "OAUTH_CLIENT_ID" in environment)
+    space_id = environment.get("SPACE_ID") or None
+    return Deployment(is_shared, has_real_sign_in and "OAUTH_CLIENT_ID" in environment, space_id)
 
 
 def listening_address(environment: Mapping[str, str] = os.environ) -> str:

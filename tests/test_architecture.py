@@ -244,7 +244,8 @@ def test_house_rules(path: Path) -> None:
 
 
 # The page is wiring: no numerics, and of the Hub's client only its address and whether this machine is logged in.
-SPACE_LIBRARIES = {"gradio", "huggingface_hub", "lead_hub", "spaces_app"}
+# What agents read is written in the types of their protocol.
+SPACE_LIBRARIES = {"gradio", "huggingface_hub", "lead_hub", "mcp", "spaces_app"}
 SPACE_ASKS_OF_THE_HUB = {"huggingface_hub", "huggingface_hub.constants"}
 # What is drawn and said knows nothing of components, so that it can be tested without them.
 WITHOUT_GRADIO = {

@@ -19,7 +19,7 @@ from lead_hub.confidence.calibration import (
     shipped_calibration,
 )
 from lead_hub.confidence.chance_of_best import chances_of_best, could_be_best
-from lead_hub.confidence.class_errors import Confusion
+from lead_hub.confidence.class_errors import MOST_CLASSES, Confusion
 from lead_hub.confidence.image_bootstrap import resampled_scores, widened
 from lead_hub.confidence.judgement import ImageLabels, ScoredImages, ranking_confidence
 from lead_hub.confidence.known_outcomes import THIS_MACHINE, Outcome, parse_outcome
@@ -28,6 +28,7 @@ from lead_hub.confidence.record import RANK_DEPENDENT, Confidence, as_columns, p
 from lead_hub.confidence.refitting import Refit, SourceOfOutcomes, refit, without_dataset
 
 __all__ = [
+    "MOST_CLASSES",
     "RANK_DEPENDENT",
     "RULES",
     "THIS_MACHINE",

@@ -29,8 +29,22 @@ STYLE = (
 .lh-figure .lh-grid {stroke: var(--lh-line); stroke-width: 1}
 """
 )
+# Where the visitor's own few colours replace the theme's, a drawing keeps to them: what matters in the one for chosen
+# things and thick, the rest thin lines, so that nothing is told by a ground or a shade.
+FORCED_COLOURS = """
+@media (forced-colors: active) {
+  .lh-figure, .lh-answer, .lh-board, .lh-ranked-on, .lh-skipped {--lh-text: CanvasText; --lh-ground: Canvas;
+    --lh-accent: Highlight; --lh-line: GrayText; --lh-quiet: CanvasText; --lh-strong: LinkText}
+  .lh-drawn .lh-whole {stroke-width: 2} .lh-drawn .lh-reach, .lh-ranks .lh-bar {opacity: 1}
+  .lh-figure .lh-points circle {opacity: 1}
+  .lh-figure .lh-confusion td {border: 1px solid GrayText}
+  .lh-figure .lh-confusion td.lh-right {border: 2px solid Highlight}
+  .lh-figure .lh-confusion td.lh-total {border: none}
+  .lh-board .lh-best td {border-bottom: 2px solid Highlight} .lh-board .lh-tip > span {border: 1px solid CanvasText}}
+"""
 # A share and an interval on a scale from 0 to 100%, in the answer and in cells.
-CELL_STYLE = """
+CELL_STYLE = (
+    """
 .lh-drawn {display: block; width: 100%; height: 12px; overflow: visible}
 .lh-drawn .lh-whole {stroke: var(--lh-line); stroke-width: 8}
 .lh-drawn .lh-part {stroke: var(--lh-accent); stroke-width: 8}
@@ -38,6 +52,8 @@ CELL_STYLE = """
 .lh-drawn .lh-reach {stroke: var(--lh-accent); stroke-width: 4; stroke-linecap: round; opacity: .55}
 .lh-drawn circle {fill: var(--lh-accent)}
 """
+    + FORCED_COLOURS
+)
 ANSWER_STYLE = (
     """
 .lh-answer, .lh-ranked-on, .lh-skipped {font-size: 14px; line-height: 1.45; overflow-wrap: anywhere;"""
@@ -186,7 +202,7 @@ def figure(title: str, words: str, *parts: str, style: str = "") -> str:
         style: CSS rules of this figure alone.
     """
     caption = f"<figcaption><b>{title}</b>{words}</figcaption>"
-    return f'<style>{STYLE}{style}</style><figure class="lh-figure">{caption}{"".join(parts)}</figure>'
+    return f'<style>{STYLE}{style}{FORCED_COLOURS}</style><figure class="lh-figure">{caption}{"".join(parts)}</figure>'
 
 
 def sentence(text: str) -> str:

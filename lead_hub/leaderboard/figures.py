@@ -7,7 +7,7 @@ classes one checkpoint takes for which.
 import math
 from collections.abc import Sequence
 
-from lead_hub.confidence import Confidence, Confusion
+from lead_hub.confidence import MOST_CLASSES, Confidence, Confusion
 from lead_hub.leaderboard.drawing import (
     NOTHING,
     Point,
@@ -214,6 +214,7 @@ CONFUSION_STYLE = """
   white-space: nowrap; max-width: 9rem; overflow: hidden; text-overflow: ellipsis}
 .lh-figure .lh-confusion td.lh-total {background: none; text-align: right; padding-left: 10px}
 .lh-figure ul.lh-worst {margin: 0; padding-left: 1.2em; list-style: disc}
+.lh-figure .lh-worst ol {margin: 0; padding-left: 1.6em; list-style: decimal}
 """
 
 
@@ -241,13 +242,13 @@ def _worst(sure: Confidence) -> str:
     classes = "; ".join(
         f"{_class(each.name)} {each.accuracy:.0%} of {each.n_images:d} images" for each in sure.worst_classes
     )
-    pairs = "; ".join(
-        f"{_class(pair.true)} taken for {_class(pair.predicted)}: {pair.n_images:d}" for pair in sure.confused_pairs
+    pairs = "".join(
+        f"<li>{_class(pair.true)} taken for {_class(pair.predicted)}: {pair.n_images:d}</li>"
+        for pair in sure.confused_pairs
     )
     right = "" if sure.probe_accuracy is None else f"<li>All classes: {sure.probe_accuracy:.0%} right.</li>"
-    return (
-        f'<ul class="lh-worst">{right}<li>Lowest accuracy: {classes}.</li><li>Most often confused: {pairs}.</li></ul>'
-    )
+    confused = f"<li>Most often confused, in images: <ol>{pairs}</ol></li>"
+    return f'<ul class="lh-worst">{right}{confused}<li>Lowest accuracy: {classes}.</li></ul>'
 
 
 def _class(name: str) -> str:
@@ -259,10 +260,12 @@ def _table(confusion: Confusion, *, name: str) -> str:
         f'<th scope="col"><span>{bdi(each, at_most=LONGEST_CLASS)}</span></th>' for each in confusion.class_names
     )
     lines = "".join(
-        _line(each, counts, number)
+        _line(each, counts, number if number < MOST_CLASSES else None)
         for number, (each, counts) in enumerate(zip(confusion.class_names, confusion.counts, strict=True))
     )
     caption = "Images of each class (rows), by the class that they are taken for (columns)"
+    if len(confusion.class_names) > MOST_CLASSES:
+        caption += f"; the {MOST_CLASSES} classes that are right least often, and all others together"
     return (
         f'<div class="lh-confusion" role="region" tabindex="0" aria-label="Confusion table of {name}"><table>'
         f'<caption class="lh-quiet"><span>{caption}</span></caption><thead><tr><td class="lh-total"></td>{heads}'
@@ -270,10 +273,11 @@ def _table(confusion: Confusion, *, name: str) -> str:
     )
 
 
-def _line(name: str, counts: tuple[int, ...], number: int) -> str:
+def _line(name: str, counts: tuple[int, ...], number: int | None) -> str:
+    """One class, or all others together: of these nobody knows which are right."""
     total = sum(counts)
     cells = "".join(_cell(count, total, is_right=column == number) for column, count in enumerate(counts))
-    right = f"{counts[number] / total:.0%}" if total else ""
+    right = f"{counts[number] / total:.0%}" if total and number is not None else ""
     head = bdi(name, at_most=LONGEST_CLASS)
     return f'<tr><th scope="row">{head}</th>{cells}<td class="lh-total">{right}</td></tr>'
 

@@ -7,10 +7,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from xml.etree.ElementTree import Element
 
+import numpy as np
 import pytest
 
 from lead_hub.confidence import Confusion
-from lead_hub.leaderboard import Leaderboard, RankedCheckpoint
+from lead_hub.confidence.class_errors import confusion
+from lead_hub.leaderboard import Leaderboard, RankedCheckpoint, answer_card, board_table
 from lead_hub.leaderboard.drawing import Scale, labels, log_scale_of, rank_ticks, scale_of, ticks
 from lead_hub.leaderboard.figures import confusion_heat_map, pareto_front, rank_intervals, score_against_parameters
 from tests.leaderboard.made_boards import (
@@ -229,7 +231,23 @@ def test_the_heat_map_says_the_worst_in_words() -> None:
     assert "Which classes org/good confuses" in said
     assert "All classes: 88% right." in said  # 7 of 8
     assert "Lowest accuracy: tulip 75% of 4 images." in said
-    assert "Most often confused: tulip taken for rose: 1." in said
+    assert "Most often confused, in images: tulip taken for rose: 1" in said
+    assert said.index("Most often confused") < said.index("Lowest accuracy") < said.index("Images of each class")
+
+
+def test_of_many_classes_the_worst_are_drawn_and_the_others_told() -> None:
+    """Of 100 classes, each of 4 images, class n < 30 loses one image to class 99; the others are right."""
+    labels = np.repeat(np.arange(100), 4)
+    predicted = np.where((np.arange(400) % 4 == 0) & (labels < 30), 99, labels)
+    counted = confusion(labels, predicted, [f"class {number}" for number in range(100)])
+    html = confusion_heat_map(replace(GOOD, confidence=replace(SURE, confusion=counted)))
+    heads = ["".join(head.itertext()) for head in parsed(html).iter("th") if head.attrib["scope"] == "row"]
+    assert heads == [*(f"class {number}" for number in range(20)), "others"]
+    assert "the 20 classes that are right least often, and all others together" in text_of(html)
+    last = [*next(parsed(html).iter("tbody"))][-1]
+    # 80 classes of 4 images, of which 10 were taken for another of these classes: not all 320 are right.
+    assert ["".join(cell.itertext()) for cell in last.iter("td")] == [*[""] * 20, "320", ""]
+    assert "lh-right" not in {cell.attrib.get("class") for cell in last.iter("td")}
 
 
 def test_a_perfect_row_a_row_of_a_card_and_one_that_predicts_no_classes() -> None:
@@ -293,4 +311,27 @@ def test_a_phone_shows_all_of_it(browser: "Browser", scheme: str) -> None:  # no
     assert window.evaluate("document.documentElement.scrollWidth") <= 390
     assert window.evaluate("document.querySelectorAll('script, img').length") == 0
     assert said == []
+    window.close()
+
+
+def test_a_few_colours_of_the_visitors_own_leave_bars_and_cells_to_be_seen(browser: "Browser") -> None:  # noqa: F821
+    """In forced colours no ground and no theme's colour is left: lines and borders of the system's colours remain."""
+    window = browser.new_page(forced_colors="active")
+    parts = (answer_card(BOARD), board_table(BOARD), rank_intervals(BOARD), confusion_heat_map(GOOD))
+    system = "<p id=chosen style='color: Highlight'></p><p id=text style='color: CanvasText'></p>"
+    window.set_content(f"<!doctype html><body>{system}{''.join(parts)}</body>")
+
+    def style(selector: str, name: str) -> str:
+        return window.locator(selector).first.evaluate("(place, name) => getComputedStyle(place)[name]", name)
+
+    chosen, text = style("#chosen", "color"), style("#text", "color")
+    assert chosen != text
+    for bar in (".lh-answer .lh-part", ".lh-answer .lh-reach", ".lh-board .lh-part", ".lh-ranks .lh-best .lh-bar"):
+        assert (style(bar, "stroke"), style(bar, "opacity")) == (chosen, "1")
+    assert float(style(".lh-answer .lh-whole", "strokeWidth").removesuffix("px")) < float(
+        style(".lh-answer .lh-part", "strokeWidth").removesuffix("px")
+    )
+    assert style(".lh-ranks .lh-other .lh-bar", "stroke") == text
+    assert style(".lh-confusion td.lh-right", "borderTopWidth") == "2px"
+    assert style(".lh-confusion td:not(.lh-right, .lh-total)", "borderTopWidth") == "1px"
     window.close()

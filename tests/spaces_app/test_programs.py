@@ -1,6 +1,5 @@
 """The Space for programs and agents: gradio_client, and a real client of the model context protocol."""
 
-import ast
 import json
 import re
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -9,8 +8,11 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
+import httpx
+import jsonschema
 import pytest
 
+from lead_hub.transferability import SCORES
 from tests.loopback_hub import HubServer
 from tests.spaces_app.seeds import CHECKPOINTS, COLOURS
 from tests.spaces_app.served import PROJECT, ServedSpace
@@ -34,7 +36,7 @@ def test_a_program_ranks_and_pushes(space: ServedSpace, space_hub: HubServer) ->
     token = space_hub.add_user("carol", role="write")
     program = client(space, oauth_token=token)
     described = program.view_api(return_format="dict")["named_endpoints"]
-    assert set(described) - {"/_check_login_status"} == {"/recommend", "/push"}  # that one is Gradio's own
+    assert set(described) == {"/recommend", "/push"}  # and nothing of Gradio's own
     assert "transferability" in described["/recommend"]["description"]
     job = program.submit("org/colours", list(CHECKPOINTS), full_board=True, api_name="/recommend")
     answer = job.result(540)
@@ -133,9 +135,17 @@ def test_a_token_reads_what_its_user_may(space: ServedSpace, space_hub: HubServe
 
 
 def read(answer: CallToolResult) -> dict[str, Any]:
-    """What the tool gave: Gradio writes an object as Python does."""
+    """What the tool gave, which is the same as a document and as text."""
     assert not answer.isError, answer.content
-    return ast.literal_eval(answer.content[0].text)
+    [said] = answer.content
+    assert json.loads(said.text) == answer.structuredContent
+    return answer.structuredContent
+
+
+def refusal(answer: CallToolResult) -> str:
+    assert answer.isError
+    assert answer.structuredContent is None
+    return answer.content[0].text
 
 
 def in_a_thread(work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
@@ -145,16 +155,18 @@ def in_a_thread(work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
 
 
 @asynccontextmanager
-async def connected(space: ServedSpace) -> AsyncIterator[tuple[ClientSession, Tool]]:
-    """An agent's session with the server, and the tool that ranks."""
-    address = f"{space.url}/gradio_api/mcp/"
+async def connected(space: ServedSpace, token: str | None = None) -> AsyncIterator[tuple[ClientSession, Tool, Tool]]:
+    """An agent's session with the server, and the tools that rank and push, of which there are no others."""
+    headers = {"X-HF-Authorization": f"Bearer {token}"} if token else {}
     async with (
-        streamable_http_client(address) as (receiving, sending, *_),
+        httpx.AsyncClient(headers=headers, timeout=600) as web,
+        streamable_http_client(f"{space.url}/gradio_api/mcp/", http_client=web) as (receiving, sending, *_),
         ClientSession(receiving, sending) as session,
     ):
         await session.initialize()
-        known = await session.list_tools()
-        yield session, next(tool for tool in known.tools if tool.name.endswith("recommend_checkpoints"))
+        tools = {tool.name.removeprefix("lead_hub_"): tool for tool in (await session.list_tools()).tools}
+        assert set(tools) == {"recommend_checkpoints", "push_score_cards"}
+        yield session, tools["recommend_checkpoints"], tools["push_score_cards"]
 
 
 def test_an_agent_finds_the_tool_and_follows_its_progress(space: ServedSpace) -> None:
@@ -165,7 +177,7 @@ def test_an_agent_finds_the_tool_and_follows_its_progress(space: ServedSpace) ->
 
     async def ask() -> tuple[Tool, CallToolResult]:
         question = {"dataset": "demo:emoji", "candidates": ["demo"], "max_images": 80}
-        async with connected(space) as (session, tool):
+        async with connected(space) as (session, tool, _):
             return tool, await session.call_tool(tool.name, question, progress_callback=note)
 
     tool, answer = in_a_thread(ask)
@@ -180,11 +192,65 @@ def test_an_agent_finds_the_tool_and_follows_its_progress(space: ServedSpace) ->
     assert len(numbers) >= 3
 
 
+def test_what_an_agent_reads_is_json_as_its_schema_says(space: ServedSpace, space_hub: HubServer) -> None:
+    token = space_hub.add_user("carol", role="write")
+    question = {"dataset": "org/colours", "candidates": [*CHECKPOINTS, "nobody/one"], "full_board": True}
+
+    async def ask() -> tuple[Tool, CallToolResult, Tool, CallToolResult]:
+        async with connected(space, token) as (session, ranking, pushing):
+            ranked = await session.call_tool(ranking.name, question)
+            cards = {"board": read(ranked)["board"], "repo_id": "carol/of-an-agent"}
+            return ranking, ranked, pushing, await session.call_tool(pushing.name, cards)
+
+    ranking, ranked, pushing, pushed = in_a_thread(ask)
+    for tool, answer in ((ranking, ranked), (pushing, pushed)):
+        jsonschema.Draft202012Validator.check_schema(tool.outputSchema)
+        jsonschema.validate(read(answer), tool.outputSchema)
+        assert set(read(answer)) == set(tool.outputSchema["properties"])
+        for schema in (tool.inputSchema, tool.outputSchema):
+            assert all(known["description"] for known in schema["properties"].values())
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate({}, tool.outputSchema)
+    found = read(ranked)
+    assert [row["checkpoint"] for row in found["checkpoints"]] == [row["checkpoint"] for row in found["board"]["rows"]]
+    assert found["method"] == "lead"
+    assert [row["score"] for row in found["checkpoints"]] == [round(row["score"], 4) for row in found["board"]["rows"]]
+    assert [skip["stage"] for skip in found["skipped"]] == ["download"]
+    assert read(pushed)["changed"]
+    assert space_hub.repo("carol/of-an-agent", kind="dataset").files_at()
+
+
+def test_an_agent_is_told_what_it_may_ask_before_it_asks(space: ServedSpace) -> None:
+    async def ask() -> tuple[Tool, list[CallToolResult]]:
+        questions = [
+            {"dataset": "org/colours", "score": "none"},
+            {"dataset": "org/colours", "max_images": 1},
+            {"dataset": "nobody/nothing"},
+        ]
+        async with connected(space) as (session, tool, _):
+            return tool, [await session.call_tool(tool.name, question) for question in questions]
+
+    tool, answers = in_a_thread(ask)
+    asked = tool.inputSchema["properties"]
+    assert asked["score"]["enum"] == [*SCORES]
+    assert (asked["max_images"]["minimum"], asked["max_images"]["maximum"]) == (4, 20_000)
+    assert "demo:photographs" in asked["dataset"]["description"]
+    assert "enum" not in asked["dataset"]
+    unknown, few, missing = map(refusal, answers)
+    assert "'none' is not one of ['lead'" in unknown
+    assert "1 is less than the minimum of 4" in few
+    assert "pass a token of yours (oauth_token=" in missing
+    assert not re.search(r"hf auth login|sign in at the top|Traceback", missing)
+    assert str(space.home) not in missing
+    listed = httpx.get(f"{space.url}/gradio_api/mcp/schema").json()  # as the Hub's own server asks for it
+    assert [one["inputSchema"]["properties"].get("score", {}).get("enum") for one in listed] == [[*SCORES], None]
+
+
 def test_two_agents_at_once_both_get_their_answer(space: ServedSpace) -> None:
     answers: list[dict[str, Any]] = []
 
     async def ask(dataset: str) -> None:
-        async with connected(space) as (session, tool):
+        async with connected(space) as (session, tool, _):
             question = {"dataset": dataset, "candidates": ["demo"], "max_images": 60}
             answers.append(read(await session.call_tool(tool.name, question)))
 

@@ -4,16 +4,20 @@ import os
 import subprocess
 import sys
 from http import HTTPStatus
+from importlib.metadata import version
 from pathlib import Path
 
 import httpx
 import pytest
 import yaml
 from huggingface_hub import RepoCard
+from packaging.requirements import Requirement
+from packaging.version import Version
 
+import lead_hub
 import spaces_app
 from lead_hub.errors import LeadHubError
-from spaces_app.exported_space import export
+from spaces_app.exported_space import export, pinned
 from tests.loopback_hub import HubServer
 from tests.project import project_settings
 from tests.spaces_app.seeds import SECRETS, parquet
@@ -23,8 +27,8 @@ FOLDER = Path(spaces_app.__file__).parent
 PROJECT = project_settings()["project"]
 
 
-def front_matter() -> dict[str, object]:
-    return yaml.safe_load((FOLDER / "README.md").read_text(encoding="utf-8").split("---")[1])
+def front_matter(folder: Path = FOLDER) -> dict[str, object]:
+    return yaml.safe_load((folder / "README.md").read_text(encoding="utf-8").split("---")[1])
 
 
 def test_the_front_matter_is_what_the_hub_accepts() -> None:
@@ -48,6 +52,36 @@ def test_requirements_are_those_of_the_package_and_of_its_page() -> None:
     assert sorted(wanted) == sorted(PROJECT["dependencies"] + PROJECT["optional-dependencies"]["space"])
 
 
+def test_an_exported_space_is_built_of_what_it_was_exported_beside(tmp_path: Path) -> None:
+    folder = export(tmp_path / "space")
+    wanted = [Requirement(line) for line in PROJECT["dependencies"] + PROJECT["optional-dependencies"]["space"]]
+    lines = (folder / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    found = [Requirement(line) for line in lines]
+    assert {(one.name, *one.extras) for one in found} == {(one.name, *one.extras) for one in wanted}
+    for one in found:
+        [exactly] = one.specifier
+        installed = Version(version(one.name))
+        assert (exactly.operator, exactly.version) == ("==", installed.public)
+        assert one.url is None
+    ranges = {one.name: one.specifier for one in wanted}
+    assert all(ranges[one.name].contains(Version(version(one.name)).public) for one in found)
+    assert not any(line.startswith("-") or "://" in line for line in lines)  # the builder's own package index
+    gradio = next(one for one in found if one.name == "gradio")
+    assert gradio.specifier.contains(str(front_matter(folder)["sdk_version"]))
+    assert {**front_matter(folder), "sdk_version": ""} == {**front_matter(), "sdk_version": ""}
+
+
+def test_what_is_not_installed_keeps_its_range() -> None:
+    assert pinned("lead-hub-nobody-has[x,y]>=1.2,<2") == "lead-hub-nobody-has[x,y]>=1.2,<2"
+    assert pinned("PyYAML[a,b]>=6.0") == f"PyYAML[a,b]=={version('pyyaml')}"
+
+
+def test_what_the_clone_alone_needs_stays_there(tmp_path: Path) -> None:
+    bench = export(tmp_path / "space") / "lead_hub" / "bench"
+    kept = {path.name for path in (Path(lead_hub.__file__).parent / "bench").iterdir()} - {"__pycache__"}
+    assert {path.name for path in bench.iterdir()} == kept - {"matrix", "real_matrix"}
+
+
 @pytest.mark.slow
 def test_the_exported_folder_runs_on_its_own(tmp_path: Path, hub: HubServer) -> None:
     folder = export(tmp_path / "space")
@@ -64,7 +98,8 @@ def test_the_exported_folder_runs_on_its_own(tmp_path: Path, hub: HubServer) -> 
         check_page(space)
     assert (folder / "lead_hub" / "model_index.json").is_file()
     assert not (folder / "lead_hub" / "model_index.json").is_symlink()
-    assert sum(path.stat().st_size for path in folder.rglob("*")) < 30 * 10**6
+    # Most of it are the demo's checkpoints and photographs.
+    assert sum(path.stat().st_size for path in folder.rglob("*")) < 60 * 10**6
 
 
 def check_page(space: ServedSpace) -> None:

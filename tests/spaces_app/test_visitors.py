@@ -1,5 +1,7 @@
 """Whose token a request is answered with."""
 
+from dataclasses import replace
+
 import pytest
 
 from spaces_app.visitors import Deployment, listening_address, this_deployment, token_of_headers, visitor
@@ -29,14 +31,17 @@ def test_a_token_of_ones_own_is_used_and_never_shown() -> None:
         ({}, OWN),
         ({"OAUTH_CLIENT_ID": "x"}, OWN),
         ({"SYSTEM": "spaces"}, STRANGERS),
-        ({"SPACE_ID": "me/lead-hub"}, STRANGERS),
+        ({"SPACE_ID": "me/lead-hub"}, replace(STRANGERS, space_id="me/lead-hub")),
         ({"SPACE_HOST": "me-lead-hub.hf.space"}, STRANGERS),
         ({"SPACE_AUTHOR_NAME": "me"}, STRANGERS),
         ({"SPACESHIP_PROMPT_ORDER": "user"}, OWN),  # of a shell
         # Gradio mocks the sign-in where either is missing: whoever pressed it would be the machine's own user.
         ({"SYSTEM": "spaces", "OAUTH_CLIENT_ID": "x"}, STRANGERS),
-        ({"SPACE_ID": "me/lead-hub", "OAUTH_CLIENT_ID": "x"}, STRANGERS),
-        ({"SYSTEM": "spaces", "SPACE_ID": "me/lead-hub", "OAUTH_CLIENT_ID": "x"}, SHARED),
+        ({"SPACE_ID": "me/lead-hub", "OAUTH_CLIENT_ID": "x"}, replace(STRANGERS, space_id="me/lead-hub")),
+        (
+            {"SYSTEM": "spaces", "SPACE_ID": "me/lead-hub", "OAUTH_CLIENT_ID": "x"},
+            replace(SHARED, space_id="me/lead-hub"),
+        ),
     ],
 )
 def test_a_space_is_known_by_any_of_the_hubs_variables(environment: dict[str, str], expected: Deployment) -> None:
