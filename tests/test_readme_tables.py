@@ -92,7 +92,7 @@ def test_the_demos_taus_are_those_of_its_table(target: str) -> None:
         for row in table(DEMO, "score", "weighted Kendall tau on `photographs`, `scripts`, `clipart`, `emoji`")
     }
     for name, cells in rows.items():
-        board = recommend(target_folder(target), pool(target), score=name, progress=False)
+        board = recommend(target_folder(target), pool(target), score=name, dtype="float32", progress=False)
         tau, regret = (float(cell.split(", ")[TARGETS.index(target)]) for cell in cells[1:3])
         found = compare(board, target)
         assert found.weighted_kendall_tau == pytest.approx(tau, abs=0.01), name

@@ -25,7 +25,10 @@ def demo(
             return
         target = target or TARGETS[0]
         interrupts = Interrupts()
-        boards = Recommendation(target_folder(target), pool(target), method, progress=not quiet, cancelled=interrupts)
+        # In full precision wherever it runs: so that everybody gets the figures that its README shows.
+        boards = Recommendation(
+            target_folder(target), pool(target), method, dtype="float32", progress=not quiet, cancelled=interrupts
+        )
         keep = partial(show, as_json=json, quiet=quiet)
         board = last_board(iter(boards), interrupts, keep=keep, quiet=quiet)
         if not is_main_process():

@@ -30,8 +30,8 @@ def test_what_was_written_is_read() -> None:
 
 def test_what_it_was_fitted_on_in_words() -> None:
     assert made_calibration().fitted_on.in_words() == (
-        "5 checkpoints fine-tuned (none) on 2 datasets (a, b; 100 to 200 images of 2 to 10 classes): made up. Each"
-        " predicted from the others, 88% of the accuracies lay in their interval and 93% of the sets held the best"
+        "up to 5 checkpoints fine-tuned (none) on 2 datasets (a, b; 100 to 200 images of 2 to 10 classes): made up."
+        " Each predicted from the others, 88% of the accuracies lay in their interval and 93% of the sets held the best"
     )
 
 

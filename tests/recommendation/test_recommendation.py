@@ -66,19 +66,19 @@ def test_the_score_is_that_of_the_features_on_disk(rank: Recommend, tiny_pool: P
 
 
 def test_a_second_run_takes_everything_from_the_cache(rank: Recommend, tiny_pool: Path) -> None:
-    first, second = rank(tiny_pool), rank(tiny_pool)
+    first, second = rank(tiny_pool, dtype="float32"), rank(tiny_pool, dtype="float32")
     assert [timeless(row) for row in first.rows] == [timeless(row) for row in second.rows]
     assert [row.note for row in second.rows] == ["from cache"] * 3
     assert [row.images_per_s for row in second.rows] == [None] * 3
 
 
 def test_a_run_that_stopped_midway_goes_on_where_it_was(rank: Recommend, tiny_pool: Path) -> None:
-    boards = cast("Iterator[Leaderboard]", rank(tiny_pool, stream=True))
+    boards = cast("Iterator[Leaderboard]", rank(tiny_pool, stream=True, dtype="float32"))
     partial = next(boards)
     boards.close()  # type: ignore[attr-defined]  # a generator
     assert len(partial.rows) == 1
     assert not partial.is_complete
-    notes = {row.checkpoint: row.note for row in rank(tiny_pool).rows}
+    notes = {row.checkpoint: row.note for row in rank(tiny_pool, dtype="float32").rows}
     assert notes.pop(partial.best.checkpoint) == "from cache"
     assert list(notes.values()) == ["", ""]
 
@@ -90,9 +90,9 @@ def test_streamed_boards_grow_by_one_and_end_as_the_whole_board(rank: Recommend,
 
 
 def test_several_scores_in_one_extraction(rank: Recommend, tiny_pool: Path, tmp_path: Path) -> None:
-    board = rank(tiny_pool, score=["lead", "logme", "parameters", "imagenet-top1"])
+    board = rank(tiny_pool, score=["lead", "logme", "parameters", "imagenet-top1"], dtype="float32")
     assert (board.method, [*board.rows[0].other_scores]) == ("lead", ["logme", "parameters", "imagenet-top1"])
-    logme = {row.checkpoint: row.score for row in rank(tiny_pool, score="logme").rows}
+    logme = {row.checkpoint: row.score for row in rank(tiny_pool, score="logme", dtype="float32").rows}
     assert {row.checkpoint: row.other_scores["logme"] for row in board.rows} == logme
     assert [row.other_scores["parameters"] for row in board.rows] == [row.parameters for row in board.rows]
     assert {row.other_scores["imagenet-top1"] for row in board.rows} == {None}

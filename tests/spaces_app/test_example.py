@@ -29,7 +29,7 @@ def test_no_place_of_a_machine_is_in_it() -> None:
 @pytest.mark.slow
 def test_it_is_what_the_demo_gives() -> None:
     """Within what another processor's rounding does."""
-    board, example = recommend(target_folder("photographs"), pool(), progress=False), example_board()
+    board, example = recommend(target_folder("photographs"), pool(), dtype="float32", progress=False), example_board()
     scores = {row.checkpoint.rsplit("/", maxsplit=1)[-1]: row.score for row in board.rows}
     assert {row.checkpoint: row.score for row in example.rows} == pytest.approx(scores, abs=1e-3)
     assert example.dataset.class_names == board.dataset.class_names
