@@ -96,7 +96,7 @@ def test_a_verdict_before_the_end_says_that_it_is_not_final(space: ServedSpace) 
     [
         ({"dataset": "nobody/nothing"}, r"check the spelling of nobody/nothing.*pass a token of yours \(oauth_token="),
         ({"dataset": "  "}, "a dataset must be named, found none"),
-        ({"dataset": "demo:none"}, "one of scripts, clipart, emoji"),
+        ({"dataset": "demo:none"}, "one of photographs, scripts, clipart, emoji"),
         ({"dataset": "org/colours", "candidates": [""]}, "name at least one checkpoint"),
         ({"dataset": "org/colours", "families": ["none"]}, r"at least one checkpoint.*widen them"),
         ({"dataset": "org/colours", "limit": -1}, "limit must be"),
