@@ -96,13 +96,15 @@ def features_of(
     """Features of the images: those that `recommend` kept, or from a forward pass, which are kept for it."""
     processes, n_images = hardware.processes, len(images.labels)
     outputs_cache = OutputsCache(access.outputs_folder)
-    key = on_every_process(lambda: cache_key(files, images, dtype=hardware.dtype), processes)
+    settings = ExtractionSettings()  # as a ranking does it, so that what it kept of the same images serves
+    dtype = settings.torch_dtype(settings.torch_device(processes))
+    find_key = partial(cache_key, files, images, dtype=dtype, falls_back=settings.falls_back)
+    key = on_every_process(find_key, processes)
     outputs = on_main_process(lambda: outputs_cache.read(key, n_images=n_images), processes)
     if outputs is None:
         checkpoint = on_every_process(
             lambda: load_checkpoint(files.folder, allow_pickle=access.allow_pickle), processes
         )
-        settings = ExtractionSettings(dtype=str(hardware.dtype).removeprefix("torch."))
         outputs = extract(checkpoint, images.pixels, processes=processes, settings=settings, advance=lambda _n: None)
         if processes.is_main_process:
             outputs_cache.write(key, outputs)

@@ -55,7 +55,7 @@ def test_a_pipe_gets_json(folder: Path, tmp_path: Path) -> None:
     assert held_out["targets"] == ["digits", "shapes"]
     rows = {row["name"]: row for row in held_out["rows"]}
     baselines = ["other-targets", "random", "source-accuracy", "parameters"]
-    assert set(rows) == {"lead", "leep", *baselines, "one-seed", "other-rate"}
+    assert set(rows) == {"lead", "lead+prior", "leep", *baselines, "one-seed", "other-rate"}
     assert rows["lead"]["tau"] == pytest.approx(mean_tau_of_lead(folder), abs=1e-12)
     assert rows["leep"]["n_pairs"] == 5 + 4
     assert rows["leep"]["n_defined"] == 6
@@ -171,7 +171,7 @@ def test_confirmation_targets_judge_what_was_fitted_on_all_others(tmp_path: Path
     assert found.figures == confidence_figures(all_targets, calibration)
     assert report.confirmed is None
     told = " ".join(legend(report))
-    assert "confirmation targets, by constants that were fitted on the study and the held-out targets" in told
+    assert "confirmation targets, by constants that were fitted on the study, the held-out and the real targets" in told
 
 
 def test_a_target_that_was_fitted_on_judges_nothing(tmp_path: Path) -> None:
@@ -187,9 +187,9 @@ def test_what_the_confirmation_targets_said_stands_below_the_held_out_ones(tmp_p
     found = Confirmation(("x", "y"), 56, coverage=0.5, mean_width=0.25, n_held=1, median_size=2.5, pool_hit_rate=0.75)
     told = legend(replace(report, confirmed=found))
     assert told[-1] == (
-        "by the constants that recommend uses, fitted on the study and the held-out targets: on 2 datasets made"
-        " afterwards (x, y), 50% of 56 accuracies lay in their interval, 25 points wide in the mean, and 75% of the"
-        " sets held the best (on 1 of the 2 with all checkpoints, median size 2.5; lead-hub bench --matrix"
+        "by the constants that recommend uses, fitted on the study, the held-out and the real targets: on 2 datasets"
+        " made afterwards (x, y), 50% of 56 accuracies lay in their interval, 25 points wide in the mean, and 75%"
+        " of the sets held the best (on 1 of the 2 with all checkpoints, median size 2.5; lead-hub bench --matrix"
         " tests/benchmarks/ground_truth/confirmation --half confirmation in a clone of the repository)"
     )
     assert legend(replace(report, confirmed=None)) == told[:-1]

@@ -175,7 +175,7 @@ def is_harmless(html: str) -> bool:
 
 TAGS = frozenset(
     {
-        *("p", "div", "span", "strong", "b", "bdi", "a", "ul", "li", "details", "summary", "style"),
+        *("p", "div", "span", "strong", "b", "bdi", "a", "ul", "ol", "li", "details", "summary", "style"),
         *("figure", "figcaption", "svg", "title", "desc", "line", "circle", "text", "g"),
         *("table", "caption", "thead", "tbody", "tr", "th", "td"),
     }

@@ -196,7 +196,7 @@ def test_a_damaged_calibration_is_said_and_not_used(split_folder: Path, tiny_poo
 def test_the_command(hub: HubServer, tmp_path: Path) -> None:
     token = hub.add_user("alice")
     for number in range(3):
-        verified_board(number, accuracy=0.75).push_to_hub("alice/cards", token=token)
+        verified_board(number, accuracy=0.7).push_to_hub("alice/cards", token=token)
     words = ["calibrate", "--cards", "alice/cards", "--cache-dir", str(tmp_path)]
     done = CliRunner().invoke(app, [*words, "--json"])
     assert done.exit_code == 0, done.output
