@@ -10,10 +10,7 @@ More candidates than a matrix has are drawn from it with replacement; a draw's s
 by a normal error as large as the calibration says that scores are off (pi / sqrt(6) spreads), so that copies differ.
 """
 
-import multiprocessing
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -25,8 +22,9 @@ from jaxtyping import Float, Int, Int64
 from lead_hub.bench.comparison import REFERENCE
 from lead_hub.bench.matrix import MATRIX_FOLDER, GroundTruthMatrix, read_matrix
 from lead_hub.bench.matrix_files import MatrixError
-from lead_hub.bench.score_table import ImageSample, among, on_one_thread, one_thread, sampled_rows
+from lead_hub.bench.score_table import ImageSample, among, sampled_rows
 from lead_hub.bench.stored_outputs import StoredOutputs, read_outputs
+from lead_hub.bench.workers import carried_out
 from lead_hub.confidence import (
     RULES,
     Calibration,
@@ -259,7 +257,7 @@ def run_replay(
         TargetJob(matrix, column, half, settings) for half in settings.halves for column in columns_of(matrix, half)
     ]
     found: dict[TargetJob, TargetRaces] = {}
-    for done, (job, races) in enumerate(carried_out(jobs, n_workers=n_workers), start=1):
+    for done, (job, races) in enumerate(carried_out(target_races, jobs, n_workers=n_workers), start=1):
         found[job] = races
         if advance:
             advance(done, len(jobs))
@@ -293,22 +291,6 @@ class TargetJob:
     column: int
     half: str
     settings: ReplaySettings
-
-
-def carried_out(jobs: Sequence[TargetJob], *, n_workers: int | None) -> Iterator[tuple[TargetJob, TargetRaces]]:
-    """What every job gives, in processes of their own where there are several."""
-    n_workers = min(n_workers or os.cpu_count() or 1, len(jobs))
-    if n_workers <= 1:
-        with on_one_thread():
-            yield from ((job, target_races(job)) for job in jobs)
-        return
-    context = multiprocessing.get_context("spawn")  # a fork of a process in which torch has started threads may hang
-    with ProcessPoolExecutor(n_workers, mp_context=context, initializer=one_thread) as pool:
-        running = {pool.submit(target_races, job): job for job in jobs}
-        try:
-            yield from ((running[future], future.result()) for future in as_completed(running))
-        finally:
-            pool.shutdown(cancel_futures=True)
 
 
 def target_races(job: TargetJob) -> TargetRaces:

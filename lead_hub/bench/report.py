@@ -13,7 +13,8 @@ from lead_hub.bench.coverage import ConfidenceFigures, confidence_figures, finet
 from lead_hub.bench.matrix import MATRIX_FOLDER, GroundTruthMatrix, read_matrix
 from lead_hub.bench.matrix_files import MatrixError
 from lead_hub.bench.paired_bootstrap import N_RESAMPLES, draw_resamples
-from lead_hub.bench.score_table import ImageSample, image_scores, on_one_thread, score_tables
+from lead_hub.bench.score_table import ImageSample, image_scores, score_tables
+from lead_hub.bench.workers import on_one_thread
 from lead_hub.confidence import Confirmation, Part, find_calibration, without_dataset
 from lead_hub.errors import ScoreError
 from lead_hub.transferability import SCORES

@@ -1,11 +1,7 @@
 """Every score of every checkpoint on every target of a matrix, with the seconds that it took."""
 
-import multiprocessing
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +12,7 @@ from jaxtyping import Float, Int, Int64
 from lead_hub.bench.matrix import GroundTruthMatrix
 from lead_hub.bench.score_cache import Cell, read_cells, write_cells
 from lead_hub.bench.stored_outputs import outputs_sha256, read_outputs
+from lead_hub.bench.workers import carried_out
 from lead_hub.errors import ScoreError
 from lead_hub.labelled_images import MINIMUM_PER_CLASS, stratified_sample
 from lead_hub.transferability import SCORES, transferability, unpacked_kernel
@@ -123,34 +120,7 @@ def computed(jobs: list[ScoreJob], *, n_workers: int | None) -> Iterator[tuple[S
             yield job, cells
         else:
             waiting.append(job)
-    n_workers = min(n_workers or os.cpu_count() or 1, len(waiting))
-    if n_workers <= 1:
-        with on_one_thread():
-            yield from ((job, run_job(job)) for job in waiting)
-        return
-    # A fork of a process in which torch has started threads may hang.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(n_workers, mp_context=context, initializer=one_thread) as pool:
-        running = {pool.submit(run_job, job): job for job in waiting}
-        try:
-            yield from ((running[future], future.result()) for future in as_completed(running))
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-def one_thread() -> None:
-    torch.set_num_threads(1)
-
-
-@contextmanager
-def on_one_thread() -> Iterator[None]:
-    """One torch thread within the block: matrices are so small here that several would mostly wait for each other."""
-    n_threads = torch.get_num_threads()
-    one_thread()
-    try:
-        yield
-    finally:
-        torch.set_num_threads(n_threads)
+    yield from carried_out(run_job, waiting, n_workers=n_workers)
 
 
 def run_job(job: ScoreJob) -> dict[str, Cell]:
