@@ -7,6 +7,7 @@
 from lead_hub.candidates.candidate import Candidate
 from lead_hub.candidates.candidate_list import CandidateSource, checkpoint_folders, read_candidates
 from lead_hub.candidates.candidate_query import CandidateQuery, parse_count
+from lead_hub.candidates.checkpoint_search import FoundCheckpoint, search_checkpoints
 from lead_hub.candidates.finding import FoundCandidates, find_candidates
 from lead_hub.candidates.index_query import PRESETS, IndexQuery, default_choice, query_index, said_of_index
 from lead_hub.candidates.lineage import same_dataset
@@ -29,6 +30,7 @@ __all__ = [
     "CandidateQuery",
     "CandidateSource",
     "FoundCandidates",
+    "FoundCheckpoint",
     "IndexQuery",
     "LeftOut",
     "ModelIndex",
@@ -44,6 +46,7 @@ __all__ = [
     "refresh_index",
     "said_of_index",
     "same_dataset",
+    "search_checkpoints",
     "user_model_index",
     "write_model_index",
 ]

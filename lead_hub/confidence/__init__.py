@@ -3,6 +3,7 @@
     terms of every image  ->  image_bootstrap  ->  intervals: one of every score and rank, tie groups
     calibration.json      ->  chance_of_best, accuracies: who could be best, and the accuracy after fine-tuning
     left-out predictions  ->  accuracies, class_errors: how a linear probe does, and on which classes
+    those of two          ->  disagreement: which images only one of them gets right
     all of them           ->  judgement: one record a row; race: which checkpoints are worth more images
     outcomes              ->  expected_line -> refitting: the calibration again, on what fine-tuning gave elsewhere
 
@@ -19,7 +20,8 @@ from lead_hub.confidence.calibration import (
     shipped_calibration,
 )
 from lead_hub.confidence.chance_of_best import chances_of_best, could_be_best
-from lead_hub.confidence.class_errors import MOST_CLASSES, Confusion
+from lead_hub.confidence.class_errors import MOST_CLASSES, ClassAccuracy, Confusion, listed_accuracies
+from lead_hub.confidence.disagreement import PairOfPredictions, compare_predictions, telling_mistakes
 from lead_hub.confidence.image_bootstrap import resampled_scores, widened
 from lead_hub.confidence.judgement import ImageLabels, ScoredImages, ranking_confidence
 from lead_hub.confidence.known_outcomes import THIS_MACHINE, Outcome, parse_outcome
@@ -33,11 +35,13 @@ __all__ = [
     "RULES",
     "THIS_MACHINE",
     "Calibration",
+    "ClassAccuracy",
     "Confidence",
     "Confirmation",
     "Confusion",
     "ImageLabels",
     "Outcome",
+    "PairOfPredictions",
     "Part",
     "PredictedAccuracy",
     "RaceRules",
@@ -47,9 +51,11 @@ __all__ = [
     "as_columns",
     "calibrations_text",
     "chances_of_best",
+    "compare_predictions",
     "could_be_best",
     "find_calibration",
     "going_on",
+    "listed_accuracies",
     "parse_confidence",
     "parse_outcome",
     "predicted_accuracy",
@@ -60,6 +66,7 @@ __all__ = [
     "shipped_calibration",
     "stage_sizes",
     "staged_chances",
+    "telling_mistakes",
     "widened",
     "without_dataset",
     "without_ranks",

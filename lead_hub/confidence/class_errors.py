@@ -150,6 +150,16 @@ def _worst(
     return np.sort(numbers[worst_first[:at_most]])
 
 
+def listed_accuracies(table: Confusion) -> tuple[ClassAccuracy, ...]:
+    """Accuracy of every class that has a row of its own in a table, and images, in their order."""
+    own = [
+        (name, counts[number], sum(counts))
+        for number, (name, counts) in enumerate(zip(table.class_names, table.counts, strict=True))
+        if number < MOST_CLASSES
+    ]
+    return tuple(ClassAccuracy(name, right / count, count) for name, right, count in own if count)
+
+
 def parse_confusion(document: Mapping[str, Any]) -> Confusion:
     """The record of `dataclasses.asdict`, also after a journey through JSON.
 

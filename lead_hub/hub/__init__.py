@@ -1,6 +1,7 @@
 """The one voice to the Hub: a request made patiently, its refusals in words; and files written whole, and hashed.
 
 requests.py     one request, with finite timeouts, retries and one clear error
+listings.py     one listing, whole
 refusals.py     what each answer of the Hub means, and what to do about it
 tokens.py       the token of a call, clean; the Hub's address without a password
 whole_files.py  files that appear whole or not at all; where lead-hub keeps its own
@@ -8,6 +9,7 @@ file_hashes.py  the form of a commit, one hash over files, the hash that the Hub
 """
 
 from lead_hub.hub.file_hashes import AnnouncedHash, files_sha256, is_commit, is_content_sha
+from lead_hub.hub.listings import whole_listing
 from lead_hub.hub.refusals import why_refused
 from lead_hub.hub.requests import (
     LOGIN_ADVICE,
@@ -42,6 +44,7 @@ __all__ = [
     "limited",
     "make_folder",
     "patiently",
+    "whole_listing",
     "why_refused",
     "write_text_whole",
     "written_whole",

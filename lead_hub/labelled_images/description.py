@@ -4,7 +4,7 @@ They are told by what is small: the card, the footers of parquet files, the name
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import datasets
@@ -26,8 +26,8 @@ from lead_hub.labelled_images.builder import (
     progress_bars,
 )
 from lead_hub.labelled_images.columns import Role, no_image_column, role_of, type_name
-from lead_hub.labelled_images.commit import hub_error, pin_dataset
-from lead_hub.labelled_images.download import private_card_removed
+from lead_hub.labelled_images.commit import DatasetCommit, hub_error, pin_dataset
+from lead_hub.labelled_images.download import downloads_folder, private_card_removed
 from lead_hub.labelled_images.hub_dataset import open_hub_dataset
 from lead_hub.labelled_images.image_folder_files import refuse_lost_classes
 from lead_hub.labelled_images.image_folder_layout import refuse_merged_splits
@@ -35,8 +35,10 @@ from lead_hub.labelled_images.label_tables import FIRST_BYTES, check_label_table
 from lead_hub.labelled_images.local_folder import open_local_folder
 from lead_hub.labelled_images.query import DatasetQuery
 from lead_hub.labelled_images.saved_dataset import load_saved
+from lead_hub.labelled_images.verified_files import DatasetFiles, announced_hashes
 
 MOST_FOOTERS = 16  # each takes one or two requests
+MOST_SIZES = 1000  # files whose sizes are asked for, in one request
 
 
 @dataclass(frozen=True)
@@ -165,6 +167,8 @@ class DatasetDescription:
         config: the one that is described: what was asked for, else the dataset's default, else its first.
         splits: of that configuration, in the dataset's order.
         columns: of that configuration, in the dataset's order; at least one holds images.
+        download_bytes: size of the files that reading a split takes; None where nothing has to come from the Hub, and
+            where they are too many to ask for.
     """
 
     dataset: str
@@ -175,6 +179,7 @@ class DatasetDescription:
     config: str | None
     splits: tuple[SplitDescription, ...]
     columns: tuple[ColumnDescription, ...]
+    download_bytes: int | None = None
 
     @property
     def image_columns(self) -> tuple[str, ...]:
@@ -242,7 +247,7 @@ def _of_hub(query: DatasetQuery, access: Access) -> DatasetDescription:
         found = open_hub_dataset(chosen, commit, access)
         builder = found.builder
         is_cached_copy = not found.splits
-        return _described(
+        described = _described(
             query,
             _contents(chosen, builder, found.splits, access=access),
             sha=commit.loaded(str(builder.hash)),
@@ -250,6 +255,22 @@ def _of_hub(query: DatasetQuery, access: Access) -> DatasetDescription:
             configs=(builder.config.name,) if is_cached_copy else tuple(names),
             config=builder.config.name,
         )
+        return replace(described, download_bytes=_download_bytes(found.splits, commit, access))
+
+
+def _download_bytes(splits: Mapping[str, Sequence[str]], commit: DatasetCommit, access: Access) -> int | None:
+    """Size of all files of all splits, which are fetched together."""
+    names = sorted({name for of_split in splits.values() for name in of_split})
+    if not names or len(names) > MOST_SIZES or commit.sha is None:
+        return None
+    own = [name for name in names if not name.startswith("hf://")]
+    files = DatasetFiles(commit.dataset, commit.sha, downloads_folder(access))
+    try:
+        announced = announced_hashes(own, files, access)
+    except LOADING_ERRORS:  # what a dataset holds is known all the same
+        return None
+    sizes = [each.size_bytes for each in announced.values() if each.size_bytes is not None]
+    return sum(sizes) if len(sizes) == len(names) else None
 
 
 def _of_local(query: DatasetQuery, path: Path, *, access: Access) -> DatasetDescription:

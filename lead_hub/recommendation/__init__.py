@@ -10,11 +10,34 @@ steps.py           images, files and outputs, the same on every process of the r
 scoring.py         outputs -> scores and a row
 judging.py         scored candidates -> the board, every row of which says how sure it is
 board_rows.py      images, outputs and scores -> what a leaderboard keeps of them
+pictures.py        what people may look at: of the images, and of those that a checkpoint gets wrong
 progress.py        where the run is; estimate.py what it will take
 """
 
 from lead_hub.recommendation.estimate import RunEstimate, estimate_run
+from lead_hub.recommendation.pictures import (
+    Disagreement,
+    MistakenPicture,
+    PredictedClasses,
+    RunPictures,
+    SamplePictures,
+    disagreement_of,
+    look_at_images,
+)
 from lead_hub.recommendation.progress import RunProgress
 from lead_hub.recommendation.recommendation import Recommendation, recommend
 
-__all__ = ["Recommendation", "RunEstimate", "RunProgress", "estimate_run", "recommend"]
+__all__ = [
+    "Disagreement",
+    "MistakenPicture",
+    "PredictedClasses",
+    "Recommendation",
+    "RunEstimate",
+    "RunPictures",
+    "RunProgress",
+    "SamplePictures",
+    "disagreement_of",
+    "estimate_run",
+    "look_at_images",
+    "recommend",
+]

@@ -22,13 +22,14 @@ from lead_hub.errors import LeadHubError, RunCancelledError, ScoreError
 from lead_hub.hub import HubDownError, Token
 from lead_hub.labelled_images import DatasetQuery, LabelledImages
 from lead_hub.leaderboard import Leaderboard, Skipped
-from lead_hub.processes import guarded, on_every_process, on_main_process, running_processes
+from lead_hub.processes import Processes, guarded, on_every_process, on_main_process, running_processes
 from lead_hub.recommendation.board_rows import empty_board, find_cards
 from lead_hub.recommendation.grouping import image_groups
-from lead_hub.recommendation.judging import calibration_of
+from lead_hub.recommendation.judging import ScoredCandidate, calibration_of
+from lead_hub.recommendation.pictures import OnPictures, predicted_classes, sample_pictures
 from lead_hub.recommendation.progress import OnProgress, RunFollower
 from lead_hub.recommendation.race_budget import RaceBudget, SpentBudget, by_prior, parse_race_budget, within_downloads
-from lead_hub.recommendation.racing import FullRun, Race, Ranking, check_race
+from lead_hub.recommendation.racing import FullRun, Race, Ranking, Turn, check_race
 from lead_hub.recommendation.standing_elsewhere import kept_standings, with_standings
 from lead_hub.recommendation.steps import OutputsOfImages, shared_images
 from lead_hub.recommendation.turn_scoring import RunEdges, TurnScoring
@@ -87,6 +88,9 @@ class Recommendation:
             then ends without a board, and `recommend` without `stream` raises RunCancelledError.
         on_progress: told after every step and every batch of images where the run is, by the thread that asks for the
             next board; in several processes, by each.
+        on_pictures: told, by the main process alone, what there is to look at: small pictures of the images
+            (`SamplePictures`), then of every checkpoint what it takes each image for (`PredictedClasses`). No board
+            holds a picture.
 
     Raises:
         DatasetError: the dataset cannot be used; the message lists what there is.
@@ -121,6 +125,7 @@ class Recommendation:
     reuse_cards: str | None = None
     cancelled: Callable[[], bool] | None = None
     on_progress: OnProgress | None = None
+    on_pictures: OnPictures | None = None
 
     def __post_init__(self) -> None:
         # What is given as an iterator can be read once only; the record keeps what it gave.
@@ -229,6 +234,7 @@ class Recommendation:
                 images = stack.enter_context(shared_images(self.query, access, processes))
                 find_groups = partial(image_groups, images, self.methods, group_column=self.group_column, access=access)
                 images = on_main_process(find_groups, processes).of(images)
+                self._show(images, processes)
                 standings = on_main_process(partial(kept_standings, access), processes)
             except RunCancelledError:
                 return
@@ -281,11 +287,23 @@ class Recommendation:
                         board = board.with_skipped(Skipped.because(candidate.checkpoint, candidate.revision, error))
                     else:
                         ranking.fail(turn, str(error))
+                else:
+                    self._show_left_out(turn, scored.candidate, processes)
                 downloads.scored(candidate, score)
                 follower.ends()
                 yield board
         if down and not board.rows:
             raise down
+
+    def _show(self, images: LabelledImages, processes: Processes) -> None:
+        if self.on_pictures is not None and processes.is_main_process:
+            self.on_pictures(sample_pictures(images))
+
+    def _show_left_out(self, turn: Turn, one: ScoredCandidate, processes: Processes) -> None:
+        if self.on_pictures is None or not processes.is_main_process:
+            return
+        if (told := predicted_classes(one.row.sha, turn.images, one.images)) is not None:
+            self.on_pictures(told)
 
     def _begin(
         self, board: Leaderboard, images: LabelledImages, candidates: Sequence[Candidate], run: RunEdges

@@ -3,6 +3,7 @@
 import gc
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -59,6 +60,7 @@ def test_parquet_on_the_hub(hub: HubServer, tmp_path: Path) -> None:
     assert found.columns == PARQUET_COLUMNS
     assert (found.image_columns, found.label_columns, found.default_split) == (("image",), ("label", "name"), "train")
     assert len(hub.requests) < 40
+    assert found.download_bytes == sum(file.stat().st_size for file in (tmp_path / "repo").rglob("*.parquet"))
 
 
 def test_only_the_end_of_a_large_parquet_file_is_read(hub: HubServer, tmp_path: Path) -> None:
@@ -95,6 +97,7 @@ def test_an_image_folder_on_the_hub(hub: HubServer, tmp_path: Path) -> None:
     assert found.splits == (SplitDescription("train", 5), SplitDescription("test", 2))
     assert found.columns == (IMAGE, ColumnDescription("label", "ClassLabel of 2 classes", "label"))
     assert bytes_read(hub, ".png") == []
+    assert found.download_bytes == sum(file.stat().st_size for file in (tmp_path / "repo").rglob("*.png"))
 
 
 def test_an_image_folder_with_a_table(hub: HubServer, tmp_path: Path) -> None:
@@ -279,8 +282,9 @@ def test_offline_the_copy_that_was_loaded_is_described(hub: HubServer, tmp_path:
         missing = in_a_process(closed, tmp_path / "home", "org/other", offline=True)
         down = in_a_process(closed, tmp_path / "home", "org/other", offline=False)
     assert "SplitDescription(name='train', n_rows=6)" in online
-    # Whether everybody may read it, only the Hub could say.
-    assert offline == online.replace("is_private=False", "is_private=True")
+    # Whether everybody may read it, and how large its files are, only the Hub could say.
+    known = re.sub(r"download_bytes=\d+", "download_bytes=None", online)
+    assert offline == known.replace("is_private=False", "is_private=True") != known
     assert missing.startswith("HubError")
     assert "unset HF_HUB_OFFLINE" in missing
     assert down.startswith("HubDownError")

@@ -1,0 +1,57 @@
+"""Part of a name -> image checkpoints of the Hub whose id holds it, the most downloaded first."""
+
+from dataclasses import dataclass
+from functools import partial
+
+from huggingface_hub import ModelInfo
+
+from lead_hub.access import Access
+from lead_hub.hub import whole_listing
+
+TASKS = ("image-classification", "image-feature-extraction")
+LONGEST_SEARCH = 100
+
+
+@dataclass(frozen=True)
+class FoundCheckpoint:
+    """One checkpoint of a search.
+
+    Attributes:
+        id: on the Hub.
+        task: the Hub's name of what it is for.
+        downloads: of the last 30 days; None where the Hub does not say.
+        is_private: whether only some may read it.
+    """
+
+    id: str
+    task: str
+    downloads: int | None
+    is_private: bool
+
+
+def search_checkpoints(text: str, access: Access, *, at_most: int = 8) -> tuple[FoundCheckpoint, ...]:
+    """Checkpoints that classify images, or give features of them, whose id holds the text; the most downloaded first.
+
+    Args:
+        text: part of an id; its first LONGEST_SEARCH characters count.
+        access: as whom the Hub is asked, and whether anybody still waits.
+        at_most: how many, 1 or more.
+
+    Raises:
+        HubError: the Hub refused or could not be reached.
+        RunCancelledError: nobody waits any more.
+    """
+    sought = text.strip()[:LONGEST_SEARCH]
+    if not sought:
+        return ()
+    found = [
+        FoundCheckpoint(info.id, task, info.downloads, bool(info.private))
+        for task in TASKS
+        for info in _listed(sought, task, access, at_most=at_most)
+    ]
+    return tuple(sorted(found, key=lambda one: -(one.downloads or 0))[:at_most])
+
+
+def _listed(sought: str, task: str, access: Access, *, at_most: int) -> list[ModelInfo]:
+    listing = partial(access.api.list_models, search=sought, pipeline_tag=task, sort="downloads", limit=at_most)
+    return whole_listing(listing, asked_for=f"the checkpoints called {sought!r}", cancelled=access.cancelled)

@@ -1,0 +1,61 @@
+"""Part of a name -> datasets of the Hub whose id holds it, those for image classification first."""
+
+from dataclasses import dataclass
+from functools import partial
+
+from huggingface_hub import DatasetInfo
+
+from lead_hub.access import Access
+from lead_hub.hub import whole_listing
+
+TASK = "task_categories:image-classification"
+LONGEST_SEARCH = 100
+
+
+@dataclass(frozen=True)
+class FoundDataset:
+    """One dataset of a search.
+
+    Attributes:
+        id: on the Hub.
+        is_for_classification: whether its card names image classification as its task.
+        downloads: of the last 30 days; None where the Hub does not say.
+        is_private: whether only some may read it.
+    """
+
+    id: str
+    is_for_classification: bool
+    downloads: int | None
+    is_private: bool
+
+
+def search_datasets(text: str, access: Access, *, at_most: int = 8) -> tuple[FoundDataset, ...]:
+    """Datasets whose id holds the text, as whoever asks may see them: for image classification first, popular first.
+
+    Args:
+        text: part of an id; its first LONGEST_SEARCH characters count.
+        access: as whom the Hub is asked, and whether anybody still waits.
+        at_most: how many, 1 or more.
+
+    Raises:
+        HubError: the Hub refused or could not be reached.
+        RunCancelledError: nobody waits any more.
+    """
+    sought = text.strip()[:LONGEST_SEARCH]
+    if not sought:
+        return ()
+    of_task = _listed(sought, TASK, access, at_most=at_most)
+    others = _listed(sought, None, access, at_most=at_most) if len(of_task) < at_most else []
+    found = {info.id: _found(info, is_for_classification=True) for info in of_task}
+    for info in others:
+        found.setdefault(info.id, _found(info, is_for_classification=False))
+    return tuple(found.values())[:at_most]
+
+
+def _listed(sought: str, task: str | None, access: Access, *, at_most: int) -> list[DatasetInfo]:
+    listing = partial(access.api.list_datasets, search=sought, filter=task, sort="downloads", limit=at_most)
+    return whole_listing(listing, asked_for=f"the datasets called {sought!r}", cancelled=access.cancelled)
+
+
+def _found(info: DatasetInfo, *, is_for_classification: bool) -> FoundDataset:
+    return FoundDataset(info.id, is_for_classification, info.downloads, bool(info.private))
