@@ -1,8 +1,10 @@
 """Stage 8: scored and skipped checkpoints -> Leaderboard, its verdict, its files, and the words that people read."""
 
 from lead_hub.leaderboard.answer import answer_card, ranked_on, skipped_table
+from lead_hub.leaderboard.beside_prediction import outcome_table
 from lead_hub.leaderboard.board import Leaderboard, rank
 from lead_hub.leaderboard.board_file import check_ending
+from lead_hub.leaderboard.comparison import side_by_side
 from lead_hub.leaderboard.figures import confusion_heat_map, rank_intervals, score_against_parameters
 from lead_hub.leaderboard.html_table import board_table
 from lead_hub.leaderboard.rows import FineTunedAccuracy, RankedCheckpoint, RankedDataset, Skipped, read_row
@@ -43,6 +45,7 @@ __all__ = [
     "linked",
     "news",
     "one_line",
+    "outcome_table",
     "print_board",
     "rank",
     "rank_intervals",
@@ -51,6 +54,7 @@ __all__ = [
     "row_name",
     "rows_verdict",
     "score_against_parameters",
+    "side_by_side",
     "skipped_table",
     "summary",
     "whole_interval",
