@@ -10,7 +10,7 @@ candidate x FineTuningImages -> image parts -> trainings (rate x seed) -> FineTu
 Learning rate and epoch are chosen by a validation part of the train split; the test images measure, and choose nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -136,11 +136,19 @@ def files_with_weights(candidate: Candidate, *, access: Access, processes: Proce
     return first_on_each_node(with_weights, processes)
 
 
-def finetune_job(job: FineTuningJob, *, budget: Budget) -> FineTuned:
+def finetune_job(
+    job: FineTuningJob, *, budget: Budget, on_epochs: Callable[[int, int], object] | None = None
+) -> FineTuned:
     """Do the trainings of a job, with a bar.
+
+    Args:
+        job: which ones; whether anybody still waits is asked after every step.
+        budget: of their time.
+        on_epochs: told after every epoch how many are done or left out, and of how many.
 
     Raises:
         CandidateError: the checkpoint cannot be trained.
+        RunCancelledError: nobody waits any more; the trainings that were finished are kept.
     """
     n_epochs = len(job.settings.trainings) * job.settings.epochs
     silent = (
@@ -148,4 +156,15 @@ def finetune_job(job: FineTuningJob, *, budget: Budget) -> FineTuned:
     )  # None: silent unless on a terminal
     with tqdm(total=n_epochs, unit="epoch", disable=silent) as bar:  # type: ignore[no-untyped-call]
         bar.set_description(f"{job.settings.mode} fine-tuning of {job.candidate.checkpoint}")
-        return run_trainings(job, budget=budget, advance=bar.update)
+
+        n_done = 0  # a bar that is not shown does not count
+
+        def advance(more: int) -> None:
+            nonlocal n_done
+            n_done += more
+            bar.update(more)
+            if more and on_epochs is not None:
+                on_epochs(n_done, n_epochs)
+            job.access.check_wanted()
+
+        return run_trainings(job, budget=budget, advance=advance)

@@ -156,7 +156,7 @@ def train(
         parts: images to learn from, to choose by and to measure on.
         schedule: rate, seed and length.
         hardware: processes, device and number format.
-        advance: called with 1 after every epoch.
+        advance: called with 1 after every epoch and with 0 after every step; what it raises ends the training.
 
     Raises:
         DivergedError: the rate is too high for a single epoch.
@@ -167,7 +167,7 @@ def train(
     best: _Best | None = None
     epochs_run = last_gain = 0
     lowest_loss = math.inf
-    for epoch, loss in enumerate(_epochs(learner, parts.fit, schedule), start=1):
+    for epoch, loss in enumerate(_epochs(learner, parts.fit, schedule, advance), start=1):
         at_once = learner.images_at_once or 1
         validation = predict(network, parts.validation, hardware=hardware, images_at_once=at_once)
         if not (math.isfinite(loss) and validation.is_finite):
@@ -192,7 +192,7 @@ def train(
     return TrainedNetwork(epochs_run, best.epoch, best.validation, test)
 
 
-def _epochs(learner: Learner, fit: Part, schedule: Schedule) -> Iterator[float]:
+def _epochs(learner: Learner, fit: Part, schedule: Schedule, advance: Callable[[int], object]) -> Iterator[float]:
     """Train epoch by epoch; gives the mean loss of each."""
     processes, network = learner.hardware.processes, learner.network
     generator = torch.Generator().manual_seed(schedule.seed)
@@ -209,7 +209,10 @@ def _epochs(learner: Learner, fit: Part, schedule: Schedule) -> Iterator[float]:
             return changed(pixels, changes[processes.process_index :: processes.num_processes])
 
         network.train()
-        loss = sum(learner.step(load, fit.labels[rows]) for rows in mine) / n_steps
+        loss = 0.0
+        for rows in mine:
+            loss += learner.step(load, fit.labels[rows]) / n_steps
+            advance(0)
         learner.end_epoch()
         yield loss
 

@@ -5,13 +5,21 @@ score cards and kept outcomes  ->  recalibration: expected accuracies that rest 
 """
 
 from lead_hub.verification.recalibration import Recalibration, calibrate, forget_calibration
-from lead_hub.verification.verification import FAILED, Agreement, Verification, agreement, verify
+from lead_hub.verification.verification import (
+    FAILED,
+    Agreement,
+    Verification,
+    VerificationProgress,
+    agreement,
+    verify,
+)
 
 __all__ = [
     "FAILED",
     "Agreement",
     "Recalibration",
     "Verification",
+    "VerificationProgress",
     "agreement",
     "calibrate",
     "forget_calibration",

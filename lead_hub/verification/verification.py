@@ -14,7 +14,7 @@ from typing import ParamSpec
 
 from lead_hub.access import Access, access_of
 from lead_hub.candidates import Candidate
-from lead_hub.errors import CandidateError, DatasetError, LeadHubError
+from lead_hub.errors import CandidateError, DatasetError, LeadHubError, RunCancelledError
 from lead_hub.finetuning import (
     Budget,
     FineTuned,
@@ -37,6 +37,25 @@ from lead_hub.rank_agreement import regret_at, weighted_kendall_tau
 from lead_hub.verification.outcome_files import keep_outcome
 
 FAILED = "fine-tuning failed at "
+
+
+@dataclass(frozen=True)
+class VerificationProgress:
+    """Where a verification is.
+
+    Attributes:
+        checkpoint: that is fine-tuned, as in its row.
+        number: which one, from 1.
+        n_checkpoints: how many will be.
+        n_epochs: passes over the images that are done, or will not be needed, in all of its trainings together.
+        total_epochs: at most so many; 0 before the first training.
+    """
+
+    checkpoint: str
+    number: int
+    n_checkpoints: int
+    n_epochs: int = 0
+    total_epochs: int = 0
 
 
 @dataclass(frozen=True)
@@ -64,12 +83,16 @@ class Verification:
         token: Hub token; None means the Hub's own login, False nobody's, even where one is logged in.
         allow_pickle: also accept weights as pickle files, loaded with `weights_only`.
         progress: show bars on a terminal's standard error.
+        cancelled: asked after every step of a training: once it returns True the loop ends with the board so far. In
+            several processes it must say the same in each.
+        on_progress: told where it is, when a checkpoint begins and after every epoch.
 
     Raises:
         DatasetError: the images cannot be read, or are not those of the board any more.
         CandidateError: the board has no rows.
         HubError: the Hub refused the dataset, or cannot be reached.
         LeadHubError: a choice that cannot be, peft is missing, or the file holds no leaderboard.
+        RunCancelledError: cancelled while the images were read.
     """
 
     board: Leaderboard | str | Path
@@ -86,6 +109,8 @@ class Verification:
     token: Token = field(default=None, repr=False)
     allow_pickle: bool = False
     progress: bool = True
+    cancelled: Callable[[], bool] | None = None
+    on_progress: Callable[[VerificationProgress], object] | None = None
 
     def __post_init__(self) -> None:
         if self.top < 1:
@@ -112,7 +137,11 @@ class Verification:
     def access(self) -> Access:
         """As whom the Hub is asked, and where everything is kept."""
         return access_of(
-            cache_dir=self.cache_dir, token=self.token, allow_pickle=self.allow_pickle, progress=self.progress
+            cache_dir=self.cache_dir,
+            token=self.token,
+            allow_pickle=self.allow_pickle,
+            progress=self.progress,
+            cancelled=self.cancelled,
         )
 
     def __iter__(self) -> Iterator[Leaderboard]:
@@ -131,7 +160,13 @@ def verified_boards(verification: Verification) -> Iterator[Leaderboard]:
         chosen = board.rows[: verification.top]
         for number, row in enumerate(chosen):
             budget = Budget(clock.share(len(chosen) - number))
-            outcome = finetuned_row(row, images, verification=verification, budget=budget, hardware=hardware)
+            at = VerificationProgress(row.checkpoint, number + 1, len(chosen))
+            training = RowTraining(verification, budget, hardware, at)
+            try:
+                outcome = finetuned_row(row, images, training)
+            except RunCancelledError:
+                yield board
+                return
             if hardware.processes.is_main_process:
                 keep(board, outcome, verification.access)
             board = replace(board, rows=tuple(outcome if other == row else other for other in board.rows))
@@ -154,15 +189,36 @@ def call_of(record: Callable[Arguments, Verification]) -> Callable[Arguments, Le
 verify = call_of(Verification)
 
 
-def finetuned_row(
-    row: RankedCheckpoint,
-    images: FineTuningImages,
-    *,
-    verification: Verification,
-    budget: Budget,
-    hardware: Hardware,
-) -> RankedCheckpoint:
-    """The row with what fine-tuning gave, or a note of why it failed."""
+@dataclass(frozen=True, eq=False)
+class RowTraining:
+    """How one row is fine-tuned.
+
+    Attributes:
+        verification: whose choices hold.
+        budget: of this row.
+        hardware: of all.
+        at: where the verification is.
+    """
+
+    verification: Verification
+    budget: Budget
+    hardware: Hardware
+    at: VerificationProgress
+
+    def tell(self, n_epochs: int = 0, total_epochs: int = 0) -> None:
+        """Say where it is."""
+        if self.verification.on_progress is not None:
+            self.verification.on_progress(replace(self.at, n_epochs=n_epochs, total_epochs=total_epochs))
+
+
+def finetuned_row(row: RankedCheckpoint, images: FineTuningImages, training: RowTraining) -> RankedCheckpoint:
+    """The row with what fine-tuning gave, or a note of why it failed.
+
+    Raises:
+        RunCancelledError: nobody waits any more.
+    """
+    verification, hardware = training.verification, training.hardware
+    training.tell()
     candidate = Candidate(row.checkpoint, revision=row.sha if is_commit(row.sha) else None, licence=row.licence)
     note = row.note.partition(FAILED)[0].removesuffix("; ")  # of an earlier call nothing stays
     try:
@@ -174,7 +230,7 @@ def finetuned_row(
                 stage="find",
             )
         job = FineTuningJob(candidate, files, images, verification.settings, verification.access, hardware)
-        result = finetune_job(job, budget=budget)
+        result = finetune_job(job, budget=training.budget, on_epochs=training.tell)
     except (CandidateError, HubDownError) as error:
         stage = error.stage if isinstance(error, CandidateError) else "download"
         return replace(row, note="; ".join(filter(None, [note, f"{FAILED}{stage}: {error}"])))

@@ -14,8 +14,9 @@ from typer.testing import CliRunner
 
 from lead_hub import CandidateError, DatasetError, Leaderboard, LeadHubError, recommend, verify
 from lead_hub.cli import app
+from lead_hub.errors import RunCancelledError
 from lead_hub.leaderboard import print_board
-from lead_hub.verification import agreement
+from lead_hub.verification import VerificationProgress, agreement
 
 QUICK = {"mode": "probe", "learning_rates": [1e-2], "seeds": [0, 1], "epochs": 10, "progress": False}
 OPTIONS = ["--mode", "probe", "--learning-rates", "1e-2", "--seeds", "0,1", "--epochs", "10", "--quiet"]
@@ -189,3 +190,31 @@ def test_a_board_of_which_nothing_could_be_fine_tuned(board: Leaderboard, tmp_pa
     result = CliRunner().invoke(app, ["verify", str(path), "--cache-dir", str(tmp_path), *OPTIONS])
     assert result.exit_code == 3
     assert "fine-tuning failed at" in Leaderboard.load(path).best.note
+
+
+def test_where_it_is_is_told_and_it_can_be_stopped(board: Leaderboard, tmp_path: Path) -> None:
+    told: list[VerificationProgress] = []
+    verify(board, 2, cache_dir=tmp_path, on_progress=told.append, **QUICK)
+    first, second = board.rows[0].checkpoint, board.rows[1].checkpoint
+    assert [(one.checkpoint, one.number) for one in told if one.total_epochs == 0] == [(first, 1), (second, 2)]
+    assert {one.n_checkpoints for one in told} == {2}
+    epochs = [one.n_epochs for one in told if one.number == 1 and one.total_epochs]
+    assert epochs == sorted(epochs)
+    assert epochs[-1] == 20  # two seeds of ten epochs, those that were not needed included
+    assert {one.total_epochs for one in told if one.n_epochs} == {20}
+
+
+def test_a_verification_that_nobody_waits_for_ends_with_what_it_has(board: Leaderboard, tmp_path: Path) -> None:
+    reached: list[VerificationProgress] = []
+
+    def is_second_begun() -> bool:
+        return any(one.number == 2 and one.n_epochs for one in reached)
+
+    verified = verify(board, 3, cache_dir=tmp_path, on_progress=reached.append, cancelled=is_second_begun, **QUICK)
+    assert [row.finetuned is not None for row in verified.rows] == [True, False, False]
+    assert max(one.number for one in reached) == 2
+    # What was finished is there when it is asked for again.
+    again: list[VerificationProgress] = []
+    assert verify(board, 1, cache_dir=tmp_path, on_progress=again.append, **QUICK).rows[0] == verified.rows[0]
+    with pytest.raises(RunCancelledError):
+        verify(board, 1, cache_dir=tmp_path, cancelled=lambda: True, **QUICK)
