@@ -30,3 +30,11 @@ PRESSED_ROW = """element.addEventListener("click", event => {
   const row = event.target.closest("tr[data-row]");
   if (row && !event.target.closest("a, .lh-tip")) trigger("select", {index: Number(row.dataset.row), value: ""});
 });"""
+# A press on a name takes it; the field keeps the focus meanwhile, so that nobody looks for half a name.
+PRESSED_NAME = """element.addEventListener("mousedown", event => {
+  if (event.target.closest("[data-id]")) event.preventDefault();
+});
+element.addEventListener("click", event => {
+  const name = event.target.closest("[data-id]");
+  if (name) trigger("select", {index: 0, value: name.dataset.id});
+});"""

@@ -3,7 +3,7 @@
 Before a run they say what was found, offer what there is to pick, and tell what the run will take.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import gradio as gr
@@ -15,9 +15,10 @@ from lead_hub.labelled_images import DatasetDescription
 from lead_hub.recommendation import estimate_run
 from lead_hub.transferability import SCORES
 from spaces_app.events import QUIETLY, Block, Updates
+from spaces_app.focus import PRESSED_NAME
 from spaces_app.request import RunRequest, from_link
-from spaces_app.runs import look_at
 from spaces_app.status import dataset_html, estimate_html, paragraph, problem, told
+from spaces_app.visitor_reading import look_at
 from spaces_app.visitors import Deployment, visitor
 
 SOURCES = (
@@ -68,14 +69,16 @@ class Inputs:
 
 @dataclass(frozen=True)
 class InputNotes:
-    """What stands beside the inputs: what is said of the dataset and of the run to come."""
+    """What stands beside the inputs: what is said of the dataset and of the run to come, and what a search lists."""
 
     found: gr.HTML
+    datasets: gr.HTML
+    checkpoints: gr.HTML
     estimate: gr.HTML
 
 
-def made_inputs(deployment: Deployment) -> tuple[Inputs, gr.HTML]:
-    """The form: what to rank on and which checkpoints, the rest folded away; and where it says what was found."""
+def made_inputs(deployment: Deployment) -> tuple[Inputs, InputNotes, gr.Button]:
+    """The form: what to rank on and which checkpoints, the rest folded away; what it says; and what begins a run."""
     hint = (
         "Hub id, as in my-org/my-dataset" if deployment.is_shared else "Hub id, or a folder with one subfolder a class"
     )
@@ -84,6 +87,10 @@ def made_inputs(deployment: Deployment) -> tuple[Inputs, gr.HTML]:
             label="Dataset", info=hint, placeholder="my-org/my-dataset", elem_id="dataset", max_lines=1,
             scale=4, min_width=280,
         )  # fmt: skip
+        upload = gr.File(
+            label="or a zip, one folder a class", file_types=[".zip"], type="filepath", height=112, elem_id="upload",
+            scale=3, min_width=220,
+        )  # fmt: skip
         config = gr.Dropdown(
             [], label="Configuration", allow_custom_value=True, visible=False, elem_id="config", scale=2, min_width=140
         )
@@ -91,29 +98,39 @@ def made_inputs(deployment: Deployment) -> tuple[Inputs, gr.HTML]:
             ["train"], value="train", label="Split to rank on", allow_custom_value=True, elem_id="split",
             info="never the one that you test on", scale=2, min_width=180,
         )  # fmt: skip
-        source = gr.Radio(
-            SOURCES, value="index", label="Candidates", info="which checkpoints to rank", elem_id="source",
-            scale=7, min_width=300,
-        )  # fmt: skip
+    datasets = _made_list("datasets-found")
     found = gr.HTML(elem_id="dataset-status")
+    source = gr.Radio(
+        SOURCES, value="index", label="Candidates", info="which checkpoints to rank", elem_id="source", min_width=300
+    )
     own = gr.Textbox(
         label="Your checkpoints", info="one Hub id a line, @revision if you like", lines=4, visible=False,
         placeholder="timm/resnet50.a1_in1k\nfacebook/dinov2-small@main", elem_id="own-candidates",
     )  # fmt: skip
+    checkpoints = _made_list("checkpoints-found")
     with gr.Row():
         columns = _dataset_choices()
         choices = _candidate_choices()
+    with gr.Row(elem_id="begin"):
+        estimate = gr.HTML(elem_id="estimate")
+        start = gr.Button("Rank checkpoints", variant="primary", elem_id="rank", min_width=240, scale=0)
     inputs = Inputs(
         **{"dataset": dataset, "config": config, "split": split, "source": source, "own_candidates": own},  # type: ignore[arg-type]
+        upload=upload,
         **columns,  # type: ignore[arg-type]  # named as they were made
         **choices,  # type: ignore[arg-type]
     )
-    return inputs, found
+    return inputs, InputNotes(found, datasets, checkpoints, estimate), start
+
+
+def _made_list(elem_id: str) -> gr.HTML:
+    """Where what a search found is listed, to be pressed."""
+    return gr.HTML(elem_id=elem_id, js_on_load=PRESSED_NAME, apply_default_css=False)
 
 
 def _dataset_choices() -> dict[str, Block]:
     """What most datasets do not need."""
-    with gr.Accordion("Columns, revision, or a zip of your own", open=False):
+    with gr.Accordion("Columns and revision", open=False):
         with gr.Row():
             image_column = gr.Dropdown(
                 [AUTOMATIC], value=AUTOMATIC, label="Image column", allow_custom_value=True, elem_id="image-column"
@@ -122,14 +139,7 @@ def _dataset_choices() -> dict[str, Block]:
                 [AUTOMATIC], value=AUTOMATIC, label="Class column", allow_custom_value=True, elem_id="label-column"
             )
         revision = gr.Textbox(label="Revision", info="branch, tag or commit", max_lines=1, elem_id="revision")
-        upload = gr.File(
-            label="Zip of images, one folder a class (used instead of the dataset; deleted when you leave)",
-            file_types=[".zip"],
-            type="filepath",
-            height=120,
-            elem_id="upload",
-        )
-    return {"image_column": image_column, "label_column": label_column, "revision": revision, "upload": upload}
+    return {"image_column": image_column, "label_column": label_column, "revision": revision}
 
 
 def _candidate_choices() -> dict[str, Block]:
@@ -237,35 +247,36 @@ def wire_inputs(
     inputs: Inputs,
     *,
     beside: InputNotes,
+    named_by: Sequence[Dependency],
     demos: Sequence[Dependency],
     deployment: Deployment,
-) -> None:
-    """Connect them.
+) -> tuple[gr.State, list[Callable[..., object]]]:
+    """Connect them; gives what was found of the dataset, and the listeners after which its images may be others.
 
     Args:
         app: the page.
         inputs: to be filled and read.
         beside: changes with them.
+        named_by: further events that have named a dataset.
         demos: events that have filled in a demo's question.
         deployment: where the app runs.
     """
-    n_rows, found, estimate = gr.State({}), beside.found, beside.estimate
+    known, found, estimate = gr.State(None), beside.found, beside.estimate
 
     def described(values: Updates, token: gr.OAuthToken | None) -> Updates:
         try:
             question = read_request(values, inputs)
             if not question.dataset:
-                return {found: "", n_rows: {}}
+                return {found: "", known: None}
             description = look_at(
                 question, visitor(deployment, token=token.token if token else None), deployment=deployment
             )
         except LeadHubError as error:
             unknown = gr.update(choices=[], value=None, visible=False)  # another dataset's would be asked for
-            return {found: problem(told(error, deployment)), n_rows: {}, inputs.config: unknown}
-        rows = {split.name: split.n_rows for split in description.splits if split.n_rows is not None}
+            return {found: problem(told(error, deployment)), known: None, inputs.config: unknown}
         return {
             found: dataset_html(description, is_demo=question.is_demo),
-            n_rows: rows,
+            known: description,
             **filled_from_dataset(description, inputs),
         }
 
@@ -276,8 +287,9 @@ def wire_inputs(
                 words = "The Hub is searched when the run begins; what is found decides how long it takes."
                 return {estimate: paragraph(words)}
             candidates = read_candidates(question.candidates(paths_allowed=not deployment.is_shared))
-            known = values.get(n_rows)
-            in_split = known.get(question.split) if isinstance(known, dict) else None
+            description = values.get(known)
+            splits = description.splits if isinstance(description, DatasetDescription) else ()
+            in_split = next((split.n_rows for split in splits if split.name == question.split), None)
             n_images = min(question.max_images, in_split or question.max_images)
             return {estimate: estimate_html(estimate_run(candidates, n_images=n_images))}
         except LeadHubError as error:
@@ -298,17 +310,16 @@ def wire_inputs(
         return filled_from_link(question, inputs) if question else {inputs.dataset: gr.skip()}
 
     pickers = [inputs.config, inputs.split, inputs.image_column, inputs.label_column]
-    looked, asking = [found, n_rows, *pickers], {*inputs.all(), n_rows}
-    for event in (
-        inputs.dataset.blur(described, inputs.all(), looked, **QUIETLY),
-        inputs.dataset.submit(described, inputs.all(), looked, **QUIETLY),
-        inputs.config.input(described, inputs.all(), looked, **QUIETLY),
-    ):
-        event.then(estimated, asking, [estimate], **QUIETLY)
+    told_of, asking = [found, known, *pickers], {*inputs.all(), known}
+    named = [inputs.dataset.blur, inputs.dataset.submit, inputs.config.input, *(event.then for event in named_by)]
+    events = [name(described, inputs.all(), told_of, **QUIETLY) for name in named]
+    triggers = [event.then(estimated, asking, [estimate], **QUIETLY).then for event in events]
+    triggers += [inputs.split.input, inputs.image_column.input, inputs.label_column.input, inputs.upload.change]
     asked_for = [inputs.max_parameters, inputs.limit, inputs.families, inputs.permissive, inputs.own_candidates]
     inputs.source.change(sourced, inputs.source, asked_for, **QUIETLY)
     for component in inputs.of_question():
         component.change(estimated, asking, [estimate], **QUIETLY)
     for filled in (app.load(restored, None, [*inputs.all()], **QUIETLY), *demos):
-        looked_at = filled.then(described, inputs.all(), looked, **QUIETLY)
+        looked_at = filled.then(described, inputs.all(), told_of, **QUIETLY)
         looked_at.then(estimated, asking, [estimate], **QUIETLY)
+    return known, triggers

@@ -17,7 +17,7 @@ from lead_hub.errors import LeadHubError
 from lead_hub.hub import written_whole
 from lead_hub.leaderboard import Leaderboard
 from spaces_app.request import RunRequest
-from spaces_app.shown import Shown
+from spaces_app.shown import NO_PICTURES, Shown
 
 RUN_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 MOST_ON_DISK, MOST_IN_MEMORY = 200, 50
@@ -59,9 +59,11 @@ class KeptBoards:
         self._lock = threading.Lock()
 
     def keep(self, run_id: str, kept: KeptBoard) -> None:
-        """Keep the run's board so far, instead of an earlier one of the same run."""
+        """Keep the run's board so far, without a picture, instead of an earlier one of the same run."""
         if not RUN_ID.fullmatch(run_id):
             return
+        if kept.shown.pictures is not NO_PICTURES:
+            kept = replace(kept, shown=replace(kept.shown, pictures=NO_PICTURES))
         is_over = kept.outcome != "running"
         with self._lock:
             if kept.is_public and is_over and self._write(run_id, kept):

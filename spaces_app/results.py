@@ -1,6 +1,6 @@
 """The page's results: components made once, what they show while a run goes on and at its end, and what they do then.
 
-Then a row is explained, files are given, and score cards are pushed.
+Then a row is explained and files are given; chapters of their own push score cards.
 """
 
 import json
@@ -8,10 +8,8 @@ from dataclasses import dataclass, fields
 from datetime import datetime, timezone
 
 import gradio as gr
-from huggingface_hub import get_token
 from huggingface_hub.constants import ENDPOINT
 
-from lead_hub.errors import LeadHubError
 from lead_hub.leaderboard import (
     Leaderboard,
     answer_card,
@@ -23,16 +21,20 @@ from lead_hub.leaderboard import (
     score_against_parameters,
     skipped_table,
 )
+from lead_hub.recommendation import RunPictures
 from spaces_app import view
+from spaces_app.comparing import Comparing, made_comparing, wire_comparing
 from spaces_app.events import QUIETLY, Block, Updates
 from spaces_app.fine_tuning_script import fine_tuning_snippet
 from spaces_app.focus import GO_TO, PRESSED_ROW
-from spaces_app.shown import ANY, ORDERS, SIZES, Shown
+from spaces_app.picture_html import mistakes_html, sample_html
+from spaces_app.pushing import Pushing, made_pushing, wire_pushing
+from spaces_app.shown import ANY, NOT_KEPT, ORDERS, SIZES, Shown
 from spaces_app.snippets import repeat_line, shell_line
-from spaces_app.status import paragraph, problem, pushed_html, sign_in_html, told
-from spaces_app.visitors import Deployment, visitor
+from spaces_app.status import paragraph, problem
+from spaces_app.verifying import Verifying, made_verifying, wire_verifying
+from spaces_app.visitors import Deployment
 
-NOT_KEPT = "These results are kept for an hour, which is over: press Rank checkpoints again."
 # Of the table's columns, in pixels; the last one takes what is left.
 PAGE_WIDTH = 1215
 WIDTHS = {
@@ -89,15 +91,18 @@ class Results:
     html: gr.Button
     file_text: gr.Textbox
     file_name: gr.Textbox
-    repository: gr.Textbox
-    visibility: gr.Radio
-    collection: gr.Checkbox
-    push: gr.Button
-    pushed: gr.HTML
-    signed: gr.HTML
+    looking: gr.Accordion
+    looked: gr.HTML
+    mistakes: gr.HTML
+    compare: gr.Button
+    comparing: Comparing
+    verifying: Verifying
+    pushing: Pushing
 
     def all(self) -> list[Block]:
-        return [getattr(self, field.name) for field in fields(self)]
+        chapters = (self.comparing, self.verifying, self.pushing)
+        own = [value for field in fields(self) if (value := getattr(self, field.name)) not in chapters]
+        return [*own, *(part for chapter in chapters for part in chapter.all())]
 
     def cleared(self) -> Updates:
         """Clear what an earlier run left, at the start of a run."""
@@ -108,91 +113,93 @@ class Results:
             self.actions: gr.update(visible=False),
             self.choosers: gr.update(visible=False),
             self.details: gr.update(visible=False),
-            self.pushed: "",
+            self.looking: gr.update(visible=False),
+            self.pushing.pushed: "",
         }
 
 
 def made_results(deployment: Deployment) -> Results:
     """The components, hidden until there is something to show."""
     verdict = gr.HTML(elem_id="verdict", apply_default_css=False)
+    actions = _made_actions()
+    choosers = _made_choosers()
+    table = gr.HTML(elem_id="board", js_on_load=PRESSED_ROW, apply_default_css=False)
+    summary = gr.HTML(elem_id="summary", apply_default_css=False)
+    with gr.Accordion("The images that are ranked on", open=False, visible=False, elem_id="looking") as looking:
+        looked = gr.HTML(elem_id="looked", apply_default_css=False)
+    with gr.Column(visible=False) as details:
+        with gr.Accordion("Skipped checkpoints", open=False, visible=False, elem_id="skipped") as skipped_panel:
+            skipped = gr.HTML(elem_id="skipped-rows", apply_default_css=False)
+        with gr.Tabs(selected="explain") as tabs:
+            in_tabs, comparing = _made_tabs()
+        verifying = made_verifying(is_offered=not deployment.is_shared)
+        pushing = made_pushing(deployment)
+    parts = {
+        **{"verdict": verdict, "table": table, "summary": summary, "looking": looking, "looked": looked},
+        **{"details": details, "skipped_panel": skipped_panel, "skipped": skipped, "tabs": tabs},
+        **{"file_text": gr.Textbox(visible=False), "file_name": gr.Textbox(visible=False)},
+    }
+    chapters = {"comparing": comparing, "verifying": verifying, "pushing": pushing}
+    return Results(**parts, **actions, **choosers, **in_tabs, **chapters)  # type: ignore[arg-type]  # by their names
+
+
+def _made_actions() -> dict[str, Block]:
+    """The buttons below the verdict."""
     with gr.Row(visible=False, elem_id="actions") as actions:
         tune = gr.Button("Fine-tune it", variant="primary", size="sm", elem_id="tune", min_width=150, scale=0)
         why = gr.Button("Why it stands there", size="sm", elem_id="why", min_width=150, scale=0)
+        compare = gr.Button("Compare with the second", size="sm", elem_id="compare", min_width=150, scale=0)
         share = gr.Button("Push to the Hub", size="sm", elem_id="share", min_width=150, scale=0)
         csv = gr.Button("Download CSV", size="sm", elem_id="csv", min_width=150, scale=0)
         json_button = gr.Button("Download JSON", size="sm", elem_id="json", min_width=150, scale=0)
         html = gr.Button("Download HTML", size="sm", elem_id="html", min_width=150, scale=0)
+    return {
+        **{"actions": actions, "tune": tune, "why": why, "compare": compare, "share": share},
+        **{"csv": csv, "json": json_button, "html": html},
+    }
+
+
+def _made_choosers() -> dict[str, Block]:
+    """Which rows of the table, and in which order."""
     with gr.Accordion("Order and filter", open=False, visible=False, elem_id="choosers") as choosers, gr.Row():
         order = gr.Dropdown([*ORDERS], value="rank", label="Order by", elem_id="order", min_width=150)
         size = gr.Dropdown([*SIZES], value=ANY, label="Size", elem_id="size", min_width=150)
         licences = gr.Dropdown([], multiselect=True, label="Licences (none: all)", elem_id="licences", min_width=150)
         families = gr.Dropdown([], multiselect=True, label="Kinds (none: all)", elem_id="kinds", min_width=150)
-    table = gr.HTML(elem_id="board", js_on_load=PRESSED_ROW, apply_default_css=False)
-    summary = gr.HTML(elem_id="summary", apply_default_css=False)
-    with gr.Column(visible=False) as details:
-        with gr.Accordion("Skipped checkpoints", open=False, visible=False, elem_id="skipped") as skipped_panel:
-            skipped = gr.HTML(elem_id="skipped-rows", apply_default_css=False)
-        with gr.Tabs(selected="explain") as tabs:
-            with gr.Tab("Explain", id="explain"):
-                choice = gr.Dropdown([], label="Checkpoint to explain (or press its row above)", elem_id="choice")
-                confusion = gr.HTML(elem_id="confusion", apply_default_css=False)
-                snippet = gr.Code(
-                    language="python", label="Fine-tune it", interactive=False, max_lines=18, elem_id="snippet"
-                )
-            with gr.Tab("Ranks", id="ranks"):
-                intervals = gr.HTML(elem_id="intervals", apply_default_css=False)
-            with gr.Tab("Size", id="size"):
-                parameters = gr.HTML(elem_id="parameters", apply_default_css=False)
-            with gr.Tab("All figures", id="figures"):
-                figures = gr.Dataframe(
-                    headers=view.headers(), datatype=view.datatypes(), interactive=False, show_search="filter",
-                    label="All figures", elem_id="figures", wrap=False, max_height=560, buttons=["fullscreen", "copy"],
-                )  # fmt: skip
-            with gr.Tab("Help", id="help"):
-                gr.Markdown(HOW_TO_READ)
-            with gr.Tab("Repeat", id="repeat"):
-                python = gr.Code(language="python", label="In Python", interactive=False, elem_id="python")
-                shell = gr.Code(language="shell", label="In a terminal", interactive=False, elem_id="shell")
-                query = gr.Textbox(visible=False)
-                link = gr.Textbox(label="Link to this question", interactive=False, elem_id="link", buttons=["copy"])
-        push_parts = _made_push(deployment)
-    return Results(
-        **{"verdict": verdict, "actions": actions, "tune": tune, "why": why, "share": share, "choosers": choosers},
-        **{"order": order, "size": size, "licences": licences, "families": families, "table": table},  # type: ignore[arg-type]
-        **{"details": details, "tabs": tabs, "choice": choice, "confusion": confusion, "snippet": snippet},
-        **{"intervals": intervals, "parameters": parameters, "figures": figures, "summary": summary},  # type: ignore[arg-type]
-        **{"skipped_panel": skipped_panel, "skipped": skipped, "python": python, "shell": shell, "query": query},
-        **{"link": link, "csv": csv, "json": json_button, "html": html},  # type: ignore[arg-type]
-        **{"file_text": gr.Textbox(visible=False), "file_name": gr.Textbox(visible=False)},  # type: ignore[arg-type]
-        **push_parts,  # type: ignore[arg-type]  # named as they were made
-    )
+    return {"choosers": choosers, "order": order, "size": size, "licences": licences, "families": families}
 
 
-def _made_push(deployment: Deployment) -> dict[str, Block]:
-    with gr.Column(elem_classes="lead-card", elem_id="push-card"):
-        gr.HTML("<h2>Push the score cards to the Hub</h2>")
-        with gr.Row():
-            repository = gr.Textbox(
-                label="Dataset repository of yours", placeholder="your-name/lead-scores", max_lines=1,
-                info="created if it is missing", elem_id="repository",
-            )  # fmt: skip
-            visibility = gr.Radio(
-                [("as the ranked dataset", "as"), ("private", "private"), ("public", "public")], value="as",
-                label="A new repository is", elem_id="visibility",
-            )  # fmt: skip
-        # Collections are more than a Space asks its visitors' leave for.
-        collection = gr.Checkbox(
-            label="Also keep a collection of the best checkpoints",
-            visible=not deployment.is_shared,
-            elem_id="collection",
-        )
-        push = gr.Button("Push score cards", variant="primary", elem_id="push")
-        signed = gr.HTML(elem_id="signed")
-        pushed = gr.HTML(elem_id="pushed")
-    return {
-        **{"repository": repository, "visibility": visibility, "collection": collection, "push": push},
-        **{"pushed": pushed, "signed": signed},
+def _made_tabs() -> tuple[dict[str, Block], Comparing]:
+    """What there is to know beyond the table."""
+    with gr.Tab("Explain", id="explain"):
+        choice = gr.Dropdown([], label="Checkpoint to explain (or press its row above)", elem_id="choice")
+        confusion = gr.HTML(elem_id="confusion", apply_default_css=False)
+        mistakes = gr.HTML(elem_id="mistakes", apply_default_css=False)
+        snippet = gr.Code(language="python", label="Fine-tune it", interactive=False, max_lines=18, elem_id="snippet")
+    with gr.Tab("Compare", id="compare"):
+        comparing = made_comparing()
+    with gr.Tab("Ranks", id="ranks"):
+        intervals = gr.HTML(elem_id="intervals", apply_default_css=False)
+    with gr.Tab("Size", id="size"):
+        parameters = gr.HTML(elem_id="parameters", apply_default_css=False)
+    with gr.Tab("All figures", id="figures"):
+        figures = gr.Dataframe(
+            headers=view.headers(), datatype=view.datatypes(), interactive=False, show_search="filter",
+            label="All figures", elem_id="figures", wrap=False, max_height=560, buttons=["fullscreen", "copy"],
+        )  # fmt: skip
+    with gr.Tab("Help", id="help"):
+        gr.Markdown(HOW_TO_READ)
+    with gr.Tab("Repeat", id="repeat"):
+        python = gr.Code(language="python", label="In Python", interactive=False, elem_id="python")
+        shell = gr.Code(language="shell", label="In a terminal", interactive=False, elem_id="shell")
+        query = gr.Textbox(visible=False)
+        link = gr.Textbox(label="Link to this question", interactive=False, elem_id="link", buttons=["copy"])
+    made: dict[str, Block] = {
+        **{"choice": choice, "confusion": confusion, "mistakes": mistakes, "snippet": snippet, "intervals": intervals},
+        **{"parameters": parameters, "figures": figures, "python": python, "shell": shell},
+        **{"query": query, "link": link},
     }
+    return made, comparing
 
 
 def growing(results: Results, shown: Shown | None) -> Updates:
@@ -205,6 +212,12 @@ def growing(results: Results, shown: Shown | None) -> Updates:
         results.table: board_table(board, endpoint=ENDPOINT) if board.rows else "",
         results.summary: ranked_on(board, endpoint=ENDPOINT),
     }
+
+
+def looked_at(results: Results, pictures: RunPictures) -> Updates:
+    """The images, as soon as a run has read them; of a board that was found again none are shown."""
+    html = sample_html(pictures.sample) if pictures.sample else ""
+    return {results.looking: gr.update(visible=bool(html)), results.looked: html}
 
 
 def figures_update(board: Leaderboard) -> dict[str, object]:
@@ -233,7 +246,11 @@ def finished(results: Results, shown: Shown | None) -> Updates:
     first = 0 if choices else None
     return {
         **growing(results, shown),
+        **looked_at(results, shown.pictures),
         results.actions: gr.update(visible=bool(board.rows)),
+        results.compare: gr.update(visible=len(board.rows) > 1),
+        **results.comparing.finished(shown),
+        **results.verifying.finished(shown),
         results.choosers: gr.update(visible=len(board.rows) > 1),
         results.order: "rank",
         results.size: ANY,
@@ -267,9 +284,10 @@ def explained(results: Results, shown: Shown | None, number: int | None) -> Upda
     """Why the chosen checkpoint stands where it does, and how to fine-tune it."""
     row = shown.row(number) if shown else None
     if shown is None or row is None:
-        return {results.confusion: paragraph("Choose a ranked checkpoint."), results.snippet: ""}
+        return {results.confusion: paragraph("Choose a ranked checkpoint."), results.snippet: "", results.mistakes: ""}
     return {
         results.confusion: confusion_heat_map(row),
+        results.mistakes: mistakes_html(shown.predictions(row)),
         results.snippet: fine_tuning_snippet(row, shown.board.dataset),
     }
 
@@ -335,35 +353,9 @@ def wire_results(app: gr.Blocks, results: Results, shown: gr.State, *, deploymen
         rows = found.chosen(order=order, size=size, licences=licences or (), families=families or ())
         return board_table(found.board, endpoint=ENDPOINT, rows=rows)
 
-    def pushed_by_hand(
-        found: Shown | None,
-        repository: str,
-        visibility: str,
-        collection: bool,  # noqa: FBT001 - as the checkbox gives it
-        token: gr.OAuthToken | None,
-    ) -> str:
-        who = visitor(deployment, token=token.token if token else None)
-        if not who.is_signed_in or (who.token is None and get_token() is None):
-            return sign_in_html(deployment, name=None, has_login=False)
-        if found is None:
-            return problem(NOT_KEPT)
-        if not repository.strip():
-            return problem("Name the dataset repository to push to, such as your-name/lead-scores.")
-        private = None if visibility == "as" else visibility == "private"
-        try:
-            pushed = found.board.push_to_hub(
-                repository.strip(), private=private, collection=collection, token=who.token
-            )
-        except LeadHubError as error:
-            return problem(told(error, deployment))
-        return pushed_html(pushed)
-
-    def greeted(profile: gr.OAuthProfile | None) -> Updates:
-        name = profile.username if profile else None
-        updates: Updates = {results.signed: sign_in_html(deployment, name=name, has_login=get_token() is not None)}
-        return {**updates, results.repository: f"{name}/lead-scores" if name else gr.skip()}
-
-    results.choice.change(chosen, [shown, results.choice], [results.confusion, results.snippet], **QUIETLY)
+    results.choice.change(
+        chosen, [shown, results.choice], [results.confusion, results.mistakes, results.snippet], **QUIETLY
+    )
     results.table.select(pressed, shown, [results.choice, results.tabs], **QUIETLY)
     choosers = [results.order, results.size, results.licences, results.families]
     for chooser in choosers:
@@ -372,6 +364,9 @@ def wire_results(app: gr.Blocks, results: Results, shown: gr.State, *, deploymen
         button.click(lambda: gr.Tabs(selected="explain"), None, results.tabs, queue=False, **QUIETLY).then(
             None, None, None, js=GO_TO % place, api_visibility="private"
         )
+    results.compare.click(lambda: gr.Tabs(selected="compare"), None, results.tabs, queue=False, **QUIETLY).then(
+        None, None, None, js=GO_TO % "#compared", api_visibility="private"
+    )
     results.share.click(None, None, None, js=GO_TO % "#push-card", api_visibility="private")
     results.query.change(None, results.query, results.link, js=LINK, api_visibility="private")
     for button, text, kind, ending in (
@@ -382,10 +377,7 @@ def wire_results(app: gr.Blocks, results: Results, shown: gr.State, *, deploymen
         button.click(text, shown, results.file_text, **QUIETLY).success(
             None, [results.file_text, results.file_name], None, js=SAVE % (kind, ending), api_visibility="private"
         )
-    results.push.click(
-        pushed_by_hand,
-        [shown, results.repository, results.visibility, results.collection],
-        results.pushed,
-        api_visibility="private",
-    )
-    app.load(greeted, None, [results.signed, results.repository], **QUIETLY)
+    wire_comparing(results.comparing, shown)
+    if not deployment.is_shared:
+        wire_verifying(app, results.verifying, shown)
+    wire_pushing(app, results.pushing, shown, deployment=deployment)

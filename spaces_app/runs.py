@@ -1,26 +1,26 @@
 """One visitor's run in a thread of its own, followed moment by moment; and the runs that can be cancelled."""
 
-import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Literal
+from typing import Literal, TypeAlias, TypeVar
 
-from lead_hub.access import Access
 from lead_hub.errors import LeadHubError, RunCancelledError
-from lead_hub.labelled_images import DatasetDescription, describe_dataset
 from lead_hub.leaderboard import Leaderboard
-from lead_hub.recommendation import Recommendation, RunProgress
+from lead_hub.recommendation import PredictedClasses, Recommendation, RunPictures, RunProgress, SamplePictures
 from spaces_app.request import RunRequest
+from spaces_app.visitor_reading import visitor_access
 from spaces_app.visitors import Deployment, Visitor
 
 SHARED_DISK = "20GB"  # the most weights that one run keeps on a machine of many
+Moment: TypeAlias = Leaderboard | RunProgress | SamplePictures | PredictedClasses
 TICK_S = 0.4  # a page need not be drawn more often
 Outcome = Literal["running", "finished", "cancelled", "failed"]
 
@@ -35,6 +35,7 @@ class RunState:
         progress: where it is; None before it has begun.
         ranking_s: seconds since the images were read and the first checkpoint begun.
         error: what went wrong.
+        pictures: of the images, for the visitor who ranks on them alone.
     """
 
     outcome: Outcome
@@ -42,6 +43,7 @@ class RunState:
     progress: RunProgress | None = None
     ranking_s: float = 0.0
     error: LeadHubError | None = None
+    pictures: RunPictures = field(default_factory=RunPictures)
 
 
 def share_done(state: RunState) -> float:
@@ -173,44 +175,58 @@ def followed_run(
         images: instead of the request's dataset.
     """
     state = RunState("running")
-    moments: SimpleQueue[Leaderboard | RunProgress] = SimpleQueue()
     yield state
-    with ThreadPoolExecutor(1, "lead-hub-run") as thread:
-        work = thread.submit(
-            _work, request, visitor, deployment=deployment, cancelled=cancelled, moments=moments, images=images
-        )
-        started: float | None = None
-        try:
-            while not (work.done() and moments.empty()):
-                for moment in _waiting(moments):
-                    if isinstance(moment, Leaderboard):
-                        state = replace(state, board=moment)
-                        continue
-                    if moment.number and started is None:
-                        started = time.monotonic()
-                    state = replace(state, progress=moment)
-                yield replace(state, ranking_s=time.monotonic() - started if started else 0.0)
-            was_cancelled = cancelled.is_set()
-        finally:
-            cancelled.set()
-    yield _ended(state, work, was_cancelled=was_cancelled)
-
-
-def _ended(state: RunState, work: "Future[None]", *, was_cancelled: bool) -> RunState:
+    work = partial(_work, request, visitor, deployment=deployment, cancelled=cancelled, images=images)
+    started: float | None = None
     try:
-        work.result()
+        for moments in moments_of(work, cancelled):
+            for moment in moments:
+                if isinstance(moment, Leaderboard):
+                    state = replace(state, board=moment)
+                elif isinstance(moment, RunProgress):
+                    started = started or (time.monotonic() if moment.number else None)
+                    state = replace(state, progress=moment)
+                else:
+                    state = replace(state, pictures=state.pictures.told(moment))
+            yield replace(state, ranking_s=time.monotonic() - started if started else 0.0)
     except RunCancelledError:
-        return replace(state, outcome="cancelled")
+        yield replace(state, outcome="cancelled")
     except LeadHubError as error:
-        return replace(state, outcome="failed", error=error)
-    is_whole = state.board is not None and state.board.is_complete
-    return replace(state, outcome="cancelled" if was_cancelled and not is_whole else "finished")
+        yield replace(state, outcome="failed", error=error)
+    else:
+        is_whole = state.board is not None and state.board.is_complete
+        yield replace(state, outcome="cancelled" if cancelled.is_set() and not is_whole else "finished")
 
 
-def _waiting(moments: "SimpleQueue[Leaderboard | RunProgress]") -> list[Leaderboard | RunProgress]:
+Told = TypeVar("Told")
+
+
+def moments_of(work: Callable[[Callable[[Told], object]], None], cancelled: threading.Event) -> Iterator[list[Told]]:
+    """Do the work in a thread of its own; all that it tells, as it comes, at most once a tick. Closing it stops it.
+
+    Args:
+        work: takes what it tells each moment to.
+        cancelled: set where whoever follows leaves before the end; the work is to heed it.
+
+    Raises:
+        LeadHubError: as the work does, at its end.
+    """
+    moments: SimpleQueue[Told] = SimpleQueue()
+    with ThreadPoolExecutor(1, "lead-hub-run") as thread:
+        future = thread.submit(work, moments.put)
+        try:
+            while not (future.done() and moments.empty()):
+                yield _waiting(moments)
+        except BaseException:
+            cancelled.set()
+            raise
+    future.result()
+
+
+def _waiting(moments: "SimpleQueue[Told]") -> list[Told]:
     """All that has come within a tick."""
     until = time.monotonic() + TICK_S
-    found = []
+    found: list[Told] = []
     while (left_s := until - time.monotonic()) > 0:
         try:
             found.append(moments.get(timeout=left_s))
@@ -224,16 +240,16 @@ def _waiting(moments: "SimpleQueue[Leaderboard | RunProgress]") -> list[Leaderbo
 def _work(
     request: RunRequest,
     visitor: Visitor,
+    tell: Callable[[Moment], object],
     *,
     deployment: Deployment,
     cancelled: threading.Event,
-    moments: "SimpleQueue[Leaderboard | RunProgress]",
     images: Images | None,
 ) -> None:
     paths_allowed = not deployment.is_shared
     dataset = images.folder if images else request.dataset_source(paths_allowed=paths_allowed)
     candidates = request.candidates(paths_allowed=paths_allowed)
-    with _access(request, visitor, deployment=deployment, has_images=images is not None) as access:
+    with visitor_access(request, visitor, deployment=deployment, has_images=images is not None) as access:
         boards = Recommendation(
             dataset,
             candidates,
@@ -249,58 +265,8 @@ def _work(
             progress=False,
             max_disk=SHARED_DISK if deployment.is_shared else None,
             cancelled=cancelled.is_set,
-            on_progress=moments.put,
+            on_progress=tell,
+            on_pictures=tell,
         )
         for board in boards:
-            moments.put(board)
-
-
-@contextmanager
-def _access(request: RunRequest, visitor: Visitor, *, deployment: Deployment, has_images: bool) -> Iterator[Access]:
-    """Whose token a run uses and where it keeps things: nobody's and for all, or the visitor's and for this run alone.
-
-    On a shared machine what the visitor's token reads must not be found by the next visitor, so it is used only where
-    nobody's would not do, with a cache that disappears.
-    """
-    lists_own = request.source == "own" and visitor.is_signed_in
-    if not has_images and (not deployment.is_shared or request.is_demo):
-        yield Access(None, visitor.token)
-        return
-    reads_own = not has_images and visitor.is_signed_in and not _is_public(request)
-    if not has_images and not reads_own and not lists_own:
-        yield Access(token=False)
-        return
-    with tempfile.TemporaryDirectory(prefix="lead-hub-visitor-") as folder:
-        own = Path(folder)
-        if not lists_own:  # candidates that everybody may read are downloaded once for all
-            shared = Access().hub_folder
-            shared.mkdir(parents=True, exist_ok=True)
-            (own / "hub").symlink_to(shared, target_is_directory=True)
-        yield Access(own, visitor.token if reads_own or lists_own or not deployment.is_shared else False)
-
-
-def look_at(request: RunRequest, visitor: Visitor, *, deployment: Deployment) -> DatasetDescription:
-    """What the request's dataset holds, as the visitor may see it; nothing of it is kept for the next visitor.
-
-    Raises:
-        DatasetError, HubError: there is none, or not for this visitor.
-    """
-    dataset = str(request.dataset_source(paths_allowed=not deployment.is_shared))
-    reads_own = deployment.is_shared and visitor.is_signed_in
-    with tempfile.TemporaryDirectory(prefix="lead-hub-visitor-") if reads_own else nullcontext() as folder:
-        return describe_dataset(
-            dataset,
-            config=request.config,
-            revision=request.revision,
-            token=visitor.token,
-            cache_dir=Path(folder) if folder else None,
-        )
-
-
-def _is_public(request: RunRequest) -> bool:
-    """Whether everybody may read the dataset."""
-    try:
-        description = describe_dataset(request.dataset, config=request.config, revision=request.revision, token=False)
-    except LeadHubError:  # the Hub calls what it hides missing
-        return False
-    return not description.is_private
+            tell(board)

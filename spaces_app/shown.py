@@ -6,13 +6,16 @@ from dataclasses import dataclass
 from datetime import date
 
 from lead_hub.leaderboard import Leaderboard, RankedCheckpoint, one_line, row_name
+from lead_hub.recommendation import PredictedClasses, RunPictures
 from spaces_app.answers import shown_board
 from spaces_app.request import RunRequest
 from spaces_app.runs import RunState
 from spaces_app.visitors import Deployment
 
 LONGEST_CHOICE = 100
+NOT_KEPT = "These results are kept for an hour, which is over: press Rank checkpoints again."
 ANY = "any"
+NO_PICTURES = RunPictures()  # of a board that was found again
 ORDERS: dict[str, Callable[[RankedCheckpoint], tuple[float, int]]] = {
     "rank": lambda row: (row.rank, row.parameters),
     "expected accuracy": lambda row: (-((row.confidence and row.confidence.predicted_accuracy) or 0.0), row.rank),
@@ -29,18 +32,25 @@ class Shown:
         question: that was asked.
         board: what was found, as the visitor may read it.
         brought: name of the visitor's zip, if its images were ranked on.
+        pictures: of the images, for the page that ranked on them alone; none of a board that was found again.
     """
 
     question: RunRequest
     board: Leaderboard
     brought: str = ""
+    pictures: RunPictures = NO_PICTURES
 
     @staticmethod
     def of(question: RunRequest, state: RunState, deployment: Deployment, *, brought: str = "") -> "Shown | None":
         """None where nothing was found."""
         if state.board is None:
             return None
-        return Shown(question, shown_board(state.board, question, deployment, brought=brought), brought)
+        board = shown_board(state.board, question, deployment, brought=brought)
+        return Shown(question, board, brought, state.pictures)
+
+    def predictions(self, row: RankedCheckpoint) -> PredictedClasses | None:
+        """What the row's checkpoint takes each image for, where this page may show it."""
+        return self.pictures.left_out.get(row.sha)
 
     @property
     def link(self) -> str:

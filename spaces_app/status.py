@@ -151,6 +151,11 @@ def running_text(state: RunState) -> str:
     return ", ".join(parts)
 
 
+def bytes_in_words(n_bytes: int) -> str:
+    """Say a size as one would say it."""
+    return f"{n_bytes / 1e9:.1f} GB" if n_bytes >= 10**9 else f"{max(1, round(n_bytes / 1e6))} MB"
+
+
 def counted(n_checkpoints: int) -> str:
     """Say so many checkpoints in words."""
     return "1 checkpoint" if n_checkpoints == 1 else f"{n_checkpoints} checkpoints"

@@ -251,17 +251,19 @@ SPACE_ASKS_OF_THE_HUB = {"huggingface_hub", "huggingface_hub.constants"}
 WITHOUT_GRADIO = {
     *(
         "answers",
+        "demo_buttons",
         "example",
         "exported_space",
         "fine_tuning_script",
         "focus",
+        "found_html",
         "request",
         "kept_boards",
         "runs",
         "shown",
         "snippets",
     ),
-    *("status", "uploads", "view", "visitors", "zero_gpu"),
+    *("picture_html", "status", "uploads", "verification_runs", "view", "visitor_reading", "visitors", "zero_gpu"),
 }
 
 

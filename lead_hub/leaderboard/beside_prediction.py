@@ -1,9 +1,9 @@
 """A verified leaderboard -> what fine-tuning really gave beside what was expected, as HTML."""
 
-from lead_hub.leaderboard.comparison import COMPARISON_STYLE
 from lead_hub.leaderboard.drawing import NOTHING, circle, line, styled
 from lead_hub.leaderboard.rows import Board, RankedCheckpoint
 from lead_hub.leaderboard.shown_text import bdi, escaped, row_name
+from lead_hub.leaderboard.two_checkpoints import COMPARISON_STYLE
 from lead_hub.leaderboard.words import expected_interval, percent
 
 OUTCOME_STYLE = (

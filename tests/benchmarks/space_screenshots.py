@@ -2,7 +2,8 @@
 
     python -m tests.benchmarks.space_screenshots FOLDER [--only light]
 
-The app runs as a Space of the test Hub, so that the states after signing in are there too. Needs Chromium.
+The app runs as a Space of the test Hub, so that the states after signing in are there too; then once more as on one's
+own machine, where the first checkpoints can be fine-tuned. Needs Chromium.
 """
 
 import argparse
@@ -39,6 +40,8 @@ def main() -> None:
             with HubServer() as hub, served_space(Path(tempfile.mkdtemp()), hub=hub) as space:
                 seed(hub, checkpoints)
                 photograph(browser, space, look, chosen.folder)
+            with served_space(Path(tempfile.mkdtemp())) as space:
+                photograph_verified(browser, space, look, chosen.folder)
 
 
 def tiny_checkpoint_folders(folder: Path) -> Path:
@@ -55,25 +58,61 @@ def tiny_checkpoint_folders(folder: Path) -> Path:
 def photograph(browser: Browser, space: ServedSpace, look: str, folder: Path) -> None:
     """One visitor's way through the page, a picture at every step."""
     window = visiting.open_window(browser, **LOOKS[look])
-    page = window.page
+    page, theme = window.page, theme_of(look)
 
     def take(state: str) -> None:
-        page.wait_for_timeout(400)  # what fades in is there
-        path = folder / f"{look}-{state}.png"
-        page.screenshot(path=path, full_page=True)
-        print(path, f"{visiting.overflow_px(page)} px too wide" if visiting.overflow_px(page) > 0 else "")
+        take_picture(page, folder / f"{look}-{state}.png")
 
-    theme = "?__theme=dark" if LOOKS[look]["color_scheme"] == "dark" else ""
     page.goto(space.url + theme)
     expect(visiting.status(page)).to_contain_text("Nothing ranked yet")
     page.wait_for_timeout(1500)  # until what a link may have asked for is filled in
     take("1-empty")
+    found_and_seen(page, take)
     wrong_dataset(page, take)
     the_demo(page, take)
     signed_in(page, space, take, theme)
     page.context.close()
     for trouble in window.troubles:
         print("  trouble:", trouble)
+
+
+def theme_of(look: str) -> str:
+    return "?__theme=dark" if LOOKS[look]["color_scheme"] == "dark" else ""
+
+
+def take_picture(page: Page, path: Path) -> None:
+    page.wait_for_timeout(400)  # what fades in is there
+    page.screenshot(path=path, full_page=True)
+    print(path, f"{visiting.overflow_px(page)} px too wide" if visiting.overflow_px(page) > 0 else "")
+
+
+def photograph_verified(browser: Browser, space: ServedSpace, look: str, folder: Path) -> None:
+    """The first checkpoints fine-tuned, under way and done."""
+    window = visiting.open_window(browser, **LOOKS[look])
+    page = window.page
+    page.goto(space.url + theme_of(look))
+    page.get_by_role("button", name="Photographs").click()
+    expect(visiting.status(page)).to_contain_text("Finished", timeout=RUN_MS)
+    page.get_by_role("button", name="Fine-tune the first ones and compare").click()
+    page.get_by_label("a linear head alone, quick").check()
+    page.get_by_role("button", name="Fine-tune them here").click()
+    expect(page.locator("#verify-progress")).to_contain_text("Fine-tuning", timeout=RUN_MS)
+    take_picture(page, folder / f"{look}-9-fine-tuning.png")
+    expect(page.locator("#verify-progress")).to_contain_text("Done", timeout=RUN_MS)
+    take_picture(page, folder / f"{look}-9-verified.png")
+    page.context.close()
+    for trouble in window.troubles:
+        print("  trouble:", trouble)
+
+
+def found_and_seen(page: Page, take: Callable[[str], None]) -> None:
+    visiting.dataset_box(page).press_sequentially("org/", delay=20)
+    expect(page.get_by_role("list", name="Datasets found")).to_be_visible(timeout=RUN_MS)
+    take("1-searched")
+    visiting.dataset_box(page).fill("demo:photographs")
+    visiting.dataset_box(page).blur()
+    expect(page.locator("#pictures img").first).to_be_visible(timeout=RUN_MS)
+    take("1-seen")
 
 
 def wrong_dataset(page: Page, take: Callable[[str], None]) -> None:
@@ -96,6 +135,9 @@ def the_demo(page: Page, take: Callable[[str], None]) -> None:
     page.get_by_role("button", name="Writing systems").click()
     expect(visiting.status(page)).to_contain_text("Finished", timeout=RUN_MS)
     take("5-finished")
+    page.get_by_role("button", name="The images that are ranked on").click()
+    take("5-images")
+    page.get_by_role("button", name="The images that are ranked on").click()
     page.locator("#board tbody tr").nth(2).click()
     for number, tab in enumerate(visiting.tabs(page)):
         visiting.open_tab(page, tab)

@@ -19,7 +19,7 @@ def test_expected_and_given_stand_side_by_side() -> None:
     assert text == "1. org/good 71% (58-82) 81.3 ± 1.2% full, 3 trainings 30 images, split 'test'"
     (outcome,) = (each for each in lines[1].iter("line") if each.attrib["class"] == "lh-outcome")
     assert outcome.attrib["x1"] == outcome.attrib["x2"] == "81.26%"
-    assert text_of(html).startswith("Of 2 fine-tuned checkpoints: no order.")
+    assert [" ".join(each.itertext()) for each in parsed(html).iter("p")] == ["Of 2 fine-tuned checkpoints: no order."]
 
 
 def test_one_training_and_no_prediction() -> None:

@@ -17,7 +17,7 @@ import httpx
 from tests.loopback_hub import HubServer
 
 PROJECT = Path(__file__).parent.parent.parent
-START_S = 120
+START_S = 540  # a guard against hanging; a busy machine may take long
 SPACE_ID = "lead-hub/lead-hub"
 # No test reaches a server outside: a laptop's Hub is a port that nobody answers.
 NO_HUB = "http://127.0.0.1:9"

@@ -42,6 +42,13 @@ def test_every_state_is_for_everybody(
     for folded in page.locator("#form button.label-wrap").all():
         folded.click()
     found["form"] = complaints(page)
+    visiting.dataset_box(page).press_sequentially("some-birds")
+    expect(page.locator("#datasets-found")).to_contain_text("type the whole id", timeout=RUN_MS)
+    found["searched"] = complaints(page)
+    visiting.dataset_box(page).fill("demo:photographs")
+    visiting.dataset_box(page).blur()
+    expect(page.locator("#pictures img").first).to_be_visible(timeout=RUN_MS)
+    found["pictures"] = complaints(page)
     visiting.dataset_box(page).fill("no/such-folder")
     page.get_by_role("button", name="Rank checkpoints").click()
     expect(visiting.status(page)).to_contain_text("The run stopped", timeout=RUN_MS)
@@ -51,7 +58,8 @@ def test_every_state_is_for_everybody(
     visiting.begun(page)
     found["running"] = complaints(page)
     expect(visiting.status(page)).to_contain_text("Finished", timeout=RUN_MS)
-    page.get_by_role("button", name="Order and filter").click()
+    for fold in ("Order and filter", "The images that are ranked on", "Fine-tune the first ones and compare"):
+        page.get_by_role("button", name=fold).click()
     for tab in visiting.tabs(page):
         visiting.open_tab(page, tab)
         found[tab] = complaints(page)

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from lead_hub.leaderboard import Leaderboard, Skipped
+from lead_hub.recommendation import RunPictures, SamplePictures
+from lead_hub.recommendation.pictures import ClassPictures
 from spaces_app import kept_boards
 from spaces_app.kept_boards import KeptBoard, KeptBoards
 from spaces_app.request import RunRequest
@@ -41,6 +43,20 @@ def test_a_public_board_is_found_by_anybody_also_after_a_restart(tmp_path: Path)
     assert found is not None
     assert (found.shown.question, found.shown.board, found.outcome) == (QUESTION, PUBLIC, "finished")
     assert KeptBoards(tmp_path).find(OTHER, owners=()) is None
+
+
+@pytest.mark.parametrize("is_private", [True, False])
+def test_no_picture_is_kept(is_private: bool, tmp_path: Path) -> None:
+    sample = SamplePictures(4, 2, (ClassPictures("cat", 2, (b"JFIF",)),), ("dog", 2))
+    board = board_of(GOOD, dataset=replace(OPEN, is_private=is_private))
+    seen = replace(kept(board), shown=replace(kept(board).shown, pictures=RunPictures(sample)))
+    boards = KeptBoards(tmp_path)
+    for outcome in ("running", "finished"):
+        boards.keep(ID, replace(seen, outcome=outcome))
+        found = boards.find(ID, owners=("hub:alice",))
+        assert found is not None
+        assert found.shown.pictures == RunPictures()
+    assert not any(b"JFIF" in path.read_bytes() for path in tmp_path.rglob("*.json"))
 
 
 @pytest.mark.parametrize(

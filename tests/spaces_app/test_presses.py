@@ -144,9 +144,6 @@ def test_with_nothing_named_nothing_is_ranked(space: ServedSpace, visit: Callabl
 def drop(page: Page, archive: Path) -> None:
     """Let the page have a zip."""
     visiting.unfold(page)
-    fold = page.get_by_role("button", name="or a zip of your own")
-    if not page.locator("#upload").is_visible():
-        fold.click()
     page.locator("#upload input[type=file]").set_input_files(archive)
     expect(page.locator("#upload")).to_contain_text(archive.name[:5])
 
