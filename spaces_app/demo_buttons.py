@@ -5,7 +5,7 @@ from pathlib import Path
 
 PICTURES = Path(__file__).with_name("demo_pictures.json")  # python -m tests.benchmarks.demo_pictures
 PICTURES_EACH = 3
-PLACES = ("left 12px top 8px", "center top 8px", "right 12px top 8px")
+PLACES = ("left 8px top 8px", "center top 8px", "right 8px top 8px")
 
 
 def demo_pictures() -> dict[str, list[str]]:

@@ -311,6 +311,7 @@ def wire_inputs(
 
     pickers = [inputs.config, inputs.split, inputs.image_column, inputs.label_column]
     told_of, asking = [found, known, *pickers], {*inputs.all(), known}
+    named: list[Callable[..., Dependency]]
     named = [inputs.dataset.blur, inputs.dataset.submit, inputs.config.input, *(event.then for event in named_by)]
     events = [name(described, inputs.all(), told_of, **QUIETLY) for name in named]
     triggers = [event.then(estimated, asking, [estimate], **QUIETLY).then for event in events]

@@ -23,6 +23,7 @@ DESKTOP = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
 # A run of a few small checkpoints on busy cores.
 RUN_MS = 540_000  # a guard against hanging; a busy machine may take long
+STEP_MS = 180_000  # the same, of what takes no time
 
 # Console errors that are nobody's fault, each with its reason.
 ALLOWED = (
@@ -33,7 +34,7 @@ ALLOWED = (
     re.compile(r"net::ERR_BLOCKED_BY_CLIENT.*fonts\.googleapis\.com/css2\?family=Source\+Sans\+Pro:ital,"),
     re.compile(r"net::ERR_BLOCKED_BY_CLIENT.*fonts\.googleapis\.com/css2\?family=IBM\+Plex\+Mono:wght@400;600;700&"),
     # Whoever leaves the page (for the Hub's sign-in) cuts the streams that Gradio holds open.
-    re.compile(r"^AbortError: signal is aborted without reason"),
+    re.compile(r"^AbortError: (signal is aborted without reason|BodyStreamBuffer was aborted)"),
     re.compile(r"^Unexpected error Connection errored out"),
 )
 
@@ -41,6 +42,7 @@ ALLOWED = (
 @contextmanager
 def open_browser() -> Iterator[Browser]:
     """Without a sandbox, so that it starts in a container too."""
+    expect.set_options(timeout=STEP_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find_browser(), args=["--no-sandbox"])
         yield browser
@@ -82,6 +84,7 @@ class Window:
 def open_window(browser: Browser, **settings: object) -> Window:
     """A visitor whom nobody knows yet."""
     context: BrowserContext = browser.new_context(**{"viewport": DESKTOP, "accept_downloads": True, **settings})
+    context.set_default_timeout(STEP_MS)
     return Window(context.new_page()).watch()
 
 
@@ -91,7 +94,7 @@ def sign_in(page: Page, user: str, *, url: str) -> None:
         # Gradio's page reloads itself when its stream breaks off, which may overtake the way to a slow Hub.
         page.get_by_role("button", name="Sign in").click()
         with suppress(TimeoutError):
-            page.wait_for_url(re.compile("/oauth/authorize"), timeout=10_000)
+            page.wait_for_url(re.compile("/oauth/authorize"), timeout=60_000)
             break
     page.get_by_role("button", name=user, exact=True).click()
     page.wait_for_url(f"{url}/**")
