@@ -113,8 +113,8 @@ def found_again_html(kept: KeptBoard | None) -> str:
     ranked = f"{counted(len(kept.shown.board.rows))} ranked"
     life = "a week, for everybody with this address" if kept.is_public else "an hour, for you alone"
     words = {
-        "running": f"This run goes on in the window that began it, {ranked} so far: reload to see more.",
-        "left": f"This run stopped when its page was left, with {ranked}: press Change and rank again, to go on.",
+        "running": f"This run goes on, {ranked} so far.",
+        "left": f"This run stopped after its page was left, with {ranked}: press Change and rank again, to go on.",
         "cancelled": f"Found again: cancelled, with {ranked}.",
         "failed": f"Found again: stopped by an error, with {ranked}.",
     }.get(kept.outcome, f"Found again: {ranked}.")

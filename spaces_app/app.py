@@ -58,13 +58,15 @@ def build(deployment: Deployment) -> gr.Blocks:
             event.then(None, None, None, js=TO_STATUS, api_visibility="private")
             event.then(None, addresses.run, None, js=SHOW_ADDRESS, api_visibility="private")
             run.follows(event)
-        controls.stop.click(run.cancel, None, [controls.status, controls.start, controls.stop], queue=False, **QUIETLY)
+        stopped = [controls.status, controls.start, controls.stop]
+        controls.stop.click(run.cancel, [addresses.run, addresses.browser], stopped, queue=False, **QUIETLY)
         page.change.click(folds.opened, None, [folds.form, folds.asked], queue=False, **QUIETLY).then(
             None, None, None, js=TO_DATASET, api_visibility="private"
         )
         inputs.upload.change(run.bring, inputs.upload, None, queue=False, **QUIETLY)
         app.unload(run.leave)
-        app.load(run.opened, addresses.known(), [*run.outputs(), *inputs.all()], **QUIETLY)
+        opened = app.load(run.opened, addresses.known(), [*run.outputs(), *inputs.all()], **QUIETLY)
+        opened.then(run.watch, [addresses.run, addresses.browser], run.outputs(), concurrency_limit=None, **QUIETLY)
         wire_results(app, controls.results, controls.shown, deployment=deployment)
         add_endpoints(deployment, runs, follow=follow)
     return app

@@ -1,7 +1,8 @@
 """The button that ranks: all that it changes on the page, from the press to the answer, or to what is found again."""
 
+import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from spaces_app.events import IN_TURN, QUIETLY, RUNS_AT_ONCE, Block, Updates
 from spaces_app.focus import TO_ANSWER
 from spaces_app.inputs import Inputs, filled_from_link, read_request
 from spaces_app.kept_boards import KeptBoard, KeptBoards
+from spaces_app.left_runs import LeftRun, LeftRuns
 from spaces_app.results import Results, finished, growing, looked_at, shown_again
 from spaces_app.runs import Images, RunState, RunsUnderWay
 from spaces_app.shown import Shown
@@ -23,6 +25,8 @@ from spaces_app.status import asked_html, paragraph, problem, state_html, told, 
 from spaces_app.uploads import ShownZips, keep_for_now, unpacked
 from spaces_app.visitors import Deployment, Visitor, visitor
 from spaces_app.zero_gpu import Follow
+
+WATCH_S = 1.0  # between two looks at a run that goes on without its page
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +83,7 @@ class RankingRun:
 
     def __init__(self, controls: Controls, *, deployment: Deployment, runs: RunsUnderWay, follow: Follow) -> None:
         self._page, self._deployment, self._runs, self._follow = controls, deployment, runs, follow
-        self._zips, self._kept = ShownZips(), KeptBoards(assets_folder("boards"))
+        self._zips, self._kept, self._left = ShownZips(), KeptBoards(assets_folder("boards")), LeftRuns()
 
     def outputs(self) -> list[Block]:
         page = self._page
@@ -107,13 +111,63 @@ class RankingRun:
             self._deployment, token=token.token if token else None, name=profile.username if profile else None
         )
         ticket = str(values.get(self._page.ticket))
-        with self._runs.started(ticket) as cancelled:
-            for updates in self._moments(values, who, cancelled):
-                if not self._runs.is_shown(ticket):
-                    # Gradio sends the last updates again at the end, and empties all outputs where there are none.
-                    yield {self._page.status: gr.skip()}
+        with ExitStack() as stack:
+            cancelled = stack.enter_context(self._runs.started(ticket))
+            moments = self._moments(values, who, cancelled)
+            try:
+                for updates in moments:
+                    if not self._runs.is_shown(ticket):
+                        break
+                    yield updates
+                else:
                     return
-                yield updates
+            except GeneratorExit:  # the page was closed
+                if not cancelled.is_set():
+                    self._go_on(moments, self._left_run(values, who, cancelled), stack)
+                raise
+            if not cancelled.is_set():
+                self._go_on(moments, self._left_run(values, who, cancelled), stack)
+            # Gradio sends the last updates again at the end, and empties all outputs where there are none.
+            yield {self._page.status: gr.skip()}
+
+    def _left_run(self, values: Updates, who: Visitor, cancelled: threading.Event) -> LeftRun | None:
+        """None of a question that cannot be asked, whose run is over."""
+        page = self._page
+        try:
+            question = read_request(values, page.inputs)
+        except LeadHubError:
+            return None
+        upload = values.get(page.inputs.upload)
+        return LeftRun(
+            run_id=str(values.get(page.addresses.run)),
+            owner=next(iter(owners_of(who, values.get(page.addresses.browser), self._deployment)), ""),
+            question=question,
+            is_of_zip=isinstance(upload, str),
+            cancelled=cancelled,
+        )
+
+    def _go_on(self, moments: Iterator[Updates], run: LeftRun | None, stack: ExitStack) -> None:
+        """Without the page, in a thread of its own: what is found is kept for the run's address.
+
+        Args:
+            moments: of the run, as its page had them so far.
+            run: to be found again by its owner.
+            stack: what is over when the run is.
+        """
+        if run is None:
+            return
+        still_open = stack.pop_all()
+        self._left.add(run)
+
+        def go_on() -> None:
+            try:
+                with still_open:
+                    for updates in moments:
+                        self._left.tell(run, str(updates.get(self._page.status, run.status)))
+            finally:
+                self._left.end(run)
+
+        threading.Thread(target=go_on, name="lead-hub-left-run", daemon=True).start()
 
     def _moments(self, values: Updates, who: Visitor, cancelled: threading.Event) -> Iterator[Updates]:
         """What the page shows of a run: its beginning, its rows, its end."""
@@ -178,10 +232,11 @@ class RankingRun:
         who = visitor(
             self._deployment, token=token.token if token else None, name=profile.username if profile else None
         )
-        kept = self._kept.find(run_id, owners=owners_of(who, browser, self._deployment))
-        updates[page.status] = found_again_html(kept)
+        owners = owners_of(who, browser, self._deployment)
+        kept, left = self._kept.find(run_id, owners=owners), self._left.find(run_id, owners=owners)
+        updates |= {page.status: left.status if left else found_again_html(kept), page.addresses.run: run_id}
         if kept is None:
-            return updates
+            return {**updates, **self._asked_before(left)}
         shown = kept.shown
         return {
             **updates,
@@ -190,6 +245,52 @@ class RankingRun:
             **page.folds.folded(asked_html(shown.question, brought=bool(shown.brought))),
             **finished(page.results, shown),
         }
+
+    def _asked_before(self, left: LeftRun | None) -> Updates:
+        """The question of a run that goes on and has no row yet."""
+        if left is None:
+            return {}
+        asked = asked_html(left.question, brought=left.is_of_zip)
+        return {**filled_from_link(left.question, self._page.inputs), **self._page.folds.folded(asked)}
+
+    async def watch(
+        self,
+        run_id: str,
+        browser: object,
+        token: gr.OAuthToken | None,
+        profile: gr.OAuthProfile | None,
+    ) -> AsyncIterator[Updates]:
+        """A page that was opened at the address of a run that goes on follows it to its end; its owner may stop it."""
+        page = self._page
+        who = visitor(
+            self._deployment, token=token.token if token else None, name=profile.username if profile else None
+        )
+        owners = owners_of(who, browser, self._deployment)
+        board, has_followed = None, False
+        while True:
+            kept, left = self._kept.find(run_id, owners=owners), self._left.find(run_id, owners=owners)
+            if left is None and (kept is None or kept.outcome != "running"):
+                break
+            has_followed = True
+            rows = {}
+            if kept is not None and kept.shown.board is not board:
+                board, rows = kept.shown.board, growing(page.results, kept.shown)
+            is_stoppable = left is not None and not left.cancelled.is_set()
+            yield {
+                page.status: left.status if left else found_again_html(kept),
+                page.stop: gr.update(visible=is_stoppable),
+                page.start: gr.update(interactive=left is None),
+                **rows,
+            }
+            await asyncio.sleep(WATCH_S)
+        if not has_followed:
+            yield {page.status: gr.skip()}
+            return
+        over: Updates = {page.stop: gr.update(visible=False), page.start: gr.update(interactive=True)}
+        found: Updates = {page.status: found_again_html(kept)}
+        if kept is not None:
+            found |= {page.shown: kept.shown, **finished(page.results, kept.shown)}
+        yield {**found, **over}
 
     def buttons(self, request: gr.Request) -> Updates:
         """Cancel where there is something to cancel, also if it is another run than the one that has ended."""
@@ -244,11 +345,25 @@ class RankingRun:
         upload = values.get(self._page.inputs.upload)
         return Path(upload).stem if isinstance(upload, str) else str(values.get(self._page.inputs.dataset) or "")
 
-    def cancel(self, request: gr.Request) -> Updates:
+    def cancel(
+        self,
+        run_id: str,
+        browser: object,
+        request: gr.Request,
+        token: gr.OAuthToken | None,
+        profile: gr.OAuthProfile | None,
+    ) -> Updates:
         """A run that has begun shows its own end, one that has not is over already, one that has ended stays shown."""
         page, session = self._page, str(request.session_hash)
         if not self._runs.goes_on(session):
-            return self.buttons(request)
+            who = visitor(
+                self._deployment, token=token.token if token else None, name=profile.username if profile else None
+            )
+            left = self._left.find(run_id, owners=owners_of(who, browser, self._deployment))
+            if left is None:
+                return self.buttons(request)
+            left.cancelled.set()
+            return {page.status: paragraph("Stopping …")}
         if self._runs.cancel(session):
             return {page.status: paragraph("Stopping …")}
         return {page.status: state_html(RunState("cancelled"), self._deployment), **self.buttons(request)}
@@ -257,7 +372,7 @@ class RankingRun:
         self._zips.show(str(request.session_hash), Path(upload) if upload else None)
 
     def leave(self, request: gr.Request) -> None:
-        self._runs.forget(str(request.session_hash))
+        self._runs.leave(str(request.session_hash))
         self._zips.forget(str(request.session_hash))
 
 

@@ -124,9 +124,19 @@ class RunsUnderWay:
             return any(not run.is_replaced for run in self._stop(session))
 
     def forget(self, session: str) -> None:
-        """The visitor has left: nothing is shown any more."""
+        """Nothing of the session is shown any more, and nothing goes on."""
         with self._lock:
             self._replace(session)
+
+    def leave(self, session: str) -> None:
+        """The visitor has left: nothing is shown any more, but what has begun goes on."""
+        with self._lock:
+            own = {ticket: run for ticket, run in self._runs.items() if run.session == session}
+            for ticket, run in own.items():
+                run.is_replaced, run.session = True, ""
+                if not run.has_begun:
+                    run.cancelled.set()
+                    del self._runs[ticket]
 
     def _replace(self, session: str) -> None:
         for run in self._stop(session):

@@ -259,6 +259,7 @@ WITHOUT_GRADIO = {
         "found_html",
         "request",
         "kept_boards",
+        "left_runs",
         "runs",
         "shown",
         "snippets",

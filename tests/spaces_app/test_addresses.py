@@ -59,8 +59,8 @@ def test_how_long_it_is_kept_is_said() -> None:
     assert public == "Found again: 1 checkpoint ranked. Kept for a week, for everybody with this address."
     private = replace(shown, brought="zip")
     assert "Kept for an hour, for you alone." in text_of(found_again_html(KeptBoard(private, "cancelled", "")))
-    assert "stopped when its page was left" in text_of(found_again_html(KeptBoard(shown, "left", "")))
-    assert "goes on in the window that began it" in text_of(found_again_html(KeptBoard(shown, "running", "")))
+    assert "stopped after its page was left" in text_of(found_again_html(KeptBoard(shown, "left", "")))
+    assert "This run goes on, 1 checkpoint ranked so far." in text_of(found_again_html(KeptBoard(shown, "running", "")))
     assert "no result at this address" in text_of(found_again_html(None))
 
 
@@ -101,13 +101,32 @@ def test_a_result_is_found_again_by_reload_by_others_and_in_the_list(
     expect(nobody.get_by_role("button", name="Rank checkpoints")).to_be_visible()
 
 
-def test_a_run_that_is_left_is_found_with_its_rows(laptop: ServedSpace, visit: Callable[..., Window]) -> None:
+def test_a_run_goes_on_without_its_page_and_is_found_again(laptop: ServedSpace, visit: Callable[..., Window]) -> None:
+    window = visit(laptop.url)
+    window.page.get_by_role("button", name="Emoji").click()
+    visiting.begun(window.page)
+    at = address(window.page)
+    window.page.goto("about:blank")
+    page = visit(at).page  # another browser: on one's own machine it is the owner's all the same
+    expect(visiting.status(page)).to_contain_text(re.compile("Checkpoint|goes on|Found again"), timeout=RUN_MS)
+    expect(page.locator("#asked-text")).to_contain_text("demo:emoji")
+    expect(visiting.status(page)).to_contain_text(f"Found again: {N_DEMO} checkpoints ranked", timeout=RUN_MS)
+    assert visiting.row_count(page) == N_DEMO
+    expect(page.get_by_role("button", name="Cancel")).to_have_count(0)
+    expect(page.get_by_role("tab", name="Explain")).to_be_visible()
+
+
+def test_a_run_whose_page_was_left_is_stopped_from_the_page_that_is_opened_again(
+    laptop: ServedSpace, visit: Callable[..., Window]
+) -> None:
     page = visit(laptop.url).page
-    page.get_by_role("button", name="Emoji").click()
+    page.get_by_role("button", name="Clip art").click()
     visiting.begun(page)
-    page.goto(f"{address(page)}&again=1")
-    expect(visiting.status(page)).to_contain_text(re.compile("goes on in the window|stopped when its page was left"))
+    page.reload()
+    page.get_by_role("button", name="Cancel").click(timeout=RUN_MS)
+    expect(visiting.status(page)).to_contain_text("Found again: cancelled", timeout=RUN_MS)
     assert 0 < visiting.row_count(page) < N_DEMO
+    expect(page.get_by_role("button", name="Cancel")).to_have_count(0)
 
 
 @pytest.mark.usefixtures("seeded")

@@ -119,7 +119,9 @@ def test_a_run_that_waits_gives_way_to_a_later_one_and_to_a_cancel(
     is_idle(page)
 
 
-def test_whoever_reloads_the_page_leaves_no_run_behind(space: ServedSpace, visit: Callable[..., Window]) -> None:
+def test_a_run_that_goes_on_without_its_page_keeps_nobody_waiting(
+    space: ServedSpace, visit: Callable[..., Window]
+) -> None:
     page, other = visit(space.url).page, visit(space.url).page
     press(page, "Emoji")
     begun(page)
