@@ -148,7 +148,7 @@ def _made_actions() -> dict[str, Block]:
     with gr.Row(visible=False, elem_id="actions") as actions:
         tune = gr.Button("Fine-tune it", variant="primary", size="sm", elem_id="tune", min_width=150, scale=0)
         why = gr.Button("Why it stands there", size="sm", elem_id="why", min_width=150, scale=0)
-        compare = gr.Button("Compare with the second", size="sm", elem_id="compare", min_width=150, scale=0)
+        compare = gr.Button("Compare with the second", size="sm", elem_id="compare", min_width=200, scale=0)
         share = gr.Button("Push to the Hub", size="sm", elem_id="share", min_width=150, scale=0)
         csv = gr.Button("Download CSV", size="sm", elem_id="csv", min_width=150, scale=0)
         json_button = gr.Button("Download JSON", size="sm", elem_id="json", min_width=150, scale=0)
