@@ -28,6 +28,7 @@ from lead_hub.recommendation.race_budget import (
 
 PROBE_S = 0.4  # of each of the two measurements
 WARM_UP = 2  # times before one counts: the first call of a convolution also prepares it
+LAYOUT = torch.channels_last
 IMAGE_PX, PREPARED_PX = (500, 667), 224
 
 
@@ -78,7 +79,7 @@ def convolution_flops_per_s(device: str) -> float:
             dtype = ExtractionSettings().torch_dtype(place)
             convolution = nn.Conv2d(channels, channels, 3, padding=1, device=place, dtype=dtype)
             images = torch.zeros(n_images, channels, side_px, side_px, device=place, dtype=dtype)
-            convolution, images = (each.to(memory_format=torch.channels_last) for each in (convolution, images))
+            convolution, images = convolution.to(memory_format=LAYOUT), images.to(memory_format=LAYOUT)
 
             def compute() -> None:
                 convolution(images)
