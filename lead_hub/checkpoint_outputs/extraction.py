@@ -113,7 +113,8 @@ def extract(
         images: all images; the same ones in the same order for every checkpoint.
         processes: those that share the work.
         settings: batch size, device and number format.
-        advance: called with the number of images done since the last call (all processes together).
+        advance: called with the number of images done since the last call (all processes together); with 0 before
+            some are tried.
 
     Raises:
         CandidateError: the forward pass failed, ran out of memory at one image, or gave NaN or infinity
@@ -153,7 +154,8 @@ def extract_images(
     batch_size = AUTO_BATCH_SIZE.get(device.type, 32) if settings.batch_size == "auto" else settings.batch_size
     taps = block_taps(checkpoint.backbone) if len(images) <= MOST_IMAGES_FOR_DEPTHS else too_many_images(len(images))
     with ExitStack() as stack:
-        enter = partial(stack.enter_context, fastest_passes(checkpoint, images, device=device, settings=settings))
+        fastest = fastest_passes(checkpoint, images, device=device, settings=settings, check_wanted=partial(advance, 0))
+        enter = partial(stack.enter_context, fastest)
         own_choice = on_every_process(guarded(enter, stage="extract"), processes)
         chosen = on_main_process(lambda: own_choice, processes)
         forward = BatchedForward(checkpoint, device=device, dtype=chosen.dtype, batch_size=batch_size, taps=taps)
@@ -178,7 +180,12 @@ def extract_images(
 
 @contextmanager
 def fastest_passes(
-    checkpoint: LoadedCheckpoint, images: ImageSequence, *, device: torch.device, settings: ExtractionSettings
+    checkpoint: LoadedCheckpoint,
+    images: ImageSequence,
+    *,
+    device: torch.device,
+    settings: ExtractionSettings,
+    check_wanted: Callable[[], object] = lambda: None,
 ) -> Iterator[NumberFormat]:
     """Within the block the model is on the device, in the layout that is fastest there, tried on a few of the images.
 
@@ -194,6 +201,7 @@ def fastest_passes(
     pixels = prepare([to_prepare[position] for position in tried_positions(len(images))])
 
     def run(some_pixels: Tensor, some_dtype: torch.dtype = torch.float32) -> Tensor:
+        check_wanted()
         taps, n_images = BlockTaps({}, None, "none: tried"), len(some_pixels)
         forward = BatchedForward(checkpoint, device=device, dtype=some_dtype, batch_size=n_images, taps=taps)
         with forward.running():

@@ -64,4 +64,5 @@ class LoadAhead:
         files = downloads.when_there(candidate)
         if files is None or not downloads.needs_weights(candidate, files):
             return None
+        downloads.access.check_wanted()  # raises where the run is over
         return files.folder, load_checkpoint(files.folder, allow_pickle=self.allow_pickle)
