@@ -18,6 +18,7 @@ class Candidate:
         downloads: of the last 30 days where known from a crawl.
         datasets: what it was trained on, as far as its card says.
         base_datasets: what the checkpoints that it was fine-tuned from were trained on.
+        multiply_adds: of one forward pass over one image, of the size that it wants, where known beforehand.
         standing: by how many standard deviations it stands above others on other datasets, in the mean; None where this
             machine knows of none.
     """
@@ -32,6 +33,7 @@ class Candidate:
     datasets: tuple[str, ...] = ()
     base_datasets: tuple[str, ...] = ()
     standing: float | None = None
+    multiply_adds: int | None = None
 
     @property
     def folder(self) -> Path | None:

@@ -105,6 +105,7 @@ def from_index(entry: IndexEntry) -> Candidate:
         downloads=entry.downloads,
         datasets=entry.datasets,
         base_datasets=entry.base_datasets,
+        multiply_adds=entry.multiply_adds,
     )
 
 

@@ -84,6 +84,15 @@ class Downloads:
             self.access.check_wanted()
         return self._futures[candidate].result()
 
+    def when_there(self, candidate: Candidate) -> CheckpointFiles | None:
+        """The files of a candidate that is fetched ahead, once they are there; None where it is not, by now.
+
+        Raises:
+            Exception: whatever `take` will raise of it.
+        """
+        future = self._futures.get(candidate)
+        return None if future is None else future.result()
+
     def scored(self, candidate: Candidate, score: float | None) -> None:
         """The candidate is done with; what it takes on the disk may be needed for others."""
         with self._changed:

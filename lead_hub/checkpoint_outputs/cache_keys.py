@@ -8,12 +8,14 @@ import torch
 from lead_hub.checkpoint_files import CheckpointFiles
 from lead_hub.checkpoint_outputs.checkpoint_folder import model_class, quiet_transformers, read_config
 from lead_hub.checkpoint_outputs.image_preparation import processor_settings
-from lead_hub.checkpoint_outputs.number_format import MOST_DRIFT
+from lead_hub.checkpoint_outputs.number_format import FEWEST_TRIED, IMAGES_A_TRIED_ONE, MOST_DRIFT, MOST_TRIED
 from lead_hub.checkpoint_outputs.outputs_cache import outputs_key
 from lead_hub.labelled_images import LabelledImages, rows_sha256
 
 # Raise when the same network would give another tangent kernel.
 NETWORK_KERNEL_VERSION = 1
+# By what it is decided whether a network is run in float32 instead.
+FALLING_BACK = (MOST_DRIFT, FEWEST_TRIED, MOST_TRIED, IMAGES_A_TRIED_ONE)
 # Packages that can change a number.
 PACKAGES = ("torch", "torchvision", "transformers", "timm", "datasets", "accelerate", "pillow", "numpy")
 
@@ -67,7 +69,7 @@ def cache_key(
             "image_column": images.image_column,
             "rows": rows_sha256(images),
             "dtype": str(dtype),
-            **({"falls back": MOST_DRIFT} if falls_back and dtype != torch.float32 else {}),
+            **({"falls back": FALLING_BACK} if falls_back and dtype != torch.float32 else {}),
             "versions": versions(),
             **({"network kernel": NETWORK_KERNEL_VERSION} if with_network_kernel else {}),
         }

@@ -18,7 +18,7 @@ from lead_hub.checkpoint_outputs.depths import BlockTaps, block_taps, depth_kern
 from lead_hub.checkpoint_outputs.fast_layout import can_be_faster, in_fast_layout
 from lead_hub.checkpoint_outputs.frozen_outputs import CheckpointOutputs, ImageOutputs
 from lead_hub.checkpoint_outputs.loaded_checkpoint import LoadedCheckpoint
-from lead_hub.checkpoint_outputs.number_format import NumberFormat, checked_format, fast_dtype
+from lead_hub.checkpoint_outputs.number_format import NumberFormat, checked_format, fast_dtype, tried_positions
 from lead_hub.checkpoint_outputs.shrunk_images import PartOfShrunkImages, PixelArrays, Preparation, Shrunk, ShrunkImages
 from lead_hub.errors import CandidateError, LeadHubError
 from lead_hub.labelled_images import Pixels
@@ -26,13 +26,13 @@ from lead_hub.processes import Processes, gather_rows, guarded, on_every_process
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 
-# Without a given batch size: large enough to keep the device busy, halved when it does not fit.
-AUTO_BATCH_SIZE = {"cpu": 32, "cuda": 256}
+# Without a given batch size: large enough to keep the device busy, halved when it does not fit. On a processor the
+# feature maps of fewer images are nearer to it: convolutions take a tenth less for 16 than for 32.
+AUTO_BATCH_SIZE = {"cpu": 16, "cuda": 256}
 # The kernel of several depths has an entry for every pair of images: for more images than this there is none.
 MOST_IMAGES_FOR_DEPTHS = 5000
-# Of every so many images one is run beforehand, to see whether the network bears the number format and the layout.
-IMAGES_A_TRIED_ONE = 100
-FEWEST_TRIED, MOST_TRIED = 2, 8
+# The layout changes nothing but rounding, a thousandth of what is allowed: two images tell.
+LAYOUT_TRIED = 2
 # Threads that prepare pixels while the device computes. More than this only adds contention.
 MOST_PREPARING_THREADS = 8
 
@@ -113,7 +113,8 @@ def extract(
         images: all images; the same ones in the same order for every checkpoint.
         processes: those that share the work.
         settings: batch size, device and number format.
-        advance: called with the number of images done since the last call (all processes together).
+        advance: called with the number of images done since the last call (all processes together); with 0 before
+            some are tried.
 
     Raises:
         CandidateError: the forward pass failed, ran out of memory at one image, or gave NaN or infinity
@@ -153,7 +154,8 @@ def extract_images(
     batch_size = AUTO_BATCH_SIZE.get(device.type, 32) if settings.batch_size == "auto" else settings.batch_size
     taps = block_taps(checkpoint.backbone) if len(images) <= MOST_IMAGES_FOR_DEPTHS else too_many_images(len(images))
     with ExitStack() as stack:
-        enter = partial(stack.enter_context, fastest_passes(checkpoint, images, device=device, settings=settings))
+        fastest = fastest_passes(checkpoint, images, device=device, settings=settings, check_wanted=partial(advance, 0))
+        enter = partial(stack.enter_context, fastest)
         own_choice = on_every_process(guarded(enter, stage="extract"), processes)
         chosen = on_main_process(lambda: own_choice, processes)
         forward = BatchedForward(checkpoint, device=device, dtype=chosen.dtype, batch_size=batch_size, taps=taps)
@@ -178,7 +180,12 @@ def extract_images(
 
 @contextmanager
 def fastest_passes(
-    checkpoint: LoadedCheckpoint, images: ImageSequence, *, device: torch.device, settings: ExtractionSettings
+    checkpoint: LoadedCheckpoint,
+    images: ImageSequence,
+    *,
+    device: torch.device,
+    settings: ExtractionSettings,
+    check_wanted: Callable[[], object] = lambda: None,
 ) -> Iterator[NumberFormat]:
     """Within the block the model is on the device, in the layout that is fastest there, tried on a few of the images.
 
@@ -194,23 +201,18 @@ def fastest_passes(
     pixels = prepare([to_prepare[position] for position in tried_positions(len(images))])
 
     def run(some_pixels: Tensor, some_dtype: torch.dtype = torch.float32) -> Tensor:
+        check_wanted()
         taps, n_images = BlockTaps({}, None, "none: tried"), len(some_pixels)
         forward = BatchedForward(checkpoint, device=device, dtype=some_dtype, batch_size=n_images, taps=taps)
         with forward.running():
             return torch.cat([features for features, _, _ in forward.halving(some_pixels)])
 
-    expected = run(pixels)
-    with in_fast_layout(model, run, pixels, expected) if can_be_faster(model, device) else nullcontext():
+    few = pixels[:LAYOUT_TRIED]
+    with in_fast_layout(model, run, few, run(few)) if can_be_faster(model, device) else nullcontext():
         if is_in_question:
-            yield checked_format(dtype, partial(run, pixels), expected)
+            yield checked_format(dtype, partial(run, pixels), run(pixels))
         else:
             yield NumberFormat(dtype)
-
-
-def tried_positions(n_images: int) -> list[int]:
-    """Of the images that are run beforehand: as far apart as can be, each once."""
-    wanted = min(n_images, max(FEWEST_TRIED, min(MOST_TRIED, n_images // IMAGES_A_TRIED_ONE)))
-    return sorted({round(step * (n_images - 1) / max(1, wanted - 1)) for step in range(wanted)})
 
 
 def too_many_images(n_images: int) -> BlockTaps:

@@ -17,6 +17,10 @@ from lead_hub.errors import CandidateError
 # Of the spread of the features over images. The demo's small networks stay below it, and their scores within the bound
 # of tests/checkpoint_outputs/test_number_format.py; its MobileNets on photographs are above it.
 MOST_DRIFT = 0.05
+# Of every so many images one is run beforehand, to see whether the network bears the number format. How far it moves
+# features is a mean over images, and of how far they are apart, over pairs of them: of two images there is one pair.
+IMAGES_A_TRIED_ONE = 100
+FEWEST_TRIED, MOST_TRIED = 4, 8
 # Names that torch gives to instructions which multiply bfloat16.
 BFLOAT16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16")
 
@@ -32,6 +36,12 @@ def multiplies_bfloat16() -> bool:
     """Whether this machine's processor has instructions for it that torch uses; an older torch does not tell."""
     capabilities: Callable[[], dict[str, object]] = getattr(torch.cpu, "get_capabilities", dict)
     return any(capabilities().get(name) for name in BFLOAT16_INSTRUCTIONS)
+
+
+def tried_positions(n_images: int) -> list[int]:
+    """Of the images that are run beforehand: as far apart as can be, each once."""
+    wanted = min(n_images, max(FEWEST_TRIED, min(MOST_TRIED, n_images // IMAGES_A_TRIED_ONE)))
+    return sorted({round(step * (n_images - 1) / max(1, wanted - 1)) for step in range(wanted)})
 
 
 def drift(found: Float[Tensor, "image feature"], expected: Float[Tensor, "image feature"]) -> float:

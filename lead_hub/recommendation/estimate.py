@@ -1,9 +1,9 @@
 """What a run will take, before anything of it is downloaded or computed: checkpoints, images, bytes, seconds.
 
-How fast the machine computes and prepares images is measured in a fraction of a second, for these estimates alone.
+How fast the machine computes and prepares images is measured in a second, for these estimates alone: in the number
+format and the layout of a run, and with all that keeps the machine busy beside it.
 """
 
-import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ from torch import nn
 from lead_hub.access import Access
 from lead_hub.candidates import Candidate
 from lead_hub.checkpoint_files import are_weights_here
+from lead_hub.checkpoint_outputs import ExtractionSettings
 from lead_hub.confidence import stage_sizes
 from lead_hub.recommendation.race_budget import (
     BYTES_PER_PARAMETER,
@@ -25,8 +26,9 @@ from lead_hub.recommendation.race_budget import (
     within_downloads,
 )
 
-PROBE_S = 0.12  # of each of the two measurements
+PROBE_S = 0.4  # of each of the two measurements
 WARM_UP = 2  # times before one counts: the first call of a convolution also prepares it
+LAYOUT = torch.channels_last
 IMAGE_PX, PREPARED_PX = (500, 667), 224
 
 
@@ -35,7 +37,7 @@ class MachineSpeed:
     """What a device does in a second.
 
     Attributes:
-        flops_per_s: multiplications and additions of a plain convolution, in the number format of a forward pass.
+        flops_per_s: multiplications and additions of a plain convolution, in the number format and layout of a run.
         prepared_images_per_s: photos made as small as a model's input, by all processor cores together.
         shares_cores: whether forward passes run on the cores that prepare the images.
     """
@@ -51,7 +53,7 @@ ASSUMED_GPU_FLOPS_PER_S = 2e13
 
 @cache
 def measured_speed(device: str = "auto") -> MachineSpeed:
-    """The speed of a device, measured once a process in about 0.3 s.
+    """The speed of a device, measured once a process in about a second.
 
     Args:
         device: "auto" (a GPU if there is one), or a torch device; one that is not here, as the GPU that a Space only
@@ -74,9 +76,10 @@ def convolution_flops_per_s(device: str) -> float:
     flops = 2 * n_images * side_px**2 * channels**2 * 3**2
     try:
         with torch.inference_mode():
-            dtype = torch.float32 if is_cpu else torch.bfloat16
+            dtype = ExtractionSettings().torch_dtype(place)
             convolution = nn.Conv2d(channels, channels, 3, padding=1, device=place, dtype=dtype)
             images = torch.zeros(n_images, channels, side_px, side_px, device=place, dtype=dtype)
+            convolution, images = convolution.to(memory_format=LAYOUT), images.to(memory_format=LAYOUT)
 
             def compute() -> None:
                 convolution(images)
@@ -101,21 +104,22 @@ def prepared_images_per_s() -> float:
 
 
 def times_per_s(work: Callable[[], None]) -> float:
-    """How often a second the work can be done, by the median over PROBE_S: other programs disturb some of the times."""
+    """How often a second the work is done, in the mean over PROBE_S: what disturbs it will disturb a run as well."""
     for _ in range(WARM_UP):
         work()
-    durations_s: list[float] = []
-    while sum(durations_s) < PROBE_S:
-        start = time.perf_counter()
+    start, n_times = time.perf_counter(), 0
+    while (passed_s := time.perf_counter() - start) < PROBE_S:
         work()
-        durations_s.append(time.perf_counter() - start)
-    return 1 / statistics.median(durations_s)
+        n_times += 1
+    return n_times / passed_s
 
 
 # Multiplications of a forward pass for each weight, at 224 px: how many positions of the image meet a weight in the
 # mean. 155 to 191 for ResNets, 156 to 173 for ConvNeXts, 159 to 176 for Swin, 202 to 219 for ViTs of 16-px patches;
 # outside of these from 40 (MobileNetV3) to 355 (DenseNet).
 POSITIONS = 175
+# Where the multiply-adds are known: what a network does beside them, which in small ones is most.
+BESIDE_MULTIPLY_ADDS = 400_000_000
 NET_SHARE = 0.5  # of the speed of a plain convolution that a whole network reaches
 DECODING = 2.0  # times what preparing an image for a checkpoint takes; once a run
 CHECKPOINT_S = 1.5  # to find its files, load its weights and score its outputs
@@ -158,16 +162,16 @@ def estimate_run(
 ) -> RunEstimate:
     """Estimate a run from what is known of its candidates beforehand.
 
-    The time is rough: off by a factor of 2 or 3 is normal, and more for networks unlike ResNets and ViTs, for images
-    that a checkpoint wants much larger or smaller than 224 px, and on a machine that is busy with other things; a run
-    that goes on corrects it (`RunProgress.remaining_s`). A checkpoint of unknown size counts as one of the mean size of
-    the others. Data and outputs that are in a cache already are not subtracted.
+    The time is rough: off by a factor of 2 is normal, and more where only the number of weights is known of networks
+    unlike ResNets and ViTs, or of one that wants images much larger or smaller than 224 px, and on a machine that other
+    things keep busy by turns; a run that goes on corrects it (`RunProgress.remaining_s`). A checkpoint of unknown size
+    counts as one of the mean size of the others. Data and outputs that are in a cache already are not subtracted.
 
     Args:
         candidates: to be ranked.
         n_images: that each of them will see.
         device: as for `recommend`.
-        speed: of the machine; None measures it, once a process, in about 0.3 s.
+        speed: of the machine; None measures it, once a process, in about a second.
         budget: as for `recommend`.
         access: in whose cache weights may be already; None looks into none.
 
@@ -200,17 +204,30 @@ def durations(
     get_speed: Callable[[], MachineSpeed],
 ) -> tuple[float | None, float | None]:
     """Seconds of the full run and of a race; None where no checkpoint's size is known."""
-    parameters = [
-        candidate.parameters or (size and size // BYTES_PER_PARAMETER)
-        for candidate, size in zip(candidates, sizes, strict=True)
-    ]
-    known = [number for number in parameters if number]
+    every = [multiply_adds(candidate, size) for candidate, size in zip(candidates, sizes, strict=True)]
+    known = [number for number in every if number]
     if not known:
         return None, None
     mean, speed = sum(known) // len(known), get_speed()
-    everyones = [number or mean for number in parameters]
+    everyones = [number or mean for number in every]
     full_s = computing_s(everyones, n_images=n_images, speed=speed)
     return full_s, race_computing_s(everyones, n_images=n_images, n_classes=ASSUMED_CLASSES, speed=speed)
+
+
+def multiply_adds(candidate: Candidate, weight_bytes: int | None) -> int | None:
+    """What a forward pass over one image costs, in multiply-adds: as an index tells, else by the number of weights.
+
+    Args:
+        candidate: whose forward pass it is.
+        weight_bytes: of its weights; None where nobody knows.
+
+    Returns:
+        None where neither is known.
+    """
+    if candidate.multiply_adds is not None:
+        return candidate.multiply_adds + BESIDE_MULTIPLY_ADDS
+    parameters = candidate.parameters or (weight_bytes and weight_bytes // BYTES_PER_PARAMETER)
+    return POSITIONS * parameters if parameters else None
 
 
 def within(race_s: float | None, full_s: float | None, limits: RaceBudget) -> float | None:
@@ -221,27 +238,27 @@ def within(race_s: float | None, full_s: float | None, limits: RaceBudget) -> fl
     return min([race_s, *shares, *([] if limits.duration_s is None else [limits.duration_s])])
 
 
-def computing_s(parameters: Sequence[int], *, n_images: int, speed: MachineSpeed) -> float:
-    """Seconds to decode the images once and run them through checkpoints of so many parameters each."""
+def computing_s(costs: Sequence[int], *, n_images: int, speed: MachineSpeed) -> float:
+    """Seconds to decode the images once and run them through checkpoints of so many multiply-adds an image each."""
     decoding_s = DECODING * n_images / speed.prepared_images_per_s
-    return decoding_s + sum(checkpoint_s(number, n_images=n_images, speed=speed) for number in parameters)
+    return decoding_s + sum(checkpoint_s(cost, n_images=n_images, speed=speed) for cost in costs)
 
 
-def checkpoint_s(parameters: int, *, n_images: int, speed: MachineSpeed) -> float:
-    """Seconds to load a checkpoint of so many parameters, run the images through it and score it."""
+def checkpoint_s(cost: int, *, n_images: int, speed: MachineSpeed) -> float:
+    """Seconds to load a checkpoint of so many multiply-adds an image, run the images through it and score it."""
     preparing_s = n_images / speed.prepared_images_per_s
-    forward_s = n_images * 2 * POSITIONS * parameters / (NET_SHARE * speed.flops_per_s)
+    forward_s = n_images * 2 * cost / (NET_SHARE * speed.flops_per_s)
     running_s = forward_s + preparing_s if speed.shares_cores else max(forward_s, preparing_s)
     return CHECKPOINT_S + running_s
 
 
-def race_computing_s(parameters: Sequence[int], *, n_images: int, n_classes: int, speed: MachineSpeed) -> float:
+def race_computing_s(costs: Sequence[int], *, n_images: int, n_classes: int, speed: MachineSpeed) -> float:
     """The same for a race: all see the images of the first stage, and a part the others, in as many stages."""
     first, *further = stage_sizes(n_images, n_classes)
-    total_s = computing_s(parameters, n_images=first, speed=speed)
+    total_s = computing_s(costs, n_images=first, speed=speed)
     total_s += DECODING * (n_images - first) / speed.prepared_images_per_s
     seen = first
     for size in further:
-        stage_s = sum(checkpoint_s(number, n_images=size - seen, speed=speed) for number in parameters)
+        stage_s = sum(checkpoint_s(cost, n_images=size - seen, speed=speed) for cost in costs)
         total_s, seen = total_s + GOING_ON * stage_s, size
     return total_s

@@ -261,10 +261,13 @@ class Recommendation:
 
         board, candidates, ranking = self._begin(board, images, candidates, run)
         downloads = Downloads(candidates, access, needs_weights, self.max_disk_bytes)
+        if processes.num_processes == 1:
+            outputs_of.networks.downloads = downloads
         down: HubDownError | None = None
         shown = access.progress and processes.is_main_process
         scoring = TurnScoring(run, outputs_of, downloads, cards, methods=self.methods, seed=self.seed)
         with (
+            outputs_of.networks.running(),
             downloads.running() if processes.is_local_main_process else nullcontext(),
             follower.ranks(n_images=len(images), device=str(outputs_of.device), shown=shown),
         ):

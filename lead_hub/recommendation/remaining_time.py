@@ -4,10 +4,10 @@ import time
 from collections.abc import Callable, Sequence
 
 from lead_hub.candidates import Candidate
-from lead_hub.recommendation.estimate import MachineSpeed, checkpoint_s
-from lead_hub.recommendation.race_budget import BYTES_PER_PARAMETER, known_weight_bytes
+from lead_hub.recommendation.estimate import POSITIONS, MachineSpeed, checkpoint_s, multiply_adds
+from lead_hub.recommendation.race_budget import known_weight_bytes
 
-ASSUMED_PARAMETERS = 25_000_000  # where no candidate's size is known
+ASSUMED_MULTIPLY_ADDS = 25_000_000 * POSITIONS  # where no candidate's size is known
 
 
 class RemainingTime:
@@ -31,11 +31,11 @@ class RemainingTime:
             following: the others that are left.
             n_images: that run through each.
         """
-        sizes = [known_parameters(each) for each in (candidate, *following)]
-        known = [size for size in sizes if size]
-        mean = sum(known) // len(known) if known else ASSUMED_PARAMETERS
+        costs = [multiply_adds(each, known_weight_bytes(each)) for each in (candidate, *following)]
+        known = [cost for cost in costs if cost]
+        mean = sum(known) // len(known) if known else ASSUMED_MULTIPLY_ADDS
         speed = self._speed()
-        self._current_s, *others = (checkpoint_s(size or mean, n_images=n_images, speed=speed) for size in sizes)
+        self._current_s, *others = (checkpoint_s(cost or mean, n_images=n_images, speed=speed) for cost in costs)
         self._following_s, self._start_s = sum(others), self._clock()
 
     def ends(self, *, has_run: bool) -> None:
@@ -53,9 +53,3 @@ class RemainingTime:
         """
         correction = self._took_s / self._estimated_s if self._estimated_s else 1.0
         return correction * ((1 - share_done) * self._current_s + self._following_s)
-
-
-def known_parameters(candidate: Candidate) -> int | None:
-    """Number of weights, where anything tells it beforehand."""
-    size = known_weight_bytes(candidate)
-    return candidate.parameters or (size and size // BYTES_PER_PARAMETER) or None

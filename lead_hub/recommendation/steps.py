@@ -24,7 +24,6 @@ from lead_hub.checkpoint_outputs import (
     cache_key,
     extract,
     extract_images,
-    load_checkpoint,
     whole_outputs,
     with_network_kernel,
 )
@@ -37,6 +36,7 @@ from lead_hub.processes import (
     on_main_process,
     shared_folder,
 )
+from lead_hub.recommendation.load_ahead import LoadAhead
 from lead_hub.recommendation.progress import RunFollower
 
 
@@ -108,6 +108,7 @@ class OutputsOfImages:
         self._images, self._extraction, self._access, self._processes = images, extraction, access, processes
         self._pixels = ShrunkImages(images.pixels, folder=access.cache_dir)
         self._cache = OutputsCache(access.outputs_folder)
+        self.networks = LoadAhead(None, allow_pickle=access.allow_pickle)
         self._with_network_kernel = with_network_kernel
 
     def are_kept(self, files: CheckpointFiles) -> bool:
@@ -179,7 +180,10 @@ class OutputsOfImages:
         images_per_s = None
         if len(missing):
             start_s = time.perf_counter()
-            found = self._run_on(missing.numpy(), files, follower)
+            # What its first images were run in holds for all of them, and is not tried again.
+            dtype = on_main_process(lambda: known.images.dtype if known else self._extraction.dtype, processes)
+            settings = replace(self._extraction, dtype=dtype)
+            found = self._run_on(missing.numpy(), files, follower, settings=settings)
             images_per_s = len(missing) / (time.perf_counter() - start_s)
             known = known.and_then(missing, found) if known else PartialOutputs(missing, found)
             on_every_process(guarded(partial(self._keep_known, key, known), stage="extract"), processes)
@@ -187,14 +191,19 @@ class OutputsOfImages:
         return FoundOutputs(on_every_process(put_together, processes), images_per_s, self.device)
 
     def _run_on(
-        self, positions: Int64[np.ndarray, " chosen"], files: CheckpointFiles, follower: RunFollower
+        self,
+        positions: Int64[np.ndarray, " chosen"],
+        files: CheckpointFiles,
+        follower: RunFollower,
+        *,
+        settings: ExtractionSettings,
     ) -> ImageOutputs:
         checkpoint = self._loaded(files, follower)
         return extract_images(
             checkpoint,
             self._pixels,
             processes=self._processes,
-            settings=self._extraction,
+            settings=settings,
             advance=follower.advance,
             positions=positions.tolist(),
         )
@@ -204,8 +213,7 @@ class OutputsOfImages:
         processes = self._processes
         on_every_process(guarded(lambda: fetch_weights(files, self._access), stage="download"), processes)
         follower.reached("load")
-        load = partial(load_checkpoint, files.folder, allow_pickle=self._access.allow_pickle)
-        checkpoint = on_every_process(guarded(load, stage="load"), processes)
+        checkpoint = on_every_process(guarded(partial(self.networks.take, files), stage="load"), processes)
         follower.reached("extract")
         return checkpoint
 

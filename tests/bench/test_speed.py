@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from torch import Tensor
+from torch.nn import BatchNorm2d
 from typer.testing import CliRunner
 
 from lead_hub.bench.matrix_files import MatrixError
 from lead_hub.bench.speed import NETWORKS, SpeedReport, SpeedSettings, notes, save_speed, table
-from lead_hub.bench.speed.made_inputs import make_checkpoints, make_photographs
+from lead_hub.bench.speed.made_inputs import make_checkpoints, make_photographs, read_pixels
 from lead_hub.bench.speed.measured_parts import Measured
 from lead_hub.bench.speed.speed_report import SpeedRow
 from lead_hub.checkpoint_outputs import load_checkpoint
@@ -21,6 +23,7 @@ ROW = SpeedRow(
     size="500x375",
     decoding=Measured(wall_s=2.0, processor_s=4.0, peak_bytes=MEBIBYTE),
     forward=Measured(wall_s=8.0, processor_s=16.0, peak_bytes=MEBIBYTE, dtypes=("bfloat16",)),
+    borne=Measured(wall_s=9.0, processor_s=18.0, peak_bytes=MEBIBYTE, dtypes=("float32",)),
     ours=Measured(11.0, 22.0, 700 * MEBIBYTE, first_row_s=5.0, extraction_s=9.0, dtypes=("bfloat16",)),
     loop=Measured(44.0, 88.0, 900 * MEBIBYTE, first_row_s=20.0),
 )
@@ -32,6 +35,7 @@ def test_ratios_by_hand() -> None:
     assert ROW.over_floor == pytest.approx(11 / (2 + 8))
     assert ROW.under_loop == pytest.approx(44 / 11)
     assert ROW.over_floor_processor == pytest.approx(22 / 20)
+    assert ROW.over_borne_processor == pytest.approx(22 / (4 + 18))
     assert ROW.under_loop_processor == pytest.approx(88 / 22)
 
 
@@ -77,12 +81,34 @@ def test_photographs_have_their_size_and_classes(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_networks_tell_photographs_apart_as_trained_ones_do(tmp_path: Path) -> None:
+    """Batch norms that hold the photographs' statistics hand on numbers of mean 0 and variance 1, whatever the weights.
+
+    Statistics of a part of them would be near that as well; those of noise, or of no images, would not.
+    """
+    photographs = sorted(make_photographs(tmp_path / "photographs", 16, (96, 64)).glob("*/*.jpg"))
+    [folder] = make_checkpoints(tmp_path, ("resnet-50",), photographs)
+    checkpoint = load_checkpoint(folder)
+    norms = {name: part for name, part in checkpoint.model.named_modules() if isinstance(part, BatchNorm2d)}
+    given: dict[str, Tensor] = {}
+    for name, norm in norms.items():
+        norm.register_forward_hook(lambda _norm, _inputs, output, name=name: given.update({name: output.clone()}))
+    checkpoint.forward(checkpoint.prepare([read_pixels(path) for path in photographs]))
+    assert len(given) == len(norms) == 53
+    for name, output in given.items():
+        values = output.transpose(0, 1).flatten(1) / norms[name].weight[:, None]
+        assert values.mean(dim=1).abs().max() < 0.01
+        assert (values.var(dim=1).mean() - 1).abs() < 0.05
+
+
+@pytest.mark.slow
 def test_networks_have_their_real_sizes(tmp_path: Path) -> None:
     """Published numbers of parameters, in millions."""
     published = {"resnet-50": 25.6, "convnext-tiny": 28.6, "vit-small-16": 22.1, "mobilenetv2-100": 3.5}
-    published |= {"regnety-016": 11.2, "efficientnet-b0": 5.3}
+    published |= {"regnety-016": 11.2, "efficientnet-b0": 5.3, "swin-tiny": 28.3, "densenet-121": 8.0}
     assert set(published) == set(NETWORKS)
-    for folder in make_checkpoints(tmp_path, tuple(published)):
+    photographs = sorted(make_photographs(tmp_path / "photographs", 8, (96, 64)).glob("*/*.jpg"))
+    for folder in make_checkpoints(tmp_path, tuple(published), photographs):
         assert load_checkpoint(folder).parameters == pytest.approx(published[folder.name] * 1e6, rel=0.01)
 
 

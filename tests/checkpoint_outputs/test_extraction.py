@@ -12,7 +12,7 @@ import torch
 from lead_hub.checkpoint_outputs.extraction import ExtractionSettings, extract, prepared_batches
 from lead_hub.checkpoint_outputs.frozen_outputs import CheckpointOutputs
 from lead_hub.checkpoint_outputs.loaded_checkpoint import LoadedCheckpoint, load_checkpoint
-from lead_hub.errors import CandidateError, LeadHubError
+from lead_hub.errors import CandidateError, LeadHubError, RunCancelledError
 from lead_hub.processes import running_processes
 from tests.tiny_checkpoints import random_images, save_checkpoint, tiny_processor
 from tests.tiny_families import FAMILIES
@@ -67,7 +67,28 @@ def test_progress_adds_up_to_the_number_of_images(resnet: LoadedCheckpoint) -> N
     extract(
         resnet, IMAGES, processes=running_processes(), settings=ExtractionSettings(batch_size=4), advance=steps.append
     )
-    assert steps == [4, 4, 3]
+    assert [n_images for n_images in steps if n_images] == [4, 4, 3]
+
+
+def test_nobody_waits_while_images_are_tried(tmp_path: Path) -> None:
+    """A network of convolutions is tried before the first batch; whoever cancels is asked before each try."""
+    family = FAMILIES["resnet"]
+    checkpoint = load_checkpoint(save_checkpoint(tmp_path, family.build(head=True), tiny_processor(family.processor)))
+    asked: list[int] = []
+
+    def cancels(n_images: int) -> None:
+        asked.append(n_images)
+        raise RunCancelledError("the run is over")
+
+    with pytest.raises(RunCancelledError):
+        extract(
+            checkpoint,
+            IMAGES,
+            processes=running_processes(),
+            settings=ExtractionSettings(device="cpu"),
+            advance=cancels,
+        )
+    assert asked == [0]
 
 
 def test_weights_with_nan_are_found_out(tmp_path: Path) -> None:

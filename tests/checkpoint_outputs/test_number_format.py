@@ -23,6 +23,7 @@ from lead_hub.checkpoint_outputs.number_format import (
     drift,
     fast_dtype,
     multiplies_bfloat16,
+    tried_positions,
 )
 from lead_hub.demo import pool, target_folder
 from lead_hub.errors import CandidateError
@@ -37,8 +38,11 @@ needs_bfloat16 = pytest.mark.skipif(not multiplies_bfloat16(), reason="this proc
 
 # Of the demo's trained checkpoints, in nats of the score.
 SCORE_TOLERANCE = 0.005
-# Of those on photographs most are MobileNets, whose depthwise layers do not bear it.
-LEAST_BORNE = {"photographs": 1, "scripts": 12}
+# Of those on photographs four are MobileNets, whose depthwise layers do not bear it: 8.7% to 16% of the spread. The
+# fifth is an EfficientNet-Lite at 4.5% to 6.4%, by which images are looked at: of it neither is promised.
+LEAST_BORNE = {"photographs": 0, "scripts": 12}
+LEAST_NOT_BORNE = {"photographs": 3, "scripts": 0}
+CLEARLY_MOVED = 1.5 * MOST_DRIFT
 CLEARLY_APART = 2 * SCORE_TOLERANCE
 
 
@@ -77,6 +81,14 @@ def test_trained_checkpoints_keep_features_and_order_in_bfloat16(target: str, fo
         for one, other in zip(exact, rounded, strict=True)
     ]
     assert sum(outputs.dtype == "bfloat16" for outputs in borne) >= LEAST_BORNE[target]
+    moved = [drift(other.features, one.features) for one, other in zip(exact, rounded, strict=True)]
+    few = tried_positions(len(labels))
+    by_few = [drift(other.features[few], one.features[few]) for one, other in zip(exact, rounded, strict=True)]
+    # Who is clearly moved by all images is found out by the few that a run tries.
+    assert sum(all_images > CLEARLY_MOVED for all_images in moved) >= LEAST_NOT_BORNE[target]
+    assert all(
+        tried > MOST_DRIFT for tried, all_images in zip(by_few, moved, strict=True) if all_images > CLEARLY_MOVED
+    )
     before = [score(outputs, labels) for outputs in exact]
     after = [score(outputs, labels) for outputs in borne]
     assert max(abs(a - b) for a, b in zip(before, after, strict=True)) < SCORE_TOLERANCE

@@ -39,6 +39,13 @@ def test_a_run_on_the_processor() -> None:
     assert estimate == RunEstimate(3, 100, 14_000_000, 1, duration_s, full_duration_s=duration_s)
 
 
+def test_known_multiply_adds_count_instead_of_weights() -> None:
+    known = Candidate("org/known", parameters=90_000_000, multiply_adds=100_000_000)
+    # 400 million beside them make 500 million an image, a billion operations: 100 images 100 s, 200 s at half the speed
+    # of the convolution.
+    assert estimate_run([known], n_images=100, speed=PROCESSOR).duration_s == pytest.approx(4.0 + 200.0 + 2.0 + 1.5)
+
+
 def test_a_race_within_a_budget() -> None:
     candidates = [Candidate("org/a", parameters=1_000_000), Candidate("org/b", parameters=3_000_000)]
     full_s = estimate_run(candidates, n_images=2000, speed=PROCESSOR).duration_s

@@ -5,10 +5,15 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+import torch
+from torch import nn
 
 from lead_hub import Leaderboard, LeadHubError, recommend
+from lead_hub.checkpoint_outputs.number_format import multiplies_bfloat16
 from lead_hub.errors import RunCancelledError
 from lead_hub.recommendation.progress import RunProgress
+from tests.tiny_checkpoints import save_checkpoint, tiny_processor
+from tests.tiny_families import FAMILIES
 
 Recommend = Callable[..., Leaderboard]
 N_IMAGES = 36  # the stages have 9, 18 and 36
@@ -64,6 +69,24 @@ def test_every_stage_runs_new_images_alone(rank: Recommend) -> None:
         assert (f"judged on {row.n_images} of 36 images" in row.note) == (row.n_images is not None)
     counts = [N_IMAGES if row.n_images is None else row.n_images for row in boards[-1].rows]
     assert counts == sorted(counts, reverse=True)
+
+
+@pytest.mark.skipif(not multiplies_bfloat16(), reason="this processor multiplies no bfloat16")
+def test_the_number_format_of_the_first_stage_is_that_of_all(
+    colour_folder: Path, tiny_pool: Path, tmp_path: Path
+) -> None:
+    """A ResNet that carries 500 beside what tells images apart: bfloat16 has steps of 2 there."""
+    family = FAMILIES["resnet"]
+    model = family.build(head=False)
+    last = [part for part in model.modules() if isinstance(part, nn.BatchNorm2d)][-1]
+    with torch.no_grad():
+        last.bias.add_(500.0)
+    fragile = save_checkpoint(tmp_path / "fragile", model, tiny_processor(family.processor))
+    pool = [fragile, tiny_pool / "vit"]
+    boards = recommend(colour_folder, pool, budget="100%", cache_dir=tmp_path / "cache", progress=False, stream=True)
+    formats = [{Path(row.checkpoint).name: row.dtype for row in board.rows} for board in boards]
+    assert len(formats) > len(pool)  # more than one stage
+    assert formats[1:] == [{"fragile": "float32", "vit": "bfloat16"}] * (len(formats) - 1)
 
 
 def test_a_budget_of_passes_is_kept(rank: Recommend) -> None:

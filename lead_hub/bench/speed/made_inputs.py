@@ -1,6 +1,6 @@
-"""Networks of real sizes with random weights, and JPEG files of any size: speed depends on neither's content."""
+"""Networks of real sizes with random weights that behave as trained ones do, and JPEG files of any size."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, cast
@@ -12,8 +12,14 @@ import transformers
 from PIL import Image
 from transformers import PreTrainedModel
 
+from lead_hub.checkpoint_outputs import LoadedCheckpoint, load_checkpoint
+from lead_hub.labelled_images import Pixels
+
 N_CLASSES = 4
 MOST_COARSE_PX, QUALITY = 40, 90
+N_SETTLING = 32  # photographs whose statistics batch norms hold
+# What a block of a trained residual network adds to what comes to it, in comparison with a fresh one.
+RESIDUAL_WEIGHT = 0.25
 _LABELS: dict[str, Any] = {"num_labels": 1000}
 _VIT_SMALL: dict[str, Any] = {"hidden_size": 384, "num_attention_heads": 6, "intermediate_size": 1536}
 
@@ -21,7 +27,11 @@ _VIT_SMALL: dict[str, Any] = {"hidden_size": 384, "num_attention_heads": 6, "int
 def _resnet_50(folder: Path) -> PreTrainedModel:
     processor = transformers.ConvNextImageProcessor(size={"shortest_edge": 224}, crop_pct=0.875, resample=3)
     processor.save_pretrained(folder)
-    return transformers.ResNetForImageClassification(transformers.ResNetConfig(**_LABELS))
+    model = transformers.ResNetForImageClassification(transformers.ResNetConfig(**_LABELS))
+    for name, part in model.named_modules():
+        if name.endswith("layer.2.normalization"):
+            torch.nn.init.constant_(part.weight, RESIDUAL_WEIGHT)
+    return model
 
 
 def _convnext_tiny(folder: Path) -> PreTrainedModel:
@@ -55,30 +65,43 @@ NETWORKS: Mapping[str, Callable[[Path], PreTrainedModel]] = MappingProxyType(
         "mobilenetv2-100": _of_timm("mobilenetv2_100"),
         "regnety-016": _of_timm("regnety_016"),
         "efficientnet-b0": _of_timm("efficientnet_b0"),
+        "swin-tiny": _of_timm("swin_tiny_patch4_window7_224"),
+        "densenet-121": _of_timm("densenet121"),
     }
 )
 
 
-def make_checkpoints(folder: Path, names: tuple[str, ...]) -> tuple[Path, ...]:
-    """Save networks with random weights, whose batch norms know what comes to them, as if they were trained."""
+def make_checkpoints(folder: Path, names: tuple[str, ...], photographs: Sequence[Path]) -> tuple[Path, ...]:
+    """Save networks with random weights, whose batch norms know the photographs, as if they were trained on them."""
+    pixels = [read_pixels(path) for path in photographs[:N_SETTLING]]
     for name in names:
         torch.manual_seed(0)
         model = NETWORKS[name](folder / name)
-        settle_norms(model)
         model.save_pretrained(folder / name)
+        if any(isinstance(part, torch.nn.BatchNorm2d) for part in model.modules()):
+            settled = load_checkpoint(folder / name)
+            settle_norms(settled, pixels)
+            model.load_state_dict(settled.model.state_dict())
+            model.save_pretrained(folder / name)
     return tuple(folder / name for name in names)
 
 
 @torch.no_grad()
-def settle_norms(model: PreTrainedModel) -> None:
-    """Take the statistics of batch norms from one batch: activations would fade, and images look alike, without."""
-    norms = [part for part in model.modules() if isinstance(part, torch.nn.BatchNorm2d)]
-    for norm in norms:
-        norm.momentum = 1.0
-    if norms:
-        colours = torch.randn(8, 3, 1, 1)
-        model.train()(colours + torch.randn(8, 3, 224, 224))
-        model.train(mode=False)
+def settle_norms(checkpoint: LoadedCheckpoint, pixels: Sequence[Pixels]) -> None:
+    """Take the statistics of batch norms from one pass: activations would fade, and images look alike, without."""
+    for part in checkpoint.model.modules():
+        if isinstance(part, torch.nn.BatchNorm2d):
+            part.momentum = 1.0
+    checkpoint.model.train()
+    checkpoint.model(checkpoint.prepare(pixels))
+    checkpoint.model.eval()
+
+
+def read_pixels(path: Path) -> Pixels:
+    """A photograph, decoded no larger than it must be."""
+    with Image.open(path) as image:
+        image.draft("RGB", (512, 512))
+        return np.asarray(image.convert("RGB"))
 
 
 def make_photographs(folder: Path, n_images: int, size_px: tuple[int, int]) -> Path:
