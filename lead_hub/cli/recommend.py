@@ -1,5 +1,8 @@
 """`lead-hub recommend`."""
 
+import os
+import sys
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from enum import Enum
 from pathlib import Path
@@ -39,6 +42,7 @@ class Preset(str, Enum):
 
 
 def recommend(
+    context: typer.Context,
     dataset: Annotated[str, typer.Argument(help="Hub id, image folder, parquet, or save_to_disk folder.")],
     candidates: Annotated[
         list[str] | None,
@@ -87,6 +91,10 @@ def recommend(
     reuse_cards: Annotated[
         str | None, typer.Option(help="Dataset repository whose score cards may stand in for computing.")
     ] = None,
+    processes: Annotated[
+        int | None,
+        typer.Option(help="Processes that share the run on this machine.  [default: one a visible GPU]"),
+    ] = None,
     output: Annotated[
         list[Path] | None,
         typer.Option("--output", "-o", help="Save as .json, .parquet, .csv or .html; repeat for several."),
@@ -98,7 +106,7 @@ def recommend(
     quiet: QuietFlag = False,
 ) -> None:
     """Rank checkpoints on a labelled image dataset."""
-    with exit_codes(quiet=quiet):
+    with exit_codes(quiet=quiet), several_processes(context.obj, processes, device=device, dry_run=dry_run):
         from lead_hub.access import access_of
         from lead_hub.labelled_images import DatasetQuery
         from lead_hub.leaderboard import check_ending
@@ -155,6 +163,29 @@ def recommend(
         if unsaved:
             raise unsaved[0]
         leave(board, interrupted=interrupts())
+
+
+def several_processes(
+    arguments: list[str] | None, asked: int | None, *, device: str, dry_run: bool
+) -> AbstractContextManager[None]:
+    """What the run happens in: where asked for, and on a machine with several GPUs, several processes of the command.
+
+    Args:
+        arguments: of the command line; None where the command was called by a program.
+        asked: how many processes the user asked for, if so.
+        device: as the user named it.
+        dry_run: whether nothing is run.
+    """
+    if arguments is None or dry_run:
+        return nullcontext()
+    from lead_hub.processes import n_to_start, n_visible_gpus, with_others
+
+    n_gpus = n_visible_gpus()
+    n_processes = n_to_start(asked, device=device, n_gpus=n_gpus, environment=os.environ)
+    if n_processes == 1:
+        return nullcontext()
+    command = [sys.executable, "-m", "lead_hub", *arguments]
+    return with_others(n_processes, command, on_cpu=device == "cpu" or not n_gpus)
 
 
 def candidate_source(

@@ -6,6 +6,7 @@ recommendation.py  the choices of a run, and the loop over its candidates
 grouping.py        which images are left out together: near_copies.py finds what shows the same picture
 racing.py          whose turn it is: every candidate on all images, or a race; race_budget.py what it may cost
 turn_scoring.py    one turn: files -> outputs -> scores
+shared_run.py      many candidates among several processes, each whole: work_queue.py gives them out
 steps.py           images, files and outputs, the same on every process of the run
 scoring.py         outputs -> scores and a row
 judging.py         scored candidates -> the board, every row of which says how sure it is

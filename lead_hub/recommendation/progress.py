@@ -131,6 +131,11 @@ class RunFollower:
             if self._is_followed:
                 self._bar.set_postfix_str(f"about {in_minutes(self._remaining.left_s(1.0))} left")
 
+    def are_done(self, n_candidates: int) -> None:
+        """So many candidates are done with, by this process or by others."""
+        if self._bar is not None:
+            self._bar.update(n_candidates * self._total_images - self._bar.n)
+
     @property
     def _remaining_s(self) -> float | None:
         if not self._number:

@@ -22,16 +22,24 @@ from lead_hub.errors import LeadHubError, RunCancelledError, ScoreError
 from lead_hub.hub import HubDownError, Token
 from lead_hub.labelled_images import DatasetQuery, LabelledImages
 from lead_hub.leaderboard import Leaderboard, Skipped
-from lead_hub.processes import guarded, on_every_process, on_main_process, running_processes
+from lead_hub.processes import (
+    OneProcess,
+    guarded,
+    on_every_process,
+    on_main_process,
+    running_processes,
+)
 from lead_hub.recommendation.board_rows import empty_board, find_cards
 from lead_hub.recommendation.grouping import image_groups
 from lead_hub.recommendation.judging import calibration_of
 from lead_hub.recommendation.progress import OnProgress, RunFollower
 from lead_hub.recommendation.race_budget import RaceBudget, SpentBudget, by_prior, parse_race_budget, within_downloads
 from lead_hub.recommendation.racing import FullRun, Race, Ranking, check_race
+from lead_hub.recommendation.shared_run import SharedRun, shared_queue, taken_in_turn
 from lead_hub.recommendation.standing_elsewhere import kept_standings, with_standings
 from lead_hub.recommendation.steps import OutputsOfImages, shared_images
 from lead_hub.recommendation.turn_scoring import RunEdges, TurnScoring
+from lead_hub.recommendation.work_queue import WorkQueue
 from lead_hub.transferability import SCORES
 
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
@@ -44,7 +52,8 @@ class Recommendation:
 
     Each checkpoint sees the same images of one split through its own image processor; nothing is trained. Outputs
     are kept on disk, so that a second run, or one after a kill, goes on where the first stopped. Started by
-    `accelerate launch` or `torchrun`, the images are split over all processes and each gets the same boards.
+    `accelerate launch` or `torchrun`, many checkpoints are taken one by one by whichever process is free, and the main
+    process gets the boards, the others the last one; few are run by all together, each on its part of the images.
 
     `for board in Recommendation("my-org/my-dataset")` gives a board after every checkpoint, and ending the loop
     ends the run; `recommend(...)` takes the same arguments and gives the last board, or with `stream=True` all of them.
@@ -219,9 +228,12 @@ class Recommendation:
         processes = running_processes()
         budget = self.race_budget
         spent = SpentBudget(budget, n_candidates=len(candidates)) if budget else None
+        cancelled = access.cancelled
         if spent is not None:
-            cancelled = access.cancelled
             access = replace(access, cancelled=lambda: cancelled() or spent.is_time_over)
+        queue = None if budget else shared_queue(candidates, processes)
+        if queue is not None:
+            access = replace(access, cancelled=lambda: cancelled() or queue.is_over())
         follower = RunFollower(len(candidates), access=access, on_progress=self.on_progress)
         follower.reads_dataset()
         with ExitStack() as stack:
@@ -233,10 +245,20 @@ class Recommendation:
             except RunCancelledError:
                 return
             candidates = with_standings(candidates, standings, dataset=images.dataset)
-            yield from self._ranked_on(images, candidates, RunEdges(access, processes, follower, spent))
+            run = RunEdges(access, processes, follower, spent)
+            if queue is None:
+                yield from self._ranked_on(images, candidates, run)
+            else:
+                alone = replace(run, processes=OneProcess(processes.device))
+                yield from self._ranked_on(images, candidates, alone, queue=queue)
 
     def _ranked_on(
-        self, images: LabelledImages, candidates: Sequence[Candidate], run: RunEdges
+        self,
+        images: LabelledImages,
+        candidates: Sequence[Candidate],
+        run: RunEdges,
+        *,
+        queue: WorkQueue | None = None,
     ) -> Iterator[Leaderboard]:
         access, processes, follower = run.access, run.processes, run.follower
         board = empty_board(images, self.methods[0], settings=self.settings, n_candidates=len(candidates))
@@ -255,13 +277,18 @@ class Recommendation:
 
         board, candidates, ranking = self._begin(board, images, candidates, run)
         downloads = Downloads(candidates, access, needs_weights, self.max_disk_bytes)
+        downloads = taken_in_turn(downloads, queue) if queue else downloads
         down: HubDownError | None = None
-        shown = access.progress and processes.is_main_process
+        shown = access.progress and (queue.is_main if queue else processes.is_main_process)
         scoring = TurnScoring(run, outputs_of, downloads, cards, methods=self.methods, seed=self.seed)
         with (
             downloads.running() if processes.is_local_main_process else nullcontext(),
             follower.ranks(n_images=len(images), device=str(outputs_of.device), shown=shown),
         ):
+            if queue is not None:
+                shared = SharedRun(queue, scoring, images, calibration_of(board, access), candidates)
+                yield from shared.boards(board)
+                return
             for turn in ranking.turns(candidates):
                 candidate, score = turn.candidate, None
                 try:
