@@ -11,11 +11,22 @@ steps.py           images, files and outputs, the same on every process of the r
 scoring.py         outputs -> scores and a row
 judging.py         scored candidates -> the board, every row of which says how sure it is
 board_rows.py      images, outputs and scores -> what a leaderboard keeps of them
+hub_jobs.py        the same on the Hub's machines, a Job a share of the candidates
 progress.py        where the run is; estimate.py what it will take
 """
 
 from lead_hub.recommendation.estimate import RunEstimate, estimate_run
+from lead_hub.recommendation.hub_jobs import JobsRequest, price_per_hour, run_on_jobs
 from lead_hub.recommendation.progress import RunProgress
 from lead_hub.recommendation.recommendation import Recommendation, recommend
 
-__all__ = ["Recommendation", "RunEstimate", "RunProgress", "estimate_run", "recommend"]
+__all__ = [
+    "JobsRequest",
+    "Recommendation",
+    "RunEstimate",
+    "RunProgress",
+    "estimate_run",
+    "price_per_hour",
+    "recommend",
+    "run_on_jobs",
+]
