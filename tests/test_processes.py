@@ -97,7 +97,7 @@ def two_processes(script: str, *arguments: Path) -> None:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
         check=False,
     )
     assert finished.returncode == 0, finished.stderr[-3000:]

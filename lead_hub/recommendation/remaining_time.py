@@ -23,20 +23,23 @@ class RemainingTime:
         self._current_s = self._following_s = 0.0  # as estimated
         self._start_s = 0.0
 
-    def begins(self, candidate: Candidate, following: Sequence[Candidate], *, n_images: int) -> None:
+    def begins(
+        self, candidate: Candidate, following: Sequence[Candidate], *, n_images: int, n_sharing: int = 1
+    ) -> None:
         """A candidate has its turn, and these come after it, on as many images.
 
         Args:
             candidate: whose turn it is.
             following: the others that are left.
             n_images: that run through each.
+            n_sharing: processes that take those that come after it.
         """
         sizes = [known_parameters(each) for each in (candidate, *following)]
         known = [size for size in sizes if size]
         mean = sum(known) // len(known) if known else ASSUMED_PARAMETERS
         speed = self._speed()
         self._current_s, *others = (checkpoint_s(size or mean, n_images=n_images, speed=speed) for size in sizes)
-        self._following_s, self._start_s = sum(others), self._clock()
+        self._following_s, self._start_s = sum(others) / n_sharing, self._clock()
 
     def ends(self, *, has_run: bool) -> None:
         """The candidate is done with; one whose images did not have to run says nothing of the machine."""

@@ -107,6 +107,7 @@ class SharedRun:
 
     def __post_init__(self) -> None:
         self._queued = longest_first(self.candidates)
+        self.scoring.run.follower.n_sharing = self.queue.n_processes
 
     def boards(self, empty: Leaderboard) -> Iterator[Leaderboard]:
         """A board after every candidate on the main process, on the others the last one alone.
