@@ -1,4 +1,4 @@
-"""How the processes of one run (one a GPU, started by `accelerate launch` or `torchrun`) stay in step.
+"""How the processes of one run (one a GPU, started by `accelerate launch`, `torchrun` or the run) stay in step.
 
 A process that fails alone would leave the others waiting for ever at the next gather. So every step that can fail
 ends in an exchange of what went wrong, and either all processes go on or all raise the same error. Exchanged is what
@@ -6,32 +6,189 @@ lead-hub raises on purpose; a step of one candidate is `guarded`, so that whatev
 """
 
 import logging
+import os
 import shutil
+import subprocess
 import tempfile
+import time
 import traceback
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias, TypeVar
+from typing import IO, Protocol, TypeVar, runtime_checkable
 
 import torch
 from accelerate import PartialState
 from accelerate.utils import broadcast_object_list, gather, gather_object, parse_flag_from_env
 from torch import Tensor
+from torch.distributed import TCPStore  # type: ignore[attr-defined]  # public
 
 from lead_hub.errors import CandidateError, LeadHubError, Stage, redacted
 
 log = logging.getLogger("lead_hub")
 
 Result = TypeVar("Result")
-Processes: TypeAlias = PartialState
 
 
-def running_processes() -> Processes:
-    """The processes of this run: one unless `accelerate launch` or `torchrun` started more."""
+@runtime_checkable
+class Processes(Protocol):
+    """The processes that do a piece of work together, as one of them sees them."""
+
+    @property
+    def num_processes(self) -> int: ...
+    @property
+    def process_index(self) -> int: ...
+    @property
+    def is_main_process(self) -> bool: ...
+    @property
+    def is_local_main_process(self) -> bool: ...
+    @property
+    def device(self) -> torch.device: ...
+
+
+@dataclass(frozen=True)
+class OneProcess:
+    """A process that works by itself, also where others of the same run do other work.
+
+    Attributes:
+        device: where it computes.
+    """
+
+    device: torch.device
+    num_processes: int = 1
+    process_index: int = 0
+    is_main_process: bool = True
+    is_local_main_process: bool = True
+
+
+def running_processes() -> PartialState:
+    """The processes of this run: one unless `accelerate launch`, `torchrun` or `--processes` started more."""
     # Without being told that it is on the CPU, accelerate takes each of several CPU processes for the only one.
     return PartialState(cpu=not torch.accelerator.is_available() or parse_flag_from_env("ACCELERATE_USE_CPU"))
+
+
+LAUNCHED = ("WORLD_SIZE", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE")  # as accelerate looks for
+LONGEST_GOODBYE_S = 20.0
+ENDS = (0, 2, 3, 130)  # of a command that was not struck down
+
+
+def n_to_start(asked: int | None, *, device: str, n_gpus: int, environment: Mapping[str, str]) -> int:
+    """How many processes a run on this machine should consist of: one a GPU, unless somebody has chosen otherwise.
+
+    Args:
+        asked: what the user asked for; None: nothing.
+        device: as the user named it, or "auto".
+        n_gpus: that this process can see.
+        environment: of this process: one of several that were launched already starts no others.
+
+    Raises:
+        LeadHubError: no such number, or not on this device.
+    """
+    if any(name in environment for name in LAUNCHED):
+        return 1
+    if asked is None:
+        return max(1, n_gpus) if device == "auto" else 1
+    if asked < 1:
+        raise LeadHubError(f"the processes of a run must be at least 1, found {asked}")
+    if asked > 1 and device not in {"auto", "cpu"}:
+        raise LeadHubError(f"several processes choose their own GPUs, found {device}: leave it out, or name cpu")
+    if n_gpus and device == "auto" and asked > n_gpus:
+        raise LeadHubError(
+            f"each process needs a GPU of its own, found {asked} processes and {n_gpus} GPUs: ask for no more, or run"
+            " on the cpu"
+        )
+    return asked
+
+
+def n_visible_gpus() -> int:
+    """How many GPUs this process can see that each may have a process of its own."""
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0
+
+
+@contextmanager
+def with_others(n_processes: int, command: Sequence[str], *, on_cpu: bool) -> Iterator[None]:
+    """Within the block this process is the first of a run of so many; the others run a command, silently.
+
+    They meet as those of `torchrun` do, and unlike these they live on where one of them dies. Of one that died it is
+    warned at the end.
+
+    Args:
+        n_processes: of the run, on this machine.
+        command: what the others run: the same as this process.
+        on_cpu: whether they leave GPUs alone.
+    """
+    # This process keeps the store, and says as torchrun does that somebody does: the run's first process must not.
+    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    os.environ |= meeting_point(n_processes, store.port, on_cpu=on_cpu)
+    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+    patience_s = LONGEST_GOODBYE_S
+    with ExitStack() as stack:
+        said = [stack.enter_context(tempfile.TemporaryFile()) for _ in range(1, n_processes)]
+        others = [
+            subprocess.Popen(  # noqa: S603 - this very program
+                command,
+                env={**os.environ, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=output,
+            )
+            for rank, output in enumerate(said, start=1)
+        ]
+        try:
+            yield
+        except KeyboardInterrupt:
+            patience_s = 0.0
+            raise
+        finally:
+            end_all(others, said, patience_s=patience_s)
+            if torch.distributed.is_initialized():
+                torch.distributed.destroy_process_group()
+
+
+def meeting_point(n_processes: int, port: int, *, on_cpu: bool) -> dict[str, str]:
+    """Where the processes of a run on this machine meet, as the environment of the first one tells."""
+    size = str(n_processes)
+    threads = max(1, (os.cpu_count() or 1) // n_processes)
+    return {
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "TORCHELASTIC_USE_AGENT_STORE": "True",
+        "WORLD_SIZE": size,
+        "LOCAL_WORLD_SIZE": size,
+        "RANK": "0",
+        "LOCAL_RANK": "0",
+        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(threads)),
+        **({"ACCELERATE_USE_CPU": "true"} if on_cpu else {}),
+    }
+
+
+def end_all(processes: Sequence[subprocess.Popen[bytes]], said: Sequence[IO[bytes]], *, patience_s: float) -> None:
+    """Wait for processes that have no more to do, warn of those that had died, and end what does not end."""
+    deadline = time.monotonic() + patience_s
+    while any(process.poll() is None for process in processes) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    for process, output in zip(processes, said, strict=True):
+        if process.returncode is None:
+            process.kill()
+            process.wait()
+        elif process.returncode not in ENDS:
+            last = f"{process.returncode}: {last_words(output)}"
+            warnings.warn(f"a process of the run died ({last}); the others did its share", stacklevel=2)
+
+
+def last_words(output: IO[bytes]) -> str:
+    """The last line that a process wrote there."""
+    output.seek(0)
+    lines = redacted(output.read().decode(errors="replace")).split("\n")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
+
+
+def n_on_this_machine() -> int:
+    """How many processes of the run share this machine and its disk, at least 1."""
+    return max(1, int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
 
 
 def guarded(step: Callable[[], Result], *, stage: Stage) -> Callable[[], Result]:

@@ -4,14 +4,18 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from lead_hub import Leaderboard, recommend
-from lead_hub.errors import CandidateError, DatasetError
+from lead_hub.errors import CandidateError, DatasetError, LeadHubError
+from lead_hub.processes import n_to_start
+from tests.cli.test_interrupted import pool_of
 
 pytestmark = pytest.mark.slow
 
@@ -93,7 +97,7 @@ def two_processes(script: str, *arguments: Path) -> None:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
         check=False,
     )
     assert finished.returncode == 0, finished.stderr[-3000:]
@@ -181,3 +185,60 @@ def test_an_error_keeps_its_stage_between_processes() -> None:
     error = pickle.loads(pickle.dumps(CandidateError("broken", stage="load")))
     assert (str(error), error.stage) == ("broken", "load")
     assert str(pickle.loads(pickle.dumps(DatasetError("no images")))) == "no images"
+
+
+@pytest.mark.parametrize(
+    ("asked", "device", "n_gpus", "environment", "n_processes"),
+    [
+        (None, "auto", 0, {}, 1),
+        (None, "auto", 1, {}, 1),
+        (None, "auto", 8, {}, 8),  # one a GPU, without a word from the user
+        (None, "cuda:3", 8, {}, 1),
+        (None, "cpu", 8, {}, 1),
+        (1, "auto", 8, {}, 1),
+        (2, "auto", 8, {}, 2),
+        (4, "auto", 0, {}, 4),
+        (4, "cpu", 2, {}, 4),
+        (None, "auto", 8, {"WORLD_SIZE": "8", "RANK": "3"}, 1),  # launched already
+        (2, "auto", 8, {"OMPI_COMM_WORLD_SIZE": "2"}, 1),
+    ],
+)
+def test_how_many_processes_are_started(
+    asked: int | None, device: str, n_gpus: int, environment: dict[str, str], n_processes: int
+) -> None:
+    assert n_to_start(asked, device=device, n_gpus=n_gpus, environment=environment) == n_processes
+
+
+@pytest.mark.parametrize(
+    ("asked", "device", "n_gpus", "said"),
+    [
+        (0, "auto", 0, "must be at least 1, found 0"),
+        (2, "cuda:1", 2, "found cuda:1: leave it out, or name cpu"),
+        (3, "auto", 2, "found 3 processes and 2 GPUs"),
+    ],
+)
+def test_processes_that_cannot_be_started(asked: int, device: str, n_gpus: int, said: str) -> None:
+    with pytest.raises(LeadHubError, match=said):
+        n_to_start(asked, device=device, n_gpus=n_gpus, environment={})
+
+
+def test_whole_checkpoints_under_torchrun_give_the_board_of_one_process(
+    colour_folder: Path, tiny_pool: Path, tmp_path: Path
+) -> None:
+    out, alone, pool = tmp_path / "two", tmp_path / "one", pool_of(5, tiny_pool / "vit", tmp_path / "pool")
+    out.mkdir()
+    two_processes(RANK, colour_folder, pool, out)
+    boards = [Leaderboard.load(out / f"{process}.json") for process in (0, 1)]
+    expected = recommend(colour_folder, [pool, "a/b/c"], cache_dir=alone, progress=False)
+    assert boards[0] == boards[1]
+    assert untimed(boards[0]) == untimed(expected)
+    together, single = outputs_by_file(out / "cache"), outputs_by_file(alone)
+    assert together.keys() == single.keys()
+    for name, outputs in single.items():
+        for kind, values in outputs.items():
+            torch.testing.assert_close(together[name][kind], values, atol=0, rtol=0)
+
+
+def untimed(board: Leaderboard) -> dict[str, Any]:
+    """All but how fast it was."""
+    return replace(board, rows=tuple(replace(row, images_per_s=None) for row in board.rows)).to_document()

@@ -40,15 +40,19 @@ class Downloads:
         access: whose token, and where to; cancelling is asked for while one waits for a candidate's files.
         needs_weights: whether a candidate's weights are needed, judged by its other files.
         max_disk_bytes: the most that weights downloaded by this run may take; None for no limit.
+        every: of the candidates every so many-th is fetched ahead, where so many processes take them in turn.
+        ahead: how many are fetched ahead.
     """
 
     candidates: Sequence[Candidate]
     access: Access
     needs_weights: Callable[[Candidate, CheckpointFiles], bool]
     max_disk_bytes: int | None = None
+    every: int = 1
+    ahead: int = AHEAD
     _futures: dict[Candidate, Future[CheckpointFiles]] = field(default_factory=dict)
     _held: dict[Candidate, DownloadedWeights] = field(default_factory=dict)
-    _turn: int = -1  # place of the candidate that was taken last
+    _turn: int = -1  # place of the furthest candidate that was taken
     _over: threading.Event = field(default_factory=threading.Event)
     _changed: threading.Condition = field(default_factory=threading.Condition)
     _silences: int = 0  # candidates for which the Hub had no answer, since it last gave weights
@@ -75,9 +79,9 @@ class Downloads:
         """
         turn = self._place(candidate)
         with self._changed:
-            self._turn = turn
+            self._turn = max(turn, self._turn)  # what another process left undone comes late
             self._changed.notify_all()
-        for next_one in self.candidates[turn : turn + AHEAD + 1]:
+        for next_one in self.candidates[turn :: self.every][: self.ahead + 1]:
             if next_one not in self._futures:
                 self._futures[next_one] = self._thread.submit(self._fetch, next_one)
         while wait_for([self._futures[candidate]], timeout=LONGEST_NAP_S).not_done:

@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 an error that nobody has foreseen, 2 bad usage, dataset or
 Everything that needs torch is imported inside the commands: `--version` and `--help` answer at once.
 """
 
+import sys
 from typing import Annotated
 
 import typer
@@ -59,4 +60,4 @@ app.command()(space)
 
 def main() -> None:
     """Run the command line."""
-    app()
+    app(obj=sys.argv[1:])  # for a command that starts further processes of itself

@@ -1,5 +1,8 @@
 """`lead-hub recommend`."""
 
+import os
+import sys
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from enum import Enum
 from pathlib import Path
@@ -15,8 +18,10 @@ from lead_hub.cli.options import JsonFlag, QuietFlag, TokenOption, exit_codes
 from lead_hub.errors import LeadHubError
 
 if TYPE_CHECKING:
+    from lead_hub.access import Access
     from lead_hub.candidates import IndexQuery
     from lead_hub.leaderboard import Leaderboard
+    from lead_hub.recommendation import JobsRequest, Recommendation
 
 
 class Dtype(str, Enum):
@@ -39,6 +44,7 @@ class Preset(str, Enum):
 
 
 def recommend(
+    context: typer.Context,
     dataset: Annotated[str, typer.Argument(help="Hub id, image folder, parquet, or save_to_disk folder.")],
     candidates: Annotated[
         list[str] | None,
@@ -87,6 +93,18 @@ def recommend(
     reuse_cards: Annotated[
         str | None, typer.Option(help="Dataset repository whose score cards may stand in for computing.")
     ] = None,
+    processes: Annotated[
+        int | None,
+        typer.Option(help="Processes that share the run on this machine.  [default: one a visible GPU]"),
+    ] = None,
+    on_jobs: Annotated[
+        str | None, typer.Option(help="Run as Jobs on the Hub, on hardware of this flavour, e.g. l4x1; it costs money.")
+    ] = None,
+    jobs: Annotated[int, typer.Option(help="Among how many Jobs the candidates are shared.")] = 1,
+    jobs_to: Annotated[
+        str | None,
+        typer.Option(help="Dataset repository that the Jobs write score cards to.  [default: your lead-scores]"),
+    ] = None,
     output: Annotated[
         list[Path] | None,
         typer.Option("--output", "-o", help="Save as .json, .parquet, .csv or .html; repeat for several."),
@@ -98,11 +116,14 @@ def recommend(
     quiet: QuietFlag = False,
 ) -> None:
     """Rank checkpoints on a labelled image dataset."""
-    with exit_codes(quiet=quiet):
+    with (
+        exit_codes(quiet=quiet),
+        several_processes(context.obj, processes, device=device, runs_here=not dry_run and on_jobs is None),
+    ):
         from lead_hub.access import access_of
         from lead_hub.labelled_images import DatasetQuery
         from lead_hub.leaderboard import check_ending
-        from lead_hub.recommendation import Recommendation
+        from lead_hub.recommendation import JobsRequest, Recommendation
 
         source = candidate_source(
             candidates, preset=preset, max_params=max_params, licence=licence, family=family, limit=limit
@@ -113,6 +134,8 @@ def recommend(
             query = DatasetQuery(dataset, config=config, split=split, revision=revision, max_images=max_images)
             access = access_of(cache_dir=cache_dir, token=token, allow_pickle=allow_pickle)
             show_estimate(query, source, access=access, device=device, budget=budget, as_json=json)
+            if on_jobs is not None:
+                say_price(on_jobs, access)
             return
         for path in output or []:
             check_ending(path)
@@ -148,13 +171,65 @@ def recommend(
             unsaved.extend(save_all(board, output or []))
             show(board, as_json=json, quiet=quiet)
 
-        board = last_board(iter(boards), interrupts, keep=keep, quiet=quiet)
+        if on_jobs is not None:
+            board = board_of_jobs(boards, JobsRequest(on_jobs, jobs, jobs_to), quiet=quiet)
+        else:
+            board = last_board(iter(boards), interrupts, keep=keep, quiet=quiet)
         if not is_main_process():
             return
         keep(board)
         if unsaved:
             raise unsaved[0]
         leave(board, interrupted=interrupts())
+
+
+def several_processes(
+    arguments: list[str] | None, asked: int | None, *, device: str, runs_here: bool
+) -> AbstractContextManager[None]:
+    """What the run happens in: where asked for, and on a machine with several GPUs, several processes of the command.
+
+    Args:
+        arguments: of the command line; None where the command was called by a program.
+        asked: how many processes the user asked for, if so.
+        device: as the user named it.
+        runs_here: whether anything is run on this machine.
+    """
+    if arguments is None or not runs_here:
+        return nullcontext()
+    from lead_hub.processes import n_to_start, n_visible_gpus, with_others
+
+    n_gpus = n_visible_gpus()
+    n_processes = n_to_start(asked, device=device, n_gpus=n_gpus, environment=os.environ)
+    if n_processes == 1:
+        return nullcontext()
+    command = [sys.executable, "-m", "lead_hub", *arguments]
+    return with_others(n_processes, command, on_cpu=device == "cpu" or not n_gpus)
+
+
+def board_of_jobs(run: "Recommendation", request: "JobsRequest", *, quiet: bool) -> "Leaderboard":
+    """The board of a run as Jobs on the Hub, followed on standard error."""
+    from lead_hub.candidates import read_candidates
+    from lead_hub.recommendation import run_on_jobs
+
+    console = Console(stderr=True, soft_wrap=True)
+    if not quiet:
+        say_price(request.flavor, run.access)
+    candidates = read_candidates(run.candidates, api=run.access.api)
+
+    def tell(words: str) -> None:
+        if not quiet:
+            console.print(Text(words))
+
+    return run_on_jobs(run, candidates, request, tell=tell)
+
+
+def say_price(flavor: str, access: "Access") -> None:
+    """Say on standard error what an hour of a Job costs, if the Hub tells."""
+    from lead_hub.recommendation import price_per_hour
+
+    price = price_per_hour(flavor, access)
+    told = f"an hour of a Job on {flavor} costs {price:.2f} USD" if price is not None else "the Hub tells no price"
+    Console(stderr=True, soft_wrap=True).print(Text(told))
 
 
 def candidate_source(

@@ -6,15 +6,18 @@ recommendation.py  the choices of a run, and the loop over its candidates
 grouping.py        which images are left out together: near_copies.py finds what shows the same picture
 racing.py          whose turn it is: every candidate on all images, or a race; race_budget.py what it may cost
 turn_scoring.py    one turn: files -> outputs -> scores
+shared_run.py      many candidates among several processes, each whole: work_queue.py gives them out
 steps.py           images, files and outputs, the same on every process of the run
 scoring.py         outputs -> scores and a row
 judging.py         scored candidates -> the board, every row of which says how sure it is
 board_rows.py      images, outputs and scores -> what a leaderboard keeps of them
 pictures.py        what people may look at: of the images, and of those that a checkpoint gets wrong
+hub_jobs.py        the same on the Hub's machines, a Job a share of the candidates
 progress.py        where the run is; estimate.py what it will take
 """
 
 from lead_hub.recommendation.estimate import RunEstimate, estimate_run
+from lead_hub.recommendation.hub_jobs import JobsRequest, price_per_hour, run_on_jobs
 from lead_hub.recommendation.pictures import (
     Disagreement,
     MistakenPicture,
@@ -29,6 +32,7 @@ from lead_hub.recommendation.recommendation import Recommendation, recommend
 
 __all__ = [
     "Disagreement",
+    "JobsRequest",
     "MistakenPicture",
     "PredictedClasses",
     "Recommendation",
@@ -39,5 +43,7 @@ __all__ = [
     "disagreement_of",
     "estimate_run",
     "look_at_images",
+    "price_per_hour",
     "recommend",
+    "run_on_jobs",
 ]

@@ -63,6 +63,7 @@ class RunFollower:
         self._stage: Stage = "dataset"
         self._since_s = 0.0
         self._remaining = RemainingTime(lambda: measured_speed(self._device.partition(":")[0] or "auto"))
+        self.n_sharing = 1  # processes that take the candidates
         self.is_asking_caller = False  # still so after an error: then it is the caller's own, and none of a candidate's
 
     def reads_dataset(self) -> None:
@@ -100,7 +101,7 @@ class RunFollower:
         self._checkpoint, self._n_images = candidate.checkpoint, 0
         self._stage = "find"
         if self._is_followed:
-            self._remaining.begins(candidate, following, n_images=n_images)
+            self._remaining.begins(candidate, following, n_images=n_images, n_sharing=self.n_sharing)
         if self._bar is not None:
             self._bar.set_description(f"{self._number}/{self._n_candidates} {candidate.checkpoint}")
         self._check_wanted()
@@ -130,6 +131,11 @@ class RunFollower:
             self._bar.update(self._number * self._total_images - self._bar.n)
             if self._is_followed:
                 self._bar.set_postfix_str(f"about {in_minutes(self._remaining.left_s(1.0))} left")
+
+    def are_done(self, n_candidates: int) -> None:
+        """So many candidates are done with, by this process or by others."""
+        if self._bar is not None:
+            self._bar.update(n_candidates * self._total_images - self._bar.n)
 
     @property
     def _remaining_s(self) -> float | None:

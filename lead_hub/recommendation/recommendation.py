@@ -3,8 +3,6 @@
 images -> empty board -> for each candidate: files -> outputs -> scores -> judged board, or skipped with its reason
 """
 
-import functools
-import inspect
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -12,7 +10,7 @@ from contextlib import ExitStack, nullcontext
 from dataclasses import KW_ONLY, dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, ParamSpec, Protocol, overload
+from typing import Literal
 
 from lead_hub.access import Access, access_of
 from lead_hub.candidates import Candidate, CandidateQuery, CandidateSource, IndexQuery, read_candidates
@@ -22,17 +20,27 @@ from lead_hub.errors import LeadHubError, RunCancelledError, ScoreError
 from lead_hub.hub import HubDownError, Token
 from lead_hub.labelled_images import DatasetQuery, LabelledImages
 from lead_hub.leaderboard import Leaderboard, Skipped
-from lead_hub.processes import Processes, guarded, on_every_process, on_main_process, running_processes
+from lead_hub.processes import (
+    OneProcess,
+    Processes,
+    guarded,
+    on_every_process,
+    on_main_process,
+    running_processes,
+)
 from lead_hub.recommendation.board_rows import empty_board, find_cards
 from lead_hub.recommendation.grouping import image_groups
 from lead_hub.recommendation.judging import ScoredCandidate, calibration_of
+from lead_hub.recommendation.one_signature import call_of
 from lead_hub.recommendation.pictures import OnPictures, predicted_classes, sample_pictures
 from lead_hub.recommendation.progress import OnProgress, RunFollower
 from lead_hub.recommendation.race_budget import RaceBudget, SpentBudget, by_prior, parse_race_budget, within_downloads
 from lead_hub.recommendation.racing import FullRun, Race, Ranking, Turn, check_race
+from lead_hub.recommendation.shared_run import SharedRun, shared_queue, taken_in_turn
 from lead_hub.recommendation.standing_elsewhere import kept_standings, with_standings
 from lead_hub.recommendation.steps import OutputsOfImages, shared_images
 from lead_hub.recommendation.turn_scoring import RunEdges, TurnScoring
+from lead_hub.recommendation.work_queue import WorkQueue
 from lead_hub.transferability import SCORES
 
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
@@ -45,7 +53,8 @@ class Recommendation:
 
     Each checkpoint sees the same images of one split through its own image processor; nothing is trained. Outputs
     are kept on disk, so that a second run, or one after a kill, goes on where the first stopped. Started by
-    `accelerate launch` or `torchrun`, the images are split over all processes and each gets the same boards.
+    `accelerate launch` or `torchrun`, many checkpoints are taken one by one by whichever process is free, and the main
+    process gets the boards, the others the last one; few are run by all together, each on its part of the images.
 
     `for board in Recommendation("my-org/my-dataset")` gives a board after every checkpoint, and ending the loop
     ends the run; `recommend(...)` takes the same arguments and gives the last board, or with `stream=True` all of them.
@@ -224,9 +233,12 @@ class Recommendation:
         processes = running_processes()
         budget = self.race_budget
         spent = SpentBudget(budget, n_candidates=len(candidates)) if budget else None
+        cancelled = access.cancelled
         if spent is not None:
-            cancelled = access.cancelled
             access = replace(access, cancelled=lambda: cancelled() or spent.is_time_over)
+        queue = None if budget else shared_queue(candidates, processes)
+        if queue is not None:
+            access = replace(access, cancelled=lambda: cancelled() or queue.is_over())
         follower = RunFollower(len(candidates), access=access, on_progress=self.on_progress)
         follower.reads_dataset()
         with ExitStack() as stack:
@@ -239,10 +251,20 @@ class Recommendation:
             except RunCancelledError:
                 return
             candidates = with_standings(candidates, standings, dataset=images.dataset)
-            yield from self._ranked_on(images, candidates, RunEdges(access, processes, follower, spent))
+            run = RunEdges(access, processes, follower, spent)
+            if queue is None:
+                yield from self._ranked_on(images, candidates, run)
+            else:
+                alone = replace(run, processes=OneProcess(processes.device))
+                yield from self._ranked_on(images, candidates, alone, queue=queue)
 
     def _ranked_on(
-        self, images: LabelledImages, candidates: Sequence[Candidate], run: RunEdges
+        self,
+        images: LabelledImages,
+        candidates: Sequence[Candidate],
+        run: RunEdges,
+        *,
+        queue: WorkQueue | None = None,
     ) -> Iterator[Leaderboard]:
         access, processes, follower = run.access, run.processes, run.follower
         board = empty_board(images, self.methods[0], settings=self.settings, n_candidates=len(candidates))
@@ -263,38 +285,50 @@ class Recommendation:
         downloads = Downloads(candidates, access, needs_weights, self.max_disk_bytes)
         if processes.num_processes == 1:
             outputs_of.networks.downloads = downloads
-        down: HubDownError | None = None
-        shown = access.progress and processes.is_main_process
+        downloads = taken_in_turn(downloads, queue) if queue else downloads
+        shown = access.progress and (queue.is_main if queue else processes.is_main_process)
         scoring = TurnScoring(run, outputs_of, downloads, cards, methods=self.methods, seed=self.seed)
         with (
             outputs_of.networks.running(),
             downloads.running() if processes.is_local_main_process else nullcontext(),
             follower.ranks(n_images=len(images), device=str(outputs_of.device), shown=shown),
         ):
-            for turn in ranking.turns(candidates):
-                candidate, score = turn.candidate, None
-                try:
-                    scored = scoring.of(turn)
-                    judge = partial(ranking.board, board, turn, scored.candidate)
-                    board = on_main_process(guarded(judge, stage="score"), processes)
-                    ranking.keep(turn, scored.candidate, is_whole=scored.is_whole)
-                    score = scored.candidate.row.score
-                except RunCancelledError:
-                    yield board
-                    return
-                except LeadHubError as error:
-                    if follower.is_asking_caller:
-                        raise error.__cause__ or error from None
-                    down = down or (error if isinstance(error, HubDownError) else None)
-                    if turn.is_first:
-                        board = board.with_skipped(Skipped.because(candidate.checkpoint, candidate.revision, error))
-                    else:
-                        ranking.fail(turn, str(error))
-                else:
-                    self._show_left_out(turn, scored.candidate, processes)
-                downloads.scored(candidate, score)
-                follower.ends()
+            if queue is not None:
+                shared = SharedRun(queue, scoring, images, calibration_of(board, access), candidates)
+                yield from shared.boards(board)
+                return
+            yield from self._in_turns(board, ranking.turns(candidates), ranking, scoring)
+
+    def _in_turns(
+        self, board: Leaderboard, turns: Iterable[Turn], ranking: Ranking, scoring: TurnScoring
+    ) -> Iterator[Leaderboard]:
+        """A board after every turn of this process, or of those that share the images of each."""
+        processes, follower = scoring.run.processes, scoring.run.follower
+        down: HubDownError | None = None
+        for turn in turns:
+            candidate, score = turn.candidate, None
+            try:
+                scored = scoring.of(turn)
+                judge = partial(ranking.board, board, turn, scored.candidate)
+                board = on_main_process(guarded(judge, stage="score"), processes)
+                ranking.keep(turn, scored.candidate, is_whole=scored.is_whole)
+                score = scored.candidate.row.score
+            except RunCancelledError:
                 yield board
+                return
+            except LeadHubError as error:
+                if follower.is_asking_caller:
+                    raise error.__cause__ or error from None
+                down = down or (error if isinstance(error, HubDownError) else None)
+                if turn.is_first:
+                    board = board.with_skipped(Skipped.because(candidate.checkpoint, candidate.revision, error))
+                else:
+                    ranking.fail(turn, str(error))
+            else:
+                self._show_left_out(turn, scored.candidate, processes)
+            scoring.downloads.scored(candidate, score)
+            follower.ends()
+            yield board
         if down and not board.rows:
             raise down
 
@@ -321,36 +355,6 @@ class Recommendation:
             board = board.with_skipped(Skipped(each.checkpoint, each.revision, "download", reason))
         race = Race(images, calibration, seed=self.seed, spent=run.spent, processes=run.processes)
         return board, entering, race
-
-
-Arguments = ParamSpec("Arguments")
-
-
-class Recommend(Protocol[Arguments]):
-    """A call that takes what Recommendation takes, and `stream`."""
-
-    @overload
-    def __call__(self, *arguments: Arguments.args, **options: Arguments.kwargs) -> Leaderboard: ...
-    @overload
-    def __call__(self, *arguments: Any, stream: Literal[True], **options: Any) -> Iterator[Leaderboard]: ...
-
-
-def call_of(record: Callable[Arguments, Recommendation]) -> Recommend[Arguments]:
-    """`recommend`: the record's own signature is the one place where its arguments stand."""
-
-    @functools.wraps(record, assigned=("__doc__", "__module__"), updated=())
-    def recommend(*arguments: Any, stream: bool = False, **options: Any) -> Leaderboard | Iterator[Leaderboard]:
-        asked = record(*arguments, **options)
-        return iter(asked) if stream else asked.last_board
-
-    own = inspect.signature(record)
-    stream = inspect.Parameter("stream", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=bool)
-    positional = [each for each in own.parameters.values() if each.kind is not inspect.Parameter.KEYWORD_ONLY]
-    named = [each for each in own.parameters.values() if each.kind is inspect.Parameter.KEYWORD_ONLY]
-    result = Leaderboard | Iterator[Leaderboard]
-    signature = inspect.Signature([*positional, stream, *named], return_annotation=result)
-    recommend.__signature__ = signature  # type: ignore[attr-defined]  # what help() and editors show
-    return recommend  # type: ignore[return-value]  # the two ways to call it are told by `Recommend`
 
 
 recommend = call_of(Recommendation)

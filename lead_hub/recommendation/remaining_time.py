@@ -23,20 +23,20 @@ class RemainingTime:
         self._current_s = self._following_s = 0.0  # as estimated
         self._start_s = 0.0
 
-    def begins(self, candidate: Candidate, following: Sequence[Candidate], *, n_images: int) -> None:
+    def begins(
+        self, candidate: Candidate, following: Sequence[Candidate], *, n_images: int, n_sharing: int = 1
+    ) -> None:
         """A candidate has its turn, and these come after it, on as many images.
 
         Args:
             candidate: whose turn it is.
             following: the others that are left.
             n_images: that run through each.
+            n_sharing: processes that take those that come after it.
         """
-        costs = [multiply_adds(each, known_weight_bytes(each)) for each in (candidate, *following)]
-        known = [cost for cost in costs if cost]
-        mean = sum(known) // len(known) if known else ASSUMED_MULTIPLY_ADDS
-        speed = self._speed()
-        self._current_s, *others = (checkpoint_s(cost or mean, n_images=n_images, speed=speed) for cost in costs)
-        self._following_s, self._start_s = sum(others), self._clock()
+        costs, speed = multiply_adds_of_all((candidate, *following)), self._speed()
+        self._current_s, *others = (checkpoint_s(cost, n_images=n_images, speed=speed) for cost in costs)
+        self._following_s, self._start_s = sum(others) / n_sharing, self._clock()
 
     def ends(self, *, has_run: bool) -> None:
         """The candidate is done with; one whose images did not have to run says nothing of the machine."""
@@ -53,3 +53,11 @@ class RemainingTime:
         """
         correction = self._took_s / self._estimated_s if self._estimated_s else 1.0
         return correction * ((1 - share_done) * self._current_s + self._following_s)
+
+
+def multiply_adds_of_all(candidates: Sequence[Candidate]) -> list[int]:
+    """Operations of each candidate on an image, as far as anything tells them beforehand; the mean one's elsewhere."""
+    costs = [multiply_adds(each, known_weight_bytes(each)) for each in candidates]
+    known = [cost for cost in costs if cost]
+    mean = sum(known) // len(known) if known else ASSUMED_MULTIPLY_ADDS
+    return [cost or mean for cost in costs]

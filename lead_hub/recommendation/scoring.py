@@ -1,6 +1,6 @@
 """Outputs of one checkpoint -> its scores and its row; or its row as a score card has it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -17,7 +17,7 @@ from lead_hub.recommendation.board_rows import ranked_checkpoint
 from lead_hub.recommendation.judging import ScoredCandidate, scored_images
 from lead_hub.recommendation.steps import FoundOutputs
 from lead_hub.score_cards import ScoreCards
-from lead_hub.transferability import SCORES, KernelName, TransferabilityScore, transferability
+from lead_hub.transferability import SCORES, KernelName, TransferabilityScore, transferabilities
 
 
 @dataclass(frozen=True)
@@ -102,35 +102,37 @@ def score_outputs(
         "network_kernel": outputs.network_kernel,
     }
 
-    def scored(method: str) -> TransferabilityScore:
-        needed = SCORES[method].needs_kernels
-        if "depth_kernel" in needed and outputs.depth_kernel is None:
-            raise ScoreError(f"{method} needs the outputs of several depths; {outputs.depths}")
-        if "network_kernel" in needed and outputs.network_kernel is None:
-            raise ScoreError(f"{method} needs the tangent kernel of the network; {outputs.network}")
-        to_score = partial(transferability, logits=logits, facts=facts, seed=seed, groups=images.groups)
-        return to_score(features, labels, method, kernels=kernels)
-
+    to_score = partial(transferabilities, logits=logits, facts=facts, seed=seed, groups=images.groups)
     try:
-        ranking = scored(methods[0])
+        found_scores = to_score(features, labels, methods, kernels=kernels)
     except ScoreError as error:
         raise CandidateError(str(error), stage="score") from error
-    others = {method: value_or_reason(partial(scored, method)) for method in methods[1:]}
+    scores = {method: better_reason(method, score, outputs) for method, score in found_scores.items()}
+    ranking = scores[methods[0]]
+    if isinstance(ranking, str):
+        raise CandidateError(ranking, stage="score")
+    others = {method: scores[method] for method in methods[1:]}
     reasons = [f"no {method}: {reason}" for method, reason in others.items() if isinstance(reason, str)]
     if outputs.network_kernel is not None and outputs.network:  # of a network that is in it in part
         reasons.append(outputs.network)
-    values = {method: None if isinstance(value, str) else value for method, value in others.items()}
+    values = {method: None if isinstance(value, str) else value.value for method, value in others.items()}
     if outputs.depth_kernel is None and "depth_kernel" in SCORES[methods[0]].uses_kernels:
         reasons.insert(0, f"judged by its last features alone, not by several depths; {outputs.depths}")
     return OutputsScores(ranking, values, "; ".join(reasons))
 
 
-def value_or_reason(score: Callable[[], TransferabilityScore]) -> float | str:
-    """A score's value, or why there is none."""
-    try:
-        return score().value
-    except ScoreError as error:
-        return str(error)
+def better_reason(
+    method: str, score: TransferabilityScore | ScoreError, outputs: CheckpointOutputs
+) -> TransferabilityScore | str:
+    """A score, or why there is none: where a kernel is missing, why that is."""
+    if not isinstance(score, ScoreError):
+        return score
+    needed = SCORES[method].needs_kernels
+    if "depth_kernel" in needed and outputs.depth_kernel is None:
+        return f"{method} needs the outputs of several depths; {outputs.depths}"
+    if "network_kernel" in needed and outputs.network_kernel is None:
+        return f"{method} needs the tangent kernel of the network; {outputs.network}"
+    return str(score)
 
 
 def known_facts(candidate: Candidate, outputs: CheckpointOutputs) -> dict[str, float]:

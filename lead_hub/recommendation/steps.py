@@ -147,8 +147,8 @@ class OutputsOfImages:
         )
         images_per_s = len(images) / (time.perf_counter() - start_s)
         if self._with_network_kernel:
-            settings = {"processes": processes, "settings": self._extraction, "advance": follower.advance}
-            further = partial(with_network_kernel, outputs, checkpoint, self._pixels, **settings)
+            further = partial(with_network_kernel, outputs, checkpoint, self._pixels, processes=processes)
+            further = partial(further, settings=self._extraction, advance=follower.advance)
             outputs = on_every_process(guarded(further, stage="extract"), processes)
         on_every_process(guarded(partial(self._keep, key, outputs), stage="extract"), processes)
         return FoundOutputs(outputs, images_per_s, self.device)

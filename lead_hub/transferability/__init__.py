@@ -3,7 +3,7 @@
 `SCORES` is the one list of scores. Adding one: a file with its function and its `ScoreMethod`, a name in this list.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -28,7 +28,7 @@ from lead_hub.transferability.nleep import NLEEP
 from lead_hub.transferability.parc import PARC
 from lead_hub.transferability.ped import PED_LOGME, PED_SFDA
 from lead_hub.transferability.score import ScoreMethod, TransferabilityScore
-from lead_hub.transferability.score_inputs import KERNELS, KernelName, checked_inputs, unpacked_kernel
+from lead_hub.transferability.score_inputs import KERNELS, KernelName, ScoreInputs, checked_inputs, unpacked_kernel
 from lead_hub.transferability.sfda import SFDA
 from lead_hub.transferability.static_facts import DOWNLOADS, IMAGENET_TOP1, PARAMETERS, static_score
 from lead_hub.transferability.transrate import TRANSRATE
@@ -42,6 +42,7 @@ __all__ = [
     "TransferabilityScore",
     "prior_shift",
     "score",
+    "transferabilities",
     "transferability",
     "unpacked_kernel",
 ]
@@ -108,16 +109,68 @@ def transferability(  # noqa: PLR0913 - everything that a score can be of
     kernels: Mapping[KernelName, Tensor | ArrayLike | None] = NO_KERNELS,
 ) -> TransferabilityScore:
     """`score` with its per-image terms and the figures that belong beside it."""
-    if method not in SCORES:
-        raise ScoreError(f"the score must be one of {', '.join(SCORES)}, found {method!r}")
-    chosen = SCORES[method]
-    if chosen.needs_logits and logits is None:
-        raise ScoreError(f"{method} needs the logits of the checkpoint's own trained head, found none")
-    for name in chosen.needs_kernels:
-        if kernels.get(name) is None:
-            raise ScoreError(f"{method} needs {KERNELS[name]} ({name}), found none")
-    needed = {name: kernels.get(name) for name in (*chosen.needs_kernels, *chosen.uses_kernels)}
-    inputs = checked_inputs(features, labels, logits=logits, seed=seed, groups=groups, kernels=needed)
-    if chosen.function is None:
-        return static_score(chosen, facts)
-    return chosen.function(replace(inputs, standing=(facts or {}).get("standing")))
+    found = transferabilities(
+        features, labels, (method,), logits=logits, facts=facts, seed=seed, groups=groups, kernels=kernels
+    )[method]
+    if isinstance(found, ScoreError):
+        raise found
+    return found
+
+
+def transferabilities(  # noqa: PLR0913 - everything that scores can be of
+    features: Tensor | ArrayLike,
+    labels: Tensor | ArrayLike,
+    methods: Iterable[str],
+    *,
+    logits: Tensor | ArrayLike | None = None,
+    facts: Mapping[str, float] | None = None,
+    seed: int = 0,
+    groups: Tensor | ArrayLike | None = None,
+    kernels: Mapping[KernelName, Tensor | ArrayLike | None] = NO_KERNELS,
+) -> dict[str, TransferabilityScore | ScoreError]:
+    """Several scores of the same features: what more than one of them needs is computed once.
+
+    Returns:
+        Each score by its name, or why it is undefined for these inputs.
+
+    Raises:
+        ScoreError: unknown method, or inputs that do not fit.
+    """
+    chosen = list(methods)
+    for method in chosen:
+        if method not in SCORES:
+            raise ScoreError(f"the score must be one of {', '.join(SCORES)}, found {method!r}")
+    lacking = {method: _lacking(SCORES[method], logits=logits, kernels=kernels) for method in chosen}
+    found: dict[str, TransferabilityScore | ScoreError] = {
+        method: ScoreError(reason) for method, reason in lacking.items() if reason
+    }
+    possible = [SCORES[method] for method in chosen if method not in found]
+    if possible:
+        used = {name for method in possible for name in (*method.needs_kernels, *method.uses_kernels)}
+        needed = {name: kernels.get(name) for name in KERNELS if name in used}
+        checked = checked_inputs(features, labels, logits=logits, seed=seed, groups=groups, kernels=needed)
+        inputs = replace(checked, standing=(facts or {}).get("standing"))
+        found |= {method.name: _score_or_reason(method, inputs, facts) for method in possible}
+    return {method: found[method] for method in chosen}
+
+
+def _lacking(
+    method: ScoreMethod,
+    *,
+    logits: Tensor | ArrayLike | None,
+    kernels: Mapping[KernelName, Tensor | ArrayLike | None],
+) -> str:
+    """What a score needs and was not given, in words; empty where there is all."""
+    if method.needs_logits and logits is None:
+        return f"{method.name} needs the logits of the checkpoint's own trained head, found none"
+    missing = [name for name in method.needs_kernels if kernels.get(name) is None]
+    return f"{method.name} needs {KERNELS[missing[0]]} ({missing[0]}), found none" if missing else ""
+
+
+def _score_or_reason(
+    method: ScoreMethod, inputs: ScoreInputs, facts: Mapping[str, float] | None
+) -> TransferabilityScore | ScoreError:
+    try:
+        return static_score(method, facts) if method.function is None else method.function(inputs)
+    except ScoreError as error:
+        return error

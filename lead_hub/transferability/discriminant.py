@@ -16,6 +16,7 @@ from torch import Tensor
 
 from lead_hub.errors import ScoreError
 from lead_hub.transferability.principal_axes import varying_rows
+from lead_hub.transferability.score_inputs import ScoreInputs
 
 LEAST_SHRINKAGE = 1e-10
 # Of the spread of all images: less than this within the classes is rounding.
@@ -50,6 +51,11 @@ def centred_rows(features: Float[Tensor, "image feature"]) -> CentredRows:
         # Not by the Gram matrix, whose square roots would keep only half of the digits.
         rows = torch.linalg.qr(rows.T, mode="r").R.T
     return CentredRows(rows, unit, n_features)
+
+
+def rows_in_their_span(inputs: ScoreInputs) -> CentredRows:
+    """`centred_rows` of the features, which scores share (by `ScoreInputs.once`)."""
+    return centred_rows(inputs.features)
 
 
 @dataclass(frozen=True, eq=False)

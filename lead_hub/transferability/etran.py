@@ -20,10 +20,10 @@ Departures from that code:
    both terms stand beside the sum, for those who want to.
 """
 
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
-from lead_hub.transferability.discriminant import centred_rows, own_class
+from lead_hub.transferability.discriminant import own_class
 from lead_hub.transferability.score import ScoreMethod, TransferabilityScore
 from lead_hub.transferability.score_inputs import ScoreInputs
 from lead_hub.transferability.sfda import fisher_posteriors
@@ -42,8 +42,7 @@ def etran_classification(inputs: ScoreInputs) -> TransferabilityScore:
     Raises:
         ScoreError: features that are the same for all images, or for all images of every class.
     """
-    features, labels = inputs.features, inputs.labels
-    per_image = _right_class_probabilities(features, labels)
+    per_image = _right_class_probabilities(inputs)
     return TransferabilityScore(float(per_image.mean()), per_image)
 
 
@@ -53,18 +52,15 @@ def etran(inputs: ScoreInputs) -> TransferabilityScore:
     Raises:
         ScoreError: where the classification score is undefined.
     """
-    features, labels = inputs.features, inputs.labels
-    energies, probabilities = features.logsumexp(dim=1), _right_class_probabilities(features, labels)
+    energies, probabilities = inputs.features.logsumexp(dim=1), _right_class_probabilities(inputs)
     per_image = energies + probabilities
     companions = {"etran_energy": float(energies.mean()), "etran_classification": float(probabilities.mean())}
     return TransferabilityScore(float(per_image.mean()), per_image, companions)
 
 
-def _right_class_probabilities(
-    features: Float[Tensor, "image feature"], labels: Int[Tensor, " image"]
-) -> Float[Tensor, " image"]:
-    posterior, _ = fisher_posteriors(centred_rows(features), labels)
-    return own_class(posterior, labels)
+def _right_class_probabilities(inputs: ScoreInputs) -> Float[Tensor, " image"]:
+    posterior, _ = inputs.once(fisher_posteriors)
+    return own_class(posterior, inputs.labels)
 
 
 ETRAN_ENERGY = ScoreMethod(

@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from lead_hub.transferability.principal_axes import principal_coordinates
+from lead_hub.transferability.principal_axes import leading_coordinates, varying_spectrum
 from lead_hub.transferability.score import ScoreMethod, TransferabilityScore
 from lead_hub.transferability.score_inputs import ScoreInputs
 
@@ -36,8 +36,8 @@ def gbc(inputs: ScoreInputs, *, covariance: Covariance = "spherical") -> Transfe
     Raises:
         ScoreError: all images have the same features.
     """
-    features, labels = inputs.features, inputs.labels
-    rows = principal_coordinates(features, n_axes=N_AXES)
+    labels = inputs.labels
+    rows = leading_coordinates(varying_spectrum(inputs), n_axes=N_AXES)
     means, variances = _class_moments(rows, labels)
     if covariance == "spherical":
         variances = variances.mean(dim=1, keepdim=True).expand_as(variances)

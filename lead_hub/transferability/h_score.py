@@ -12,10 +12,10 @@ n - 1; that factor is the same for all checkpoints.
 
 import torch
 
-from lead_hub.transferability.principal_axes import varying_rows
+from lead_hub.transferability.principal_axes import varying_spectrum
 from lead_hub.transferability.score import ScoreMethod, TransferabilityScore
 from lead_hub.transferability.score_inputs import ScoreInputs
-from lead_hub.transferability.spectrum import GramSpectrum, gram_spectrum
+from lead_hub.transferability.spectrum import GramSpectrum
 
 # A covariance this close to a multiple of the identity, relative to its size, differs from it by rounding.
 SPHERICAL_TOLERANCE = 1e-24
@@ -30,9 +30,8 @@ def h_score(inputs: ScoreInputs) -> TransferabilityScore:
     Raises:
         ScoreError: all images have the same features.
     """
-    features, labels = inputs.features, inputs.labels
-    rows = varying_rows(features)
-    spectrum = gram_spectrum(rows)
+    labels, spectrum = inputs.labels, varying_spectrum(inputs)
+    rows = spectrum.rows
     shrinkage = ledoit_wolf_shrinkage(spectrum)
     kept = spectrum.eigenvalues > 0
     variances = spectrum.eigenvalues[kept] / len(rows)

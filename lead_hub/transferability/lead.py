@@ -43,12 +43,18 @@ def lead(inputs: ScoreInputs) -> TransferabilityScore:
     Minus each of them goes with it, as "loo_log_loss" and "loo_log_loss_depths". What says nothing about K balanced
     classes gets -log K. With groups, an image is left out together with its group.
     """
-    left = left_out_predictions(inputs)
+    left = inputs.once(left_out_predictions)
     predictions = {"": left.logits}
     if inputs.depth_kernel is not None:
-        depths = unit_kernel(left.features) + inputs.depth_kernel
-        predictions["_depths"] = kernel_leave_one_out(depths, inputs.labels, groups=inputs.groups).logits
+        predictions["_depths"] = inputs.once(predictions_by_depths)
     return mean_likelihood(predictions, inputs, notes=left.notes)
+
+
+def predictions_by_depths(inputs: ScoreInputs) -> Float[Tensor, "image target_class"]:
+    """What every image is taken for when it is left out, by several depths and the last features."""
+    assert inputs.depth_kernel is not None
+    depths = unit_kernel(inputs.once(left_out_predictions).features) + inputs.depth_kernel
+    return kernel_leave_one_out(depths, inputs.labels, groups=inputs.groups).logits
 
 
 def mean_likelihood(

@@ -67,7 +67,7 @@ def lead_head(inputs: ScoreInputs, *, settings: LeadHeadSettings = LEAD_HEAD_SET
     is left out together with its group.
     """
     labels = inputs.labels
-    left = left_out_predictions(inputs)
+    left = inputs.once(left_out_predictions)
     initial = left.logits
     sharpness = fitted_sharpness(initial, labels) if settings.sharpness is None else settings.sharpness
     time = settings.time * explained_share(initial, labels, groups=inputs.groups)

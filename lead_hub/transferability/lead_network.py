@@ -5,8 +5,8 @@ as quoted), here of the whole network under Adam in place of a random head's und
 about five forward passes (`checkpoint_outputs/network_kernel.py`).
 """
 
-from lead_hub.transferability.kernel_ridge import kernel_leave_one_out, unit_kernel
-from lead_hub.transferability.lead import mean_likelihood
+from lead_hub.transferability.kernel_ridge import kernel_leave_one_out
+from lead_hub.transferability.lead import mean_likelihood, predictions_by_depths
 from lead_hub.transferability.outliers import left_out_predictions
 from lead_hub.transferability.score import ScoreMethod, TransferabilityScore
 from lead_hub.transferability.score_inputs import ScoreInputs
@@ -17,15 +17,11 @@ def lead_network(inputs: ScoreInputs) -> TransferabilityScore:
 
     Minus each goes with it, as "loo_log_loss", "loo_log_loss_depths" and "loo_log_loss_network".
     """
-    left = left_out_predictions(inputs)
-    assert inputs.depth_kernel is not None  # both promised by needs_kernels
-    assert inputs.network_kernel is not None
-    kernels = {"_depths": unit_kernel(left.features) + inputs.depth_kernel, "_network": inputs.network_kernel}
-    by_kernel = {
-        name: kernel_leave_one_out(kernel, inputs.labels, groups=inputs.groups).logits
-        for name, kernel in kernels.items()
-    }
-    return mean_likelihood({"": left.logits, **by_kernel}, inputs, notes=left.notes)
+    left = inputs.once(left_out_predictions)
+    assert inputs.network_kernel is not None  # promised by needs_kernels
+    by_network = kernel_leave_one_out(inputs.network_kernel, inputs.labels, groups=inputs.groups).logits
+    predictions = {"": left.logits, "_depths": inputs.once(predictions_by_depths), "_network": by_network}
+    return mean_likelihood(predictions, inputs, notes=left.notes)
 
 
 LEAD_NETWORK = ScoreMethod(

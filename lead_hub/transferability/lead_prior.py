@@ -28,7 +28,7 @@ def lead_prior(inputs: ScoreInputs) -> TransferabilityScore:
     Raises:
         ScoreError: a standing that is no finite number.
     """
-    found = lead(inputs)
+    found = inputs.once(lead)
     if inputs.standing is None:
         unknown = "its standing on other datasets is unknown (`lead-hub calibrate --cards` learns it): average assumed"
         return replace(found, notes=(*found.notes, unknown))

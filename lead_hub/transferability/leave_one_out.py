@@ -41,6 +41,7 @@ def leave_one_out_logits(
     relative_strengths: tuple[float, ...] = RELATIVE_STRENGTHS,
     scaling: FeatureScaling = "global",
     groups: Int[Tensor, " image"] | None = None,
+    spectrum: GramSpectrum | None = None,
 ) -> LeaveOneOutLogits:
     """Exact leave-one-out predictions of ridge regression onto one-hot labels, intercept not penalised.
 
@@ -54,8 +55,17 @@ def leave_one_out_logits(
     With groups, an image is predicted by a model that saw no image of its group: leaving group G out predicts
     Y_G - (I - H_GG)^-1 (Y_G - F_G) with the block H_GG of the hat matrix, as exact as for one image, of which it is the
     general case. Generalised cross-validation knows of no groups, so every strength is then tried.
+
+    Args:
+        features: of the images.
+        labels: 0..K-1.
+        relative_strengths: to choose from, strongest first.
+        scaling: what is done to the features first.
+        groups: images that are left out together.
+        spectrum: of the features after the scaling, where it is there already.
     """
-    spectrum = gram_spectrum(standardised(features, scaling=scaling))
+    if spectrum is None:
+        spectrum = gram_spectrum(standardised(features, scaling=scaling))
     one_hot = torch.nn.functional.one_hot(labels).to(features.dtype)
     mean_eigenvalue = float(spectrum.eigenvalues.sum()) / len(features)
     # Constant features have no eigenvalue above 0; only the intercept is left, whatever the strength.

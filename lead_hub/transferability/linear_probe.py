@@ -18,7 +18,7 @@ def linear_probe(inputs: ScoreInputs) -> TransferabilityScore:
     An image counts as right if its own class is predicted more strongly than every other one; a tie is wrong. With
     groups, an image is left out together with its group.
     """
-    left = left_out_predictions(inputs)
+    left = inputs.once(left_out_predictions)
     per_image = ahead(left.logits, inputs.labels, tolerance=TIE_TOLERANCE)
     return TransferabilityScore(
         float(per_image.mean()), per_image, predicted=left.logits.argmax(dim=1), notes=left.notes

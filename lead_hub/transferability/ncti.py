@@ -27,14 +27,14 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from lead_hub.transferability.discriminant import (
-    CentredRows,
     WithinClasses,
-    centred_rows,
     own_class,
     posteriors,
+    rows_in_their_span,
     shrinkage_for,
     within_classes,
 )
+from lead_hub.transferability.principal_axes import centred_spectrum
 from lead_hub.transferability.score import ScoreMethod, TransferabilityScore
 from lead_hub.transferability.score_inputs import ScoreInputs
 from lead_hub.transferability.spectrum import gram_spectrum
@@ -51,8 +51,8 @@ def ncti(inputs: ScoreInputs) -> TransferabilityScore:
     Raises:
         ScoreError: features that are the same for all images, or for all images of every class.
     """
-    features, labels = inputs.features, inputs.labels
-    components, shrinkage = _principal_components(centred_rows(features))
+    labels = inputs.labels
+    components, shrinkage = _principal_components(inputs)
     within = within_classes(components, labels, n_features=components.shape[1])
     posterior = posteriors(within.whitened(components, shrinkage=shrinkage), labels)
     projections = _discriminant_projections(components, labels, within=within, shrinkage=shrinkage)
@@ -65,9 +65,11 @@ def ncti(inputs: ScoreInputs) -> TransferabilityScore:
     return TransferabilityScore(sum(terms.values()), companions=terms)
 
 
-def _principal_components(centred: CentredRows) -> tuple[Float[Tensor, "image axis"], float]:
+def _principal_components(inputs: ScoreInputs) -> tuple[Float[Tensor, "image axis"], float]:
     """Coordinates along the principal components with the largest variances, and the shrinkage that these give."""
-    spectrum = gram_spectrum(centred.rows)
+    centred = inputs.once(rows_in_their_span)
+    is_turned = centred.rows.shape != inputs.features.shape  # to the basis of fewer images than features
+    spectrum = gram_spectrum(centred.rows) if is_turned else inputs.once(centred_spectrum)
     kept = spectrum.eigenvalues[-PRINCIPAL_COMPONENTS:] > 0
     components = spectrum.coordinates()[:, -PRINCIPAL_COMPONENTS:][:, kept]
     squares = float(spectrum.eigenvalues[-COMPONENTS_FOR_SHRINKAGE:].sum())

@@ -14,7 +14,7 @@ Departures from public code, which fits the mixture with scikit-learn:
 
 from lead_hub.transferability.gaussian_mixture import fitted_posterior, nearest_means
 from lead_hub.transferability.leep import log_expected_predictions
-from lead_hub.transferability.principal_axes import principal_coordinates
+from lead_hub.transferability.principal_axes import leading_coordinates, varying_spectrum
 from lead_hub.transferability.score import ScoreMethod, TransferabilityScore
 from lead_hub.transferability.score_inputs import ScoreInputs
 
@@ -31,8 +31,8 @@ def nleep(inputs: ScoreInputs) -> TransferabilityScore:
     Raises:
         ScoreError: all images have the same features.
     """
-    features, labels, seed = inputs.features, inputs.labels, inputs.seed
-    rows = principal_coordinates(features, variance_share=VARIANCE_SHARE)
+    labels, seed = inputs.labels, inputs.seed
+    rows = leading_coordinates(varying_spectrum(inputs), variance_share=VARIANCE_SHARE)
     wanted = min(COMPONENTS_PER_CLASS * (int(labels.max()) + 1), len(rows) // IMAGES_PER_COMPONENT)
     start, n_components = nearest_means(rows, wanted, seed=seed)
     per_image = log_expected_predictions(fitted_posterior(rows, start, n_components), labels)

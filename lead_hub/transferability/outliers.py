@@ -21,7 +21,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lead_hub.transferability.leave_one_out import leave_one_out_logits
+from lead_hub.transferability.principal_axes import centred_spectrum
 from lead_hub.transferability.score_inputs import ScoreInputs
+from lead_hub.transferability.spectrum import GramSpectrum
 
 # A feature that varies on its own has the eigenvalue n * variance, the weakest strength is 1e-6 of the total variance:
 # below 1e-4 fewer than two decades of strengths are left to choose from, and half of the features are below that.
@@ -30,6 +32,7 @@ LEAST_VISIBLE = 1e-4
 # In units of the median distance from the centre; 11 is the furthest of the matrices.
 FURTHEST_ORDINARY = 16.0
 CENTRING_STEPS = 5
+MARGIN = 1e-6  # for the rounding of the two ways to compute the same
 # What is left of a constant feature by rounding, as a share of its size.
 ROUNDING = 1e-13
 
@@ -50,8 +53,14 @@ class LeftOutPredictions:
 
 
 def left_out_predictions(inputs: ScoreInputs) -> LeftOutPredictions:
-    """Predict every image without its group, from remedied features where those predict better."""
-    plain = leave_one_out_logits(inputs.features, inputs.labels, groups=inputs.groups)
+    """Predict every image without its group, from remedied features where those predict better.
+
+    Several scores begin with them, so it is asked for by `ScoreInputs.once`.
+    """
+    spectrum = inputs.once(centred_spectrum)
+    plain = leave_one_out_logits(inputs.features, inputs.labels, groups=inputs.groups, spectrum=spectrum)
+    if are_ordinary(spectrum):
+        return LeftOutPredictions(plain.logits, inputs.features)
     near, far_note = without_far_images(inputs.features)
     even, loud_note = without_loud_features(near)
     found = [note for note in (far_note, loud_note) if note]
@@ -62,6 +71,22 @@ def left_out_predictions(inputs: ScoreInputs) -> LeftOutPredictions:
         return LeftOutPredictions(remedied.logits, even, tuple(found))
     kept = "left-out images are predicted no better then, so the score is that of the features as they are"
     return LeftOutPredictions(plain.logits, inputs.features, (*found, kept))
+
+
+def are_ordinary(spectrum: GramSpectrum) -> bool:
+    """Whether the decomposition of the centred features proves already that neither kind is among them.
+
+    Half of the images or more have a mean no further from the mean of all than one standard deviation along the axis of
+    the largest variance: by so much at most differ the centre of `without_far_images` and that mean, and with it every
+    distance. And features that vary by rounding alone, which `without_loud_features` does not count, can only lower the
+    median spread.
+    """
+    squares = spectrum.rows.square()
+    distances, variances = squares.sum(dim=1).sqrt(), squares.mean(dim=0)
+    shift = (spectrum.eigenvalues[-1] / len(squares)).sqrt()
+    none_far = distances.max() + shift <= (1 - MARGIN) * FURTHEST_ORDINARY * (distances.median() - shift)
+    none_loud = len(squares) * variances.median() >= (1 + MARGIN) * LEAST_VISIBLE * variances.sum()
+    return bool(none_far) and bool(none_loud)
 
 
 def without_far_images(features: Float[Tensor, "image feature"]) -> tuple[Float[Tensor, "image feature"], str]:

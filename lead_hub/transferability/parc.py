@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from lead_hub.errors import ScoreError
-from lead_hub.transferability.principal_axes import principal_coordinates
+from lead_hub.transferability.principal_axes import leading_coordinates, principal_coordinates, varying_spectrum
 from lead_hub.transferability.score import ScoreMethod, TransferabilityScore
 from lead_hub.transferability.score_inputs import ScoreInputs
 
@@ -41,7 +41,10 @@ def parc(inputs: ScoreInputs) -> TransferabilityScore:
     features, labels, seed = inputs.features, inputs.labels, inputs.seed
     chosen = _chosen_images(len(features), seed=seed).to(features.device)
     labels = labels[chosen]
-    rows = principal_coordinates(features[chosen], n_axes=N_AXES)
+    if len(chosen) == len(features):
+        rows = leading_coordinates(varying_spectrum(inputs), n_axes=N_AXES)
+    else:
+        rows = principal_coordinates(features[chosen], n_axes=N_AXES)
     first, second = torch.triu_indices(len(labels), len(labels), offset=1, device=features.device)
     # One-hot labels have two distances, 0 and 1 + 1 / (K - 1), and Spearman's correlation sees their order alone.
     differ = (labels[first] != labels[second]).to(features.dtype)

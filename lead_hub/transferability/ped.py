@@ -49,7 +49,7 @@ def ped_sfda(inputs: ScoreInputs) -> TransferabilityScore:
     Raises:
         ScoreError: where SFDA is undefined.
     """
-    return sfda(parted_inputs(inputs))
+    return sfda(inputs.once(parted_inputs))
 
 
 def ped_logme(inputs: ScoreInputs) -> TransferabilityScore:
@@ -58,7 +58,7 @@ def ped_logme(inputs: ScoreInputs) -> TransferabilityScore:
     Raises:
         ScoreError: where LogME is undefined.
     """
-    return logme(parted_inputs(inputs))
+    return logme(inputs.once(parted_inputs))
 
 
 def parted(features: Float[Tensor, "image feature"], labels: Int[Tensor, " image"]) -> Float[Tensor, "image feature"]:

@@ -1,9 +1,9 @@
 """Features, labels and logits as users hold them -> checked float64 tensors with labels 0..K-1."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ KERNELS: Mapping[KernelName, str] = MappingProxyType(
         "network_kernel": "the tangent kernel of the whole network",
     }
 )
+Result = TypeVar("Result")
 # Of a kernel's largest entry: what single precision leaves between an entry and its mirror image.
 SYMMETRY_TOLERANCE = 1e-5
 
@@ -49,6 +50,14 @@ class ScoreInputs:
     depth_kernel: Float[Tensor, "image image"] | None = None
     network_kernel: Float[Tensor, "image image"] | None = None
     standing: float | None = None
+    _made: dict[Callable[..., Any], Any] = field(default_factory=dict, init=False, repr=False)
+
+    def once(self, work: Callable[["ScoreInputs"], Result]) -> Result:
+        """What some work makes of these inputs: the first score that needs it has it done, the others find it done."""
+        if work not in self._made:
+            self._made[work] = work(self)
+        made: Result = self._made[work]
+        return made
 
 
 def checked_inputs(

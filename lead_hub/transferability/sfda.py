@@ -21,11 +21,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from lead_hub.transferability.discriminant import (
-    CentredRows,
-    centred_rows,
     class_means,
     own_class,
     posteriors,
+    rows_in_their_span,
     shrinkage_for,
     within_classes,
 )
@@ -42,9 +41,8 @@ def sfda(inputs: ScoreInputs) -> TransferabilityScore:
     Raises:
         ScoreError: features that are the same for all images, or for all images of every class.
     """
-    features, labels = inputs.features, inputs.labels
-    centred = centred_rows(features)
-    first, shrinkage = fisher_posteriors(centred, labels)
+    labels, centred = inputs.labels, inputs.once(rows_in_their_span)
+    first, shrinkage = inputs.once(fisher_posteriors)
     challenged = self_challenged(centred.rows, labels, posterior=first)
     within = within_classes(challenged, labels, n_features=centred.n_features)
     second = posteriors(within.whitened(challenged, shrinkage=shrinkage), labels)
@@ -52,10 +50,12 @@ def sfda(inputs: ScoreInputs) -> TransferabilityScore:
     return TransferabilityScore(float(per_image.mean()), per_image)
 
 
-def fisher_posteriors(
-    centred: CentredRows, labels: Int[Tensor, " image"]
-) -> tuple[Float[Tensor, "image target_class"], float]:
-    """In-sample posteriors of the regularised discriminant, and the shrinkage: e^(-5 * largest eigenvalue of S_W)."""
+def fisher_posteriors(inputs: ScoreInputs) -> tuple[Float[Tensor, "image target_class"], float]:
+    """In-sample posteriors of the regularised discriminant, and the shrinkage: e^(-5 * largest eigenvalue of S_W).
+
+    Several scores begin with them, so they are asked for by `ScoreInputs.once`.
+    """
+    centred, labels = inputs.once(rows_in_their_span), inputs.labels
     within = within_classes(centred.rows, labels, n_features=centred.n_features)
     # In two steps: the square of a large unit alone may overflow.
     largest = float(within.eigenvalues[-1]) * centred.unit * centred.unit

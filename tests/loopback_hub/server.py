@@ -13,6 +13,7 @@ from tests.loopback_hub.collection_pages import HubCollection
 from tests.loopback_hub.faults import Fault, Faults
 from tests.loopback_hub.git_objects import StoredFile
 from tests.loopback_hub.handler import HubSocketServer
+from tests.loopback_hub.job_pages import HubJob
 from tests.loopback_hub.oauth_pages import DEFAULT_SCOPES, OAuthApp, SignIn
 from tests.loopback_hub.repository import Gated, Repository
 from tests.loopback_hub.wire import Request
@@ -45,6 +46,7 @@ class HubServer:
         self.repositories: dict[tuple[str, str], Repository] = {}
         self.blobs: dict[str, bytes] = {}
         self.collections: dict[str, HubCollection] = {}
+        self.jobs: dict[str, HubJob] = {}
         self.oauth_apps: dict[str, OAuthApp] = {}
         self.oauth_codes: dict[str, SignIn] = {}
         self.page_size = 1000

@@ -44,3 +44,9 @@ def test_an_unknown_size_is_the_mean_of_the_others() -> None:
     assert remaining.left_s(0.0) == pytest.approx(140 + 2 + 1.5 + SMALL_S + LARGE_S)
     remaining.ends(has_run=True)
     assert remaining.left_s(1.0) == 0.0  # it took no time at all by this clock
+
+
+def test_several_processes_share_what_comes_after() -> None:
+    remaining = RemainingTime(lambda: PROCESSOR, clock=lambda: 0.0)
+    remaining.begins(SMALL, [LARGE, SMALL], n_images=100, n_sharing=2)
+    assert remaining.left_s(0.0) == pytest.approx(SMALL_S + (LARGE_S + SMALL_S) / 2)

@@ -14,10 +14,12 @@ from lead_hub.transferability import score, transferability
 from lead_hub.transferability.leave_one_out import leave_one_out_logits
 from lead_hub.transferability.outliers import (
     FURTHEST_ORDINARY,
+    are_ordinary,
     left_out_predictions,
     without_far_images,
     without_loud_features,
 )
+from lead_hub.transferability.principal_axes import centred_spectrum
 from lead_hub.transferability.score_inputs import checked_inputs
 from tests.transferability.made_features import balanced_labels, clusters, noise
 
@@ -175,3 +177,20 @@ def test_groups_and_input_are_kept() -> None:
     found = transferability(rows, LABELS, groups=groups)
     assert torch.equal(rows, before)
     assert abs(found.value - score(FEATURES, LABELS, groups=groups)) < 0.06
+
+
+@pytest.mark.parametrize("case", DROWNED)
+def test_the_shortcut_takes_nothing_drowned_for_ordinary(case) -> None:
+    assert not are_ordinary(centred_spectrum(checked_inputs(DROWNED[case], LABELS)))
+
+
+@pytest.mark.parametrize("exponent", [0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0])
+@pytest.mark.parametrize("which", ["images", "features"])
+def test_what_the_shortcut_takes_for_ordinary_is_not_touched(exponent, which) -> None:
+    """Of spreads that differ by ever more, from none to all, some are ordinary, and none of these has a note."""
+    spread = torch.arange(1, 301 if which == "images" else 41, dtype=torch.float64) ** exponent
+    rows = FEATURES * (spread[:, None] if which == "images" else spread)
+    ordinary = are_ordinary(centred_spectrum(checked_inputs(rows, LABELS)))
+    notes = without_far_images(rows)[1] + without_loud_features(rows)[1]
+    assert not (ordinary and notes)
+    assert ordinary or exponent > 1

@@ -1,0 +1,79 @@
+"""One command, several processes of it: the board of one, also where some of them die."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lead_hub import Leaderboard
+from tests.cli.test_interrupted import pool_of
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[2]
+N_CHECKPOINTS = 24
+
+
+@pytest.fixture(scope="module")
+def pool(tiny_pool: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return pool_of(N_CHECKPOINTS, tiny_pool / "vit", tmp_path_factory.mktemp("many"))
+
+
+def started(images: Path, pool: Path, cache: Path, *options: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "lead_hub", "recommend", str(images), "-c", str(pool), "--cache-dir", str(cache)]
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen([*command, *options], text=True, cwd=ROOT, **pipes)
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[int, dict[str, Any], str]:
+    """The exit code, the board without what differs between two runs of one command, and what else was said."""
+    stdout, stderr = process.communicate(timeout=900)
+    assert stdout, stderr
+    board = Leaderboard.from_document(json.loads(stdout))
+    untimed = tuple(replace(row, images_per_s=None) for row in board.rows)
+    return process.returncode, replace(board, rows=untimed).to_document(), stderr
+
+
+def wait_for(process: subprocess.Popen[str], cache: Path, n_outputs: int) -> None:
+    deadline = time.monotonic() + 900
+    while len(list(cache.glob("outputs/*.safetensors"))) < n_outputs:
+        assert time.monotonic() < deadline
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+
+
+def test_the_board_of_one_process_though_one_of_four_is_killed(colour_folder: Path, pool: Path, tmp_path: Path) -> None:
+    _, expected, _ = ended(started(colour_folder, pool, tmp_path / "one"))
+    process = started(colour_folder, pool, tmp_path / "four", "--processes", "4")
+    wait_for(process, tmp_path / "four", 2)
+    others = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    assert len(others) == 3
+    os.kill(int(others[0]), signal.SIGKILL)
+    code, board, said = ended(process)
+    assert (code, board) == (0, expected)
+    assert "warning: a process of the run died (-9: it said nothing); the others did its share" in said
+
+
+def test_ctrl_c_ends_all_processes_with_the_board_so_far(colour_folder: Path, pool: Path, tmp_path: Path) -> None:
+    process = started(colour_folder, pool, tmp_path / "cache", "--processes", "2", "--quiet", "--json")
+    wait_for(process, tmp_path / "cache", 2)
+    process.send_signal(signal.SIGINT)
+    code, board, said = ended(process)
+    assert code == 130
+    assert 1 <= len(board["rows"]) < N_CHECKPOINTS
+    assert "Stopping" in said
+    assert "warning" not in said
+
+
+def test_bad_input_is_said_once(pool: Path, tmp_path: Path) -> None:
+    process = started(tmp_path / "no images here", pool, tmp_path / "cache", "--processes", "2")
+    stdout, stderr = process.communicate(timeout=900)
+    assert (process.returncode, stdout) == (2, "")
+    assert stderr.count("error:") == 1

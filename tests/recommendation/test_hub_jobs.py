@@ -1,0 +1,180 @@
+"""A run as Jobs on the Hub: what is asked of it, what a Job then does, and what is said where one fails."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from lead_hub import LeadHubError, Recommendation, recommend
+from lead_hub.access import access_of
+from lead_hub.candidates import Candidate
+from lead_hub.recommendation import JobsRequest, price_per_hour, run_on_jobs
+from lead_hub.recommendation.hub_jobs import CarriedCode, arguments_of, job_script, requirements, shares
+from tests.loopback_hub import HubServer
+from tests.loopback_hub.faults import Fault
+
+ROOT = Path(__file__).parents[2]
+CODE = CarriedCode("alice/lead-scores", "code/lead_hub-0123.zip", "a" * 40, "b" * 64)
+
+
+def sized(**millions: int) -> list[Candidate]:
+    return [Candidate(f"org/{name}", parameters=size * 10**6) for name, size in millions.items()]
+
+
+@pytest.mark.parametrize(
+    ("n_jobs", "expected"),
+    [(1, [["c", "a", "b", "d"]]), (2, [["c", "b"], ["a", "d"]]), (9, [["c"], ["a"], ["b"], ["d"]])],
+)
+def test_shares_of_about_the_same_length(n_jobs: int, expected: list[list[str]]) -> None:
+    found = shares(sized(a=30, b=20, c=90, d=10), n_jobs)
+    assert [[one.checkpoint.removeprefix("org/") for one in part] for part in found] == expected
+
+
+def test_a_job_runs_the_same_command_on_its_share() -> None:
+    run = Recommendation("org/colours", score=["lead", "knn"], revision="c" * 40, max_images=30, token="hf_secret")
+    assert arguments_of(run) == [
+        *("--max-images", "30", "--revision", "c" * 40, "--score", "lead", "--score", "knn"),
+    ]
+    script = job_script(run, [Candidate("org/a", revision="v1"), Candidate("org/b; rm -rf /")], CODE)
+    assert "hf_secret" not in script
+    lines = script.splitlines()
+    assert lines[0] == "set -eu"
+    assert lines[1] == f"pip install --quiet --no-cache-dir {' '.join(requirements())}"
+    assert lines[-2] == (
+        "python -m lead_hub recommend org/colours --candidates org/a@v1 --candidates 'org/b; rm -rf /' --max-images 30"
+        f" --revision {'c' * 40} --score lead --score knn --quiet --output board.json > board.txt"
+        " || test -s board.json"
+    )
+    assert lines[-1] == "python -m lead_hub push board.json --to alice/lead-scores --quiet"
+
+
+def test_what_is_installed_has_a_version_that_everybody_can_install() -> None:
+    found = dict(requirement.split("==") for requirement in requirements())
+    assert {"torch", "timm", "transformers", "huggingface_hub"} <= set(found)
+    assert not any("+" in version for version in found.values())
+    assert "pytest" not in found
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"dataset": str(ROOT)}, "a Job reads its dataset from the Hub"),
+        ({"budget": "20%"}, "Jobs do not race"),
+        ({"device": "cpu"}, "a Job has the device of its flavour, found 'cpu'"),
+        ({"token": False}, "a Job runs under a login of the Hub, found none"),
+    ],
+)
+def test_what_cannot_be_done_elsewhere_is_refused(changed: dict[str, object], said: str) -> None:
+    run = Recommendation(**{"dataset": "org/colours", "token": "hf_some", **changed})
+    with pytest.raises(LeadHubError, match=said):
+        run_on_jobs(run, sized(a=1), JobsRequest("l4x1"), tell=print)
+
+
+def test_local_checkpoints_are_refused(tiny_pool: Path) -> None:
+    run = Recommendation("org/colours", token="hf_some")
+    with pytest.raises(LeadHubError, match="a Job reads its checkpoints from the Hub"):
+        run_on_jobs(run, [Candidate(str(tiny_pool / "vit"))], JobsRequest("l4x1"), tell=print)
+    with pytest.raises(LeadHubError, match="the number of Jobs must be at least 1, found 0"):
+        JobsRequest("l4x1", 0)
+
+
+def test_the_price_where_the_hub_tells_it(hub: HubServer) -> None:
+    access = access_of(token=hub.add_user("alice"))
+    assert price_per_hour("l4x1", access) == pytest.approx(0.8, abs=1e-4)  # 0.013333 a minute
+    assert price_per_hour("of another make", access) is None
+    hub.add_fault(Fault("status", match="/api/jobs/hardware", status=404))
+    assert price_per_hour("l4x1", access) is None
+
+
+def test_a_refused_job_ends_those_that_were_started(hub: HubServer, colour_folder: Path) -> None:
+    token = hub.add_user("alice")
+    hub.add_repo("org/colours", kind="dataset", folder=colour_folder)
+    run = Recommendation("org/colours", token=token)
+    said: list[str] = []
+
+    def tell(words: str) -> None:
+        said.append(words)
+        hub.add_fault(Fault("status", match="/api/jobs/alice", method="POST", status=402))
+
+    with pytest.raises(LeadHubError, match=r"cannot run Jobs: .*402"):
+        run_on_jobs(run, sized(a=1, b=1), JobsRequest("l4x1", 2), tell=tell)
+    assert [job.stage for job in hub.jobs.values()] == ["CANCELED"]
+    assert len(said) == 1
+
+
+def test_jobs_that_all_fail_are_an_error_with_their_reasons(hub: HubServer, colour_folder: Path) -> None:
+    token = hub.add_user("alice")
+    hub.add_repo("org/colours", kind="dataset", folder=colour_folder)
+
+    def tell(words: str) -> None:
+        for job in hub.jobs.values():
+            job.stage, job.message = "ERROR", "Job timeout"
+
+    with pytest.raises(LeadHubError, match=r"none did: .*it is error \(Job timeout\): see http.*/jobs/alice/job1"):
+        run_on_jobs(Recommendation("org/colours", token=token), sized(a=1), JobsRequest("l4x1"), tell=tell)
+
+
+class Machine(threading.Thread):
+    """Carries out the first Job of the test Hub but for the installation, which is here; the second one fails."""
+
+    def __init__(self, hub: HubServer, folder: Path) -> None:
+        super().__init__(daemon=True)
+        self.hub, self.folder, self.output = hub, folder, ""
+
+    def run(self) -> None:
+        deadline = time.monotonic() + 300
+        while len(self.hub.jobs) < 2 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        self.hub.jobs["job2"].stage, self.hub.jobs["job2"].message = "ERROR", "Job failed with exit code: 137"
+        job = self.hub.jobs["job1"]
+        job.stage = "RUNNING"
+        shell, option, script = job.spec["command"]
+        without_pip = "\n".join(line for line in script.splitlines() if not line.startswith("pip "))
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        environment = {**os.environ, **job.secrets, "PATH": path, "HF_HOME": str(self.folder / "home")}
+        done = subprocess.run(
+            [shell, option, without_pip], cwd=self.folder, env=environment, capture_output=True, text=True, check=False
+        )
+        self.output = done.stdout + done.stderr
+        job.stage = "ERROR" if done.returncode else "COMPLETED"
+
+
+@pytest.mark.slow
+def test_the_board_of_two_jobs_of_which_one_fails(
+    hub: HubServer, tiny_pool: Path, colour_folder: Path, tmp_path: Path
+) -> None:
+    token = hub.add_user("alice")
+    hub.add_repo("org/colours", kind="dataset", folder=colour_folder)
+    sha = hub.add_repo("org/vit", folder=tiny_pool / "vit")
+    hub.add_repo("org/resnet", folder=tiny_pool / "resnet")
+    machine, said = Machine(hub, tmp_path), []
+    machine.start()
+    run = Recommendation("org/colours", score=["lead", "knn"], max_images=30, token=token)
+    candidates = [Candidate("org/vit"), Candidate("org/resnet")]
+    board = run_on_jobs(run, candidates, JobsRequest("l4x1", 2), tell=said.append, asked_every_s=0.2)
+    machine.join()
+    assert '"changed": true' in machine.output
+    assert token not in machine.output
+
+    first = hub.jobs["job1"]
+    assert first.secrets == {"HF_TOKEN": token}
+    assert (first.spec["flavor"], first.spec["timeoutSeconds"]) == ("l4x1", 12 * 3600)
+    assert first.spec["labels"] == {"name": "lead-hub-1-of-2"}
+    assert first.spec["dockerImage"] == f"python:{sys.version_info.major}.{sys.version_info.minor}"
+    assert token not in str(first.spec) + str(said) + str(board)
+
+    expected = recommend("org/colours", ["org/vit"], ["lead", "knn"], max_images=30, token=token, progress=False)
+    (row,) = board.rows
+    assert (row.checkpoint, row.sha, row.rank) == ("org/vit", sha, 1)
+    assert row.score == pytest.approx(expected.rows[0].score, abs=1e-9)
+    (skipped,) = board.skipped
+    assert (skipped.checkpoint, skipped.stage) == ("org/resnet", "extract")
+    assert skipped.reason.startswith("its Job must come to its end, it is error (Job failed with exit code: 137): see ")
+    assert board.is_complete
+    assert hub.repo("alice/lead-scores", kind="dataset").private
+    assert said[0] == f"Job 1 of 2 on l4x1, 1 checkpoints: {hub.endpoint}/jobs/alice/job1"
+    assert "Job 1 of 2: completed" in said
