@@ -3,7 +3,9 @@
 import pytest
 
 from lead_hub.candidates import Candidate
-from lead_hub.recommendation.shared_run import costs, longest_first, takes_whole
+from lead_hub.recommendation.estimate import POSITIONS
+from lead_hub.recommendation.remaining_time import multiply_adds_of_all
+from lead_hub.recommendation.shared_run import longest_first, takes_whole
 
 
 @pytest.mark.parametrize(
@@ -26,5 +28,5 @@ def test_whole_checkpoints_where_they_keep_all_busy(many: list[float], n_process
 def test_the_longest_is_first_and_the_unknown_is_average() -> None:
     sizes = {"a": 1, "b": None, "c": 5, "d": 3, "e": 3}
     candidates = [Candidate(name, parameters=size) for name, size in sizes.items()]
-    assert costs(candidates) == [1, 3, 5, 3, 3]
+    assert multiply_adds_of_all(candidates) == [number * POSITIONS for number in (1, 3, 5, 3, 3)]
     assert [candidate.checkpoint for candidate in longest_first(candidates)] == ["c", "b", "d", "e", "a"]
