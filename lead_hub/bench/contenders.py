@@ -15,7 +15,8 @@ from lead_hub.bench.score_table import ScoreTable
 from lead_hub.transferability import MOST_STANDING, SCORES, prior_shift
 
 N_RANDOM_ORDERS = 20
-LEAD, LEAD_PRIOR = "lead", "lead+prior"
+LEAD, LEAD_PRIOR, LEAD_NETWORK = "lead", "lead+prior", "lead-network"
+N_LOOKED_AT = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +47,8 @@ def all_contenders(
     matrix: GroundTruthMatrix, full: ScoreTable, few: Sequence[ScoreTable], *, seed: int = 0
 ) -> list[Contender]:
     """List everything that is compared: scores, then baselines, then ceilings."""
-    return [*scores(matrix, full, few), *with_prior(matrix, full), *baselines(matrix, seed=seed), *ceilings(matrix)]
+    by_images = [*scores(matrix, full, few), *with_prior(matrix, full), *second_look(matrix, full)]
+    return [*by_images, *baselines(matrix, seed=seed), *ceilings(matrix)]
 
 
 def scores(matrix: GroundTruthMatrix, full: ScoreTable, few: Sequence[ScoreTable]) -> list[Contender]:
@@ -76,6 +78,27 @@ def with_prior(matrix: GroundTruthMatrix, full: ScoreTable) -> list[Contender]:
     seconds = float(np.nanmedian(full.seconds[position]))
     title = SCORES[LEAD_PRIOR].title
     return [Contender(LEAD_PRIOR, title, "score", values[None], matrix.accuracy[None], seconds)]
+
+
+def second_look(matrix: GroundTruthMatrix, full: ScoreTable) -> list[Contender]:
+    """LEAD with its first few of each target again by the whole network; none where either was not computed."""
+    if not {LEAD, LEAD_NETWORK} <= set(full.methods):
+        return []
+    lead, network = (full.values[full.methods.index(name)] for name in (LEAD, LEAD_NETWORK))
+    values = np.stack([looked_at_twice(*each) for each in zip(lead.T, network.T, strict=True)], axis=1)
+    title = f"LEAD, its first {N_LOOKED_AT} of a target again by the whole network"
+    return [Contender("second-look", title, "score", values[None], matrix.accuracy[None])]
+
+
+def looked_at_twice(
+    first: Float[np.ndarray, " checkpoint"], second: Float[np.ndarray, " checkpoint"], n_looked_at: int = N_LOOKED_AT
+) -> Float[np.ndarray, " checkpoint"]:
+    """Places as values, 0 for the first and -1 for the next: by the second score, then by the first; NaN as it was."""
+    following = np.argsort(-first, kind="stable")[: int((~np.isnan(first)).sum())]
+    again, others = following[:n_looked_at], following[n_looked_at:]
+    places = np.full(len(first), np.nan)
+    places[[*again[np.argsort(-second[again], kind="stable")], *others]] = -np.arange(len(following), dtype=np.float64)
+    return places
 
 
 def deviations(values: Float[np.ndarray, "checkpoint target"]) -> Float[np.ndarray, "checkpoint target"]:

@@ -14,6 +14,7 @@ from lead_hub.bench.matrix import MATRIX_FOLDER, GroundTruthMatrix, read_matrix
 from lead_hub.bench.matrix_files import MatrixError
 from lead_hub.bench.paired_bootstrap import N_RESAMPLES, draw_resamples
 from lead_hub.bench.score_table import ImageSample, image_scores, score_tables
+from lead_hub.bench.stored_outputs import kernels_of_all
 from lead_hub.bench.workers import on_one_thread
 from lead_hub.confidence import Confirmation, Part, find_calibration, without_dataset
 from lead_hub.errors import ScoreError
@@ -63,11 +64,11 @@ class BenchSettings:
             if getattr(self, name) < least:
                 raise MatrixError(f"{name} must be at least {least}, found {getattr(self, name)}")
 
-    @property
-    def scores(self) -> tuple[str, ...]:
-        """The scores that are computed, the reference among them."""
-        # Kernels are more than a matrix has to hold; scores that need them are computed where they are named.
-        chosen = self.methods or tuple(name for name in image_scores() if not SCORES[name].needs_kernels)
+    def scores(self, matrix: GroundTruthMatrix) -> tuple[str, ...]:
+        """Names of those that are computed, the reference among them; all that the matrix has the kernels for."""
+        stored = [kernels_of_all(matrix.folder, target.name) for target in matrix.targets]
+        there = frozenset.intersection(*stored) if stored else frozenset()
+        chosen = self.methods or tuple(name for name in image_scores() if there.issuperset(SCORES[name].needs_kernels))
         return chosen if REFERENCE in chosen else (REFERENCE, *chosen)
 
 
@@ -143,8 +144,9 @@ def run_bench(
     matrix = read_matrix(folder)
     check_halves(matrix, settings.halves)
     samples = [ImageSample(), *(ImageSample(settings.n_few_images, seed) for seed in range(settings.n_few_samples))]
+    methods = settings.scores(matrix)
     full, *few = score_tables(
-        matrix, samples, methods=settings.scores, cache_folder=cache_folder, n_workers=n_workers, advance=advance
+        matrix, samples, methods=methods, cache_folder=cache_folder, n_workers=n_workers, advance=advance
     )
     everyone = all_contenders(matrix, full, few, seed=settings.seed)
     comparisons = []

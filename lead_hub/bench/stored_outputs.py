@@ -124,6 +124,21 @@ def read_kernels(
     return kernels
 
 
+def kernels_of_all(folder: Path, target: str) -> frozenset[KernelName]:
+    """Names of the kernels that are stored of every checkpoint whose outputs are."""
+    path = kernels_file(folder, target)
+    if not path.is_file():
+        return frozenset()
+    try:
+        with safe_open(outputs_file(folder, target), framework="numpy") as outputs, safe_open(path, "numpy") as file:
+            ending = ".features"
+            checkpoints = {name.removesuffix(ending) for name in outputs.keys() if name.endswith(ending)}  # noqa: SIM118
+            stored = set(file.keys())
+    except (SafetensorError, OSError) as error:
+        raise MatrixError(f"{path} must hold kernels between images: {error}") from error
+    return frozenset(name for name in KERNELS if all(f"{one}.{name}" in stored for one in checkpoints))
+
+
 def packed(
     values: Float[np.ndarray, "image column"],
 ) -> tuple[UInt8[np.ndarray, "image column"], Float[np.ndarray, "2 column"]]:

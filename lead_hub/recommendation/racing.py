@@ -76,8 +76,8 @@ class Ranking(Protocol):
             is_whole: whether more images cost this candidate nothing.
         """
 
-    def fail(self, turn: Turn, reason: str) -> None:
-        """More images could not be run: what came of fewer stays."""
+    def fail(self, board: Leaderboard, turn: Turn, reason: str) -> Leaderboard:
+        """The board where more images could not be run: what came of fewer stays, and its row says so."""
 
 
 class FullRun:
@@ -100,7 +100,7 @@ class FullRun:
     def keep(self, turn: Turn, one: ScoredCandidate, *, is_whole: bool) -> None:  # noqa: ARG002 - all images
         self._scored.append(one)
 
-    def fail(self, turn: Turn, reason: str) -> None:
+    def fail(self, board: Leaderboard, turn: Turn, reason: str) -> Leaderboard:  # noqa: ARG002 - never asked
         raise AssertionError(f"a candidate has one turn: {turn.candidate.checkpoint}: {reason}")
 
 
@@ -201,8 +201,9 @@ class Race:
         if is_whole:
             self._whole.add(turn.candidate)
 
-    def fail(self, turn: Turn, reason: str) -> None:
+    def fail(self, board: Leaderboard, turn: Turn, reason: str) -> Leaderboard:
         self._failed[turn.candidate] = reason
+        return self._board_of(board, self._stages)
 
     def _board_of(self, board: Leaderboard, stages: Sequence[RaceStage]) -> Leaderboard:
         """A row for each candidate, as its last stage has it; its chance to be best counts all stages."""

@@ -323,7 +323,7 @@ class Recommendation:
                 if turn.is_first:
                     board = board.with_skipped(Skipped.because(candidate.checkpoint, candidate.revision, error))
                 else:
-                    ranking.fail(turn, str(error))
+                    board = ranking.fail(board, turn, str(error))
             else:
                 self._show_left_out(turn, scored.candidate, processes)
             scoring.downloads.scored(candidate, score)

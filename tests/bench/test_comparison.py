@@ -12,9 +12,11 @@ from lead_hub.bench.contenders import (
     baselines,
     ceilings,
     deviations,
+    looked_at_twice,
     mean_of_other_targets,
     mean_of_others,
     scores,
+    second_look,
     standing_elsewhere,
 )
 from lead_hub.bench.matrix import GroundTruthMatrix, read_matrix
@@ -207,3 +209,23 @@ def test_a_single_run_has_no_ceiling(tmp_path: Path) -> None:
         return rate == 0.01 and seed == 0
 
     assert ceilings(read_matrix(write_small_matrix(tmp_path / "matrix", is_run=is_run))) == []
+
+
+def test_the_first_few_are_ordered_again_and_stay_above_the_others() -> None:
+    first, second = np.array([5.0, 4.0, 3.0, 2.0, np.nan]), np.array([1.0, 3.0, 2.0, 9.0, 9.0])
+    places = looked_at_twice(first, second, n_looked_at=3)
+    assert places[:4].tolist() == [-2, 0, -1, -3], "whoever is not among the first three stays fourth"
+    assert np.isnan(places[4])
+    assert looked_at_twice(first, second, n_looked_at=5)[:4].tolist() == [-3, -1, -2, 0]
+
+
+def test_a_second_look_needs_both_scores(matrix: GroundTruthMatrix) -> None:
+    lead = np.random.default_rng(2).normal(size=(5, 3))
+    tables = {
+        names: ScoreTable(names, np.stack(values), np.ones((len(names), 5, 3)), {})
+        for names, values in ((("lead",), [lead]), (("lead", "lead-network"), [lead, -lead]))
+    }
+    assert second_look(matrix, tables["lead",]) == []
+    (found,) = second_look(matrix, tables["lead", "lead-network"])
+    # All five are among the first five, and the second score turns them round.
+    assert (np.argsort(found.values[0], axis=0) == np.argsort(-lead, axis=0)).all()

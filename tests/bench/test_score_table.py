@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 
 from lead_hub.bench.matrix import read_matrix
 from lead_hub.bench.matrix_files import MatrixError
+from lead_hub.bench.report import BenchSettings
 from lead_hub.bench.score_cache import score_version, source_files
 from lead_hub.bench.score_table import ImageSample, image_scores, sampled_rows, score_tables
 from lead_hub.bench.stored_outputs import read_outputs
@@ -162,3 +163,15 @@ def test_kernels_between_other_images_are_refused(tmp_path: Path) -> None:
     (folder / "kernels" / "digits.safetensors").write_text("no kernels")
     with pytest.raises(MatrixError, match="must hold kernels between images"):
         read_outputs(folder, "digits", "resnet-b")
+
+
+def test_without_a_choice_those_are_computed_whose_kernels_are_all_there(tmp_path: Path) -> None:
+    folder = write_small_matrix(tmp_path / "matrix")
+    every, matrix = set(image_scores()), read_matrix(folder)
+    assert set(BenchSettings().scores(matrix)) == every - {"lead-network"}
+    with_kernels(folder)
+    assert set(BenchSettings().scores(matrix)) == every
+    path = folder / "kernels" / "digits.safetensors"
+    save_file({name: kernel for name, kernel in load_file(path).items() if name != "vit-b.network_kernel"}, path)
+    assert set(BenchSettings().scores(matrix)) == every - {"lead-network"}, "of one checkpoint on one target"
+    assert BenchSettings(methods=("lead-network",)).scores(matrix) == ("lead", "lead-network")

@@ -113,7 +113,7 @@ for _ in range(40):
         )
         for scale in ("1", "2")
     ]
-    assert [process.wait(timeout=120) for process in writers] == [0, 0]
+    assert [process.wait(timeout=600) for process in writers] == [0, 0]
     assert [path.name for path in tmp_path.iterdir()] == ["key.safetensors"]
 
 

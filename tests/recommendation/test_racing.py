@@ -1,5 +1,6 @@
 """recommend(budget=): a race on real images and real, if tiny, checkpoints."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import cast
@@ -156,3 +157,22 @@ def test_downloads_take_none_of_what_is_on_the_disk(rank: Recommend) -> None:
 def test_where_there_can_be_no_race(rank: Recommend, options: dict[str, object], message: str) -> None:
     with pytest.raises(LeadHubError, match=message):
         rank(**{"budget": "50%", **options})
+
+
+def test_whoever_fails_on_more_images_says_so_and_keeps_its_place(
+    colour_folder: Path, tiny_pool: Path, tmp_path: Path
+) -> None:
+    pool = shutil.copytree(tiny_pool, tmp_path / "pool")
+    settings = {"cache_dir": tmp_path / "cache", "progress": False, "budget": "100%", "stream": True}
+    boards = iter(recommend(colour_folder, pool, **settings))  # type: ignore[call-overload]
+    first = [next(boards) for _ in range(3)][-1]
+    for weights in pool.glob("*/model.safetensors"):
+        weights.unlink()
+    later = list(boards)
+    failed = [row for row in later[-1].rows if "on more it failed" in row.note]
+    assert len(failed) == len(later) > 0, "one for each turn of the second stage, the last one too"
+    assert [(row.checkpoint, row.score) for row in later[-1].rows] == [
+        (row.checkpoint, row.score) for row in first.rows
+    ]
+    assert {row.n_images for row in later[-1].rows} == {9}
+    assert not later[-1].skipped
