@@ -159,7 +159,7 @@ def refuse_what_stays_here(run: Recommendation, candidates: Sequence[Candidate])
 
 
 def shares(candidates: Sequence[Candidate], n_jobs: int) -> list[list[Candidate]]:
-    """The candidates in at most so many parts that take about as long, by their numbers of weights."""
+    """The candidates in at most so many parts that take about as long, as far as that is known."""
     queued = longest_first(candidates)
     return [queued[number::n_jobs] for number in range(min(n_jobs, len(queued)))]
 
