@@ -120,9 +120,10 @@ def wire_verifying(app: gr.Blocks, verifying: Verifying, shown: gr.State) -> Non
         if found is None:
             yield {verifying.progress: problem(NOT_KEPT)}
             return
-        yield {verifying.begin: gr.update(interactive=False), verifying.stop: gr.update(visible=True)}
         choices = VerificationChoices(int(top), mode, budget, flip)
         with under_way.started(str(request.session_hash)) as cancelled:
+            # Not before there is something to stop: a press as soon as the button is there would be lost.
+            yield {verifying.begin: gr.update(interactive=False), verifying.stop: gr.update(visible=True)}
             before = found
             for state in followed_verification(found, choices, cancelled=cancelled):
                 updates: Updates = {verifying.progress: progress_html(state, mode=mode)}
