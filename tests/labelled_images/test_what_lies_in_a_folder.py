@@ -239,7 +239,9 @@ def test_a_table_may_name_files_of_any_name_and_their_content_counts(load, tmp_p
     second = load(folder)
     assert [colour[0] for colour in colours(second)] == [0, 1, 2, 99, 4, 5, 6]
     assert first.sha != second.sha
-    gc.collect()  # what the datasets library leaves open is told here, where it is expected, and in no later test
+    # What the datasets library leaves open is told here, where it is expected, and in no later test.
+    del first, second
+    gc.collect()
 
 
 def test_other_data_in_the_folder_is_told(load, tmp_path):
