@@ -35,8 +35,12 @@ def check_label_tables(builder: DatasetBuilder, access: Access, *, most_bytes: i
         if metadata_ext == ".jsonl":
             with _opened(str(file), access) as opened:
                 refuse_odd_lines(_lines(opened, access, most_bytes=most_bytes), table=_name(str(file)))
-        tables: Iterator[Any] = read(file, metadata_ext=metadata_ext)
+        tables: Iterator[Any] = read(file, metadata_ext=metadata_ext) if metadata_ext != ".csv" else of_csv(str(file))
         return tables
+
+    def of_csv(file: str) -> Iterator[Any]:
+        with _opened(file, access) as opened:  # the library's own reader of these leaves the file open
+            yield from read(opened, metadata_ext=".csv")
 
     builder._read_metadata = checked
 
