@@ -110,7 +110,7 @@ def test_one_process_that_cancels_ends_the_run_for_all(colour_folder: Path, tiny
     two_processes(RANK.replace("progress=False", f"{asked_by_second}, progress=False"), colour_folder, tiny_pool, out)
     boards = [Leaderboard.load(out / f"{process}.json") for process in (0, 1)]
     assert boards[0] == boards[1]
-    assert len(boards[0].rows) == 1
+    assert 1 <= len(boards[0].rows) <= 2, "each process has one under way when the first is done"
     assert not boards[0].is_complete
 
 

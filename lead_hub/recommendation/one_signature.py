@@ -3,18 +3,23 @@
 import functools
 import inspect
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Protocol, overload
+from typing import Any, Literal, ParamSpec, Protocol, overload
 
 from lead_hub.leaderboard import Leaderboard
-
-if TYPE_CHECKING:
-    from lead_hub.recommendation.recommendation import Recommendation
 
 Arguments = ParamSpec("Arguments")
 
 
+class Asked(Protocol):
+    """A record of a run, which gives its boards when it is iterated."""
+
+    @property
+    def last_board(self) -> Leaderboard: ...
+    def __iter__(self) -> Iterator[Leaderboard]: ...
+
+
 class Recommend(Protocol[Arguments]):
-    """A call that takes what Recommendation takes, and `stream`."""
+    """A call that takes what the record takes, and `stream`."""
 
     @overload
     def __call__(self, *arguments: Arguments.args, **options: Arguments.kwargs) -> Leaderboard: ...
@@ -22,7 +27,7 @@ class Recommend(Protocol[Arguments]):
     def __call__(self, *arguments: Any, stream: Literal[True], **options: Any) -> Iterator[Leaderboard]: ...
 
 
-def call_of(record: "Callable[Arguments, Recommendation]") -> Recommend[Arguments]:
+def call_of(record: Callable[Arguments, Asked]) -> Recommend[Arguments]:
     """`recommend`: the record's own signature is the one place where its arguments stand."""
 
     @functools.wraps(record, assigned=("__doc__", "__module__"), updated=())
