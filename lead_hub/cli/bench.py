@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lead_hub.cli.options import JsonFlag, QuietFlag, TokenOption, exit_codes, write_json
+from lead_hub.errors import LeadHubError
 
 if TYPE_CHECKING:
     from lead_hub.bench import BenchReport
@@ -94,14 +95,18 @@ def bench(
         if race:
             from lead_hub.cli.bench_race import bench_race, show_races
 
+            if output:
+                raise LeadHubError("--race saves nothing: leave out --output, and keep what --json prints")
             with progress_bar("targets", quiet=quiet) as advance:
                 races = bench_race(matrix, half=half.value, repetitions=repetitions, workers=workers, advance=advance)
             show_races(races, as_json=json)
             return
         if speed:
-            from lead_hub.bench.speed import SpeedSettings, run_speed
+            from lead_hub.bench.speed import SpeedSettings, check_speed_file, run_speed
             from lead_hub.cli.bench_speed import show_speed
 
+            for path in output or []:
+                check_speed_file(path)
             usual = SpeedSettings()
             speed_settings = SpeedSettings(
                 networks=tuple(network or usual.networks), n_images=images, sizes=tuple(image_size or usual.sizes)

@@ -4,6 +4,14 @@ made_inputs (networks of real sizes, photographs) -> measured_parts, each in a p
 """
 
 from lead_hub.bench.speed.made_inputs import NETWORKS
-from lead_hub.bench.speed.speed_report import SpeedReport, SpeedSettings, notes, run_speed, save_speed, table
+from lead_hub.bench.speed.speed_report import (
+    SpeedReport,
+    SpeedSettings,
+    check_speed_file,
+    notes,
+    run_speed,
+    save_speed,
+    table,
+)
 
-__all__ = ["NETWORKS", "SpeedReport", "SpeedSettings", "notes", "run_speed", "save_speed", "table"]
+__all__ = ["NETWORKS", "SpeedReport", "SpeedSettings", "check_speed_file", "notes", "run_speed", "save_speed", "table"]
