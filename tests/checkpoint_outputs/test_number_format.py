@@ -38,9 +38,8 @@ needs_bfloat16 = pytest.mark.skipif(not multiplies_bfloat16(), reason="this proc
 
 # Of the demo's trained checkpoints, in nats of the score.
 SCORE_TOLERANCE = 0.005
-# Of those on photographs four are MobileNets, whose depthwise layers do not bear it: 8.7% to 16% of the spread. The
-# fifth is an EfficientNet-Lite at 4.5% to 6.4%, by which images are looked at: of it neither is promised.
-LEAST_BORNE = {"photographs": 0, "scripts": 12}
+# Of those on photographs most are MobileNets, whose depthwise layers do not bear it.
+LEAST_BORNE = {"photographs": 1, "scripts": 12}
 LEAST_NOT_BORNE = {"photographs": 3, "scripts": 0}
 CLEARLY_MOVED = 1.5 * MOST_DRIFT
 CLEARLY_APART = 2 * SCORE_TOLERANCE
