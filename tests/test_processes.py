@@ -107,10 +107,12 @@ def test_one_process_that_cancels_ends_the_run_for_all(colour_folder: Path, tiny
     out = tmp_path / "out"
     out.mkdir()
     asked_by_second = "cancelled=lambda: running_processes().process_index == 1 and any(out.glob('cache/outputs/*'))"
-    two_processes(RANK.replace("progress=False", f"{asked_by_second}, progress=False"), colour_folder, tiny_pool, out)
+    # Three candidates are too few to be taken whole: both processes share the images of each.
+    script = RANK.replace("progress=False", f"{asked_by_second}, progress=False").replace('[pool, "a/b/c"]', "[pool]")
+    two_processes(script, colour_folder, tiny_pool, out)
     boards = [Leaderboard.load(out / f"{process}.json") for process in (0, 1)]
     assert boards[0] == boards[1]
-    assert 1 <= len(boards[0].rows) <= 2, "each process has one under way when the first is done"
+    assert len(boards[0].rows) == 1
     assert not boards[0].is_complete
 
 
