@@ -107,9 +107,7 @@ class RankingRun:
         token: gr.OAuthToken | None,
         profile: gr.OAuthProfile | None,
     ) -> Iterator[Updates]:
-        who = visitor(
-            self._deployment, token=token.token if token else None, name=profile.username if profile else None
-        )
+        who = self._who(token, profile)
         ticket = str(values.get(self._page.ticket))
         with ExitStack() as stack:
             cancelled = stack.enter_context(self._runs.started(ticket))
@@ -210,6 +208,10 @@ class RankingRun:
                 **reopened,
             }
 
+    def _who(self, token: gr.OAuthToken | None, profile: gr.OAuthProfile | None) -> Visitor:
+        name = profile.username if profile else None
+        return visitor(self._deployment, token=token.token if token else None, name=name)
+
     def _keep(self, run_id: str, shown: Shown | None, state: RunState, *, owner: str) -> None:
         """For its address."""
         if shown is not None:
@@ -229,9 +231,7 @@ class RankingRun:
         run_id = request.query_params.get("run")
         if run_id is None:
             return updates
-        who = visitor(
-            self._deployment, token=token.token if token else None, name=profile.username if profile else None
-        )
+        who = self._who(token, profile)
         owners = owners_of(who, browser, self._deployment)
         kept, left = self._kept.find(run_id, owners=owners), self._left.find(run_id, owners=owners)
         updates |= {page.status: left.status if left else found_again_html(kept), page.addresses.run: run_id}
@@ -262,9 +262,7 @@ class RankingRun:
     ) -> AsyncIterator[Updates]:
         """A page that was opened at the address of a run that goes on follows it to its end; its owner may stop it."""
         page = self._page
-        who = visitor(
-            self._deployment, token=token.token if token else None, name=profile.username if profile else None
-        )
+        who = self._who(token, profile)
         owners = owners_of(who, browser, self._deployment)
         board, has_followed = None, False
         while True:
@@ -356,9 +354,7 @@ class RankingRun:
         """A run that has begun shows its own end, one that has not is over already, one that has ended stays shown."""
         page, session = self._page, str(request.session_hash)
         if not self._runs.goes_on(session):
-            who = visitor(
-                self._deployment, token=token.token if token else None, name=profile.username if profile else None
-            )
+            who = self._who(token, profile)
             left = self._left.find(run_id, owners=owners_of(who, browser, self._deployment))
             if left is None:
                 return self.buttons(request)
