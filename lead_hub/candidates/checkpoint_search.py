@@ -6,10 +6,9 @@ from functools import partial
 from huggingface_hub import ModelInfo
 
 from lead_hub.access import Access
-from lead_hub.hub import whole_listing
+from lead_hub.hub import searched_text, whole_listing
 
 TASKS = ("image-classification", "image-feature-extraction")
-LONGEST_SEARCH = 100
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ def search_checkpoints(text: str, access: Access, *, at_most: int = 8) -> tuple[
     """Checkpoints that classify images, or give features of them, whose id holds the text; the most downloaded first.
 
     Args:
-        text: part of an id; its first LONGEST_SEARCH characters count.
+        text: part of an id; its first 100 characters count.
         access: as whom the Hub is asked, and whether anybody still waits.
         at_most: how many, 1 or more.
 
@@ -41,8 +40,7 @@ def search_checkpoints(text: str, access: Access, *, at_most: int = 8) -> tuple[
         HubError: the Hub refused or could not be reached.
         RunCancelledError: nobody waits any more.
     """
-    sought = text.strip()[:LONGEST_SEARCH]
-    if not sought:
+    if not (sought := searched_text(text)):
         return ()
     found = [
         FoundCheckpoint(info.id, task, info.downloads, bool(info.private))

@@ -9,7 +9,7 @@ file_hashes.py  the form of a commit, one hash over files, the hash that the Hub
 """
 
 from lead_hub.hub.file_hashes import AnnouncedHash, files_sha256, is_commit, is_content_sha
-from lead_hub.hub.listings import whole_listing
+from lead_hub.hub.listings import searched_text, whole_listing
 from lead_hub.hub.refusals import why_refused
 from lead_hub.hub.requests import (
     LOGIN_ADVICE,
@@ -44,6 +44,7 @@ __all__ = [
     "limited",
     "make_folder",
     "patiently",
+    "searched_text",
     "whole_listing",
     "why_refused",
     "write_text_whole",

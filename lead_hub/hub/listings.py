@@ -10,6 +10,12 @@ from lead_hub.hub.refusals import why_refused
 from lead_hub.hub.requests import patiently
 
 Listed = TypeVar("Listed")
+LONGEST_SEARCH = 100
+
+
+def searched_text(text: str) -> str:
+    """What is sought of what somebody types: its first LONGEST_SEARCH characters; empty where nothing is."""
+    return text.strip()[:LONGEST_SEARCH]
 
 
 def whole_listing(

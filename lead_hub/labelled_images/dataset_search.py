@@ -6,10 +6,9 @@ from functools import partial
 from huggingface_hub import DatasetInfo
 
 from lead_hub.access import Access
-from lead_hub.hub import whole_listing
+from lead_hub.hub import searched_text, whole_listing
 
 TASK = "task_categories:image-classification"
-LONGEST_SEARCH = 100
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ def search_datasets(text: str, access: Access, *, at_most: int = 8) -> tuple[Fou
     """Datasets whose id holds the text, as whoever asks may see them: for image classification first, popular first.
 
     Args:
-        text: part of an id; its first LONGEST_SEARCH characters count.
+        text: part of an id; its first 100 characters count.
         access: as whom the Hub is asked, and whether anybody still waits.
         at_most: how many, 1 or more.
 
@@ -41,8 +40,7 @@ def search_datasets(text: str, access: Access, *, at_most: int = 8) -> tuple[Fou
         HubError: the Hub refused or could not be reached.
         RunCancelledError: nobody waits any more.
     """
-    sought = text.strip()[:LONGEST_SEARCH]
-    if not sought:
+    if not (sought := searched_text(text)):
         return ()
     of_task = _listed(sought, TASK, access, at_most=at_most)
     others = _listed(sought, None, access, at_most=at_most) if len(of_task) < at_most else []
