@@ -1,6 +1,8 @@
 """The address of a run, `?run=ID`: set when the run begins, read when a page is opened; a browser's last runs."""
 
+import re
 import uuid
+from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
@@ -9,12 +11,14 @@ import gradio as gr
 
 from lead_hub.leaderboard import bdi
 from spaces_app.events import Block, Updates
-from spaces_app.kept_boards import RUN_ID, KeptBoard
+from spaces_app.kept_boards import RUN_ID, THIS_MACHINE, KeptBoard
 from spaces_app.status import counted, paragraph, problem
 from spaces_app.visitors import Deployment, Visitor
 
 MOST_RECENT = 8
 LONGEST_LABEL = 60
+LONGEST_PICTURE = 6000  # letters; a picture of 56 px has some 3,000
+BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}", re.ASCII)
 NO_SUCH_RUN = (
     "There is no result at this address for you. Results are kept for a week; those of private data or checkpoints for"
     " an hour, and for whoever ranked them alone. Name the dataset and rank again."
@@ -36,7 +40,7 @@ class Addresses:
     Attributes:
         run: id of the page's run; hidden.
         browser: what tells this browser from others, kept there.
-        recent: id and name of its last runs, kept there.
+        recent: id, name and picture (base64 of a JPEG, or nothing) of its last runs, kept there and nowhere else.
         listed: these, as links.
     """
 
@@ -55,12 +59,21 @@ class Addresses:
     def begun(self, values: Mapping[Block, object], *, label: str) -> Updates:
         """Another run of this browser."""
         run_id = uuid.uuid4().hex
-        recent = [[run_id, label[:LONGEST_LABEL]], *readable(values.get(self.recent))][:MOST_RECENT]
+        recent = [[run_id, label[:LONGEST_LABEL], ""], *readable(values.get(self.recent))][:MOST_RECENT]
         return {self.run: run_id, self.recent: recent, self.listed: recent_html(recent)}
 
     def ended(self, values: Mapping[Block, object], run_id: str) -> Updates:
         """A run that found nothing has nothing to come back to."""
         recent = [entry for entry in readable(values.get(self.recent)) if entry[0] != run_id]
+        return {self.recent: recent, self.listed: recent_html(recent)}
+
+    def pictured(self, values: Mapping[Block, object], run_id: str, jpeg: bytes) -> Updates:
+        """A run of images that everybody may see has one of them as its picture."""
+        picture = b64encode(jpeg).decode("ascii")
+        recent = [
+            [entry[0], entry[1], picture if entry[0] == run_id and len(picture) <= LONGEST_PICTURE else entry[2]]
+            for entry in readable(values.get(self.recent))
+        ]
         return {self.recent: recent, self.listed: recent_html(recent)}
 
     def opened(self, browser: object, recent: object) -> Updates:
@@ -69,19 +82,20 @@ class Addresses:
         return {self.browser: browser if is_known else uuid.uuid4().hex, self.listed: recent_html(readable(recent))}
 
 
-def made_addresses() -> Addresses:
+def made_addresses(listed: gr.HTML) -> Addresses:
+    """Outside of all that is ever hidden: a part of a hidden one is not there, and keeps nothing in the browser."""
     return Addresses(
         run=gr.Textbox("", visible=False),
         browser=gr.BrowserState("", storage_key="lead-hub-browser", secret=OBSCURED_WITH),
         recent=gr.BrowserState([], storage_key="lead-hub-runs", secret=OBSCURED_WITH),
-        listed=gr.HTML(elem_id="recent"),
+        listed=listed,
     )
 
 
 def owners_of(who: Visitor, browser: object, deployment: Deployment) -> tuple[str, ...]:
     """As whom a visitor may see what not everybody may; the first one owns what the visitor ranks."""
     if not deployment.is_shared:
-        return ("machine",)
+        return (THIS_MACHINE,)
     names = [f"hub:{who.name}"] if who.name and who.is_signed_in else []
     names += [f"browser:{browser}"] if isinstance(browser, str) and RUN_ID.fullmatch(browser) else []
     return tuple(names)
@@ -91,19 +105,35 @@ def readable(recent: object) -> list[list[str]]:
     """The last runs, of what a browser says they are."""
     entries = recent if isinstance(recent, list) else []
     return [
-        [entry[0], entry[1][:LONGEST_LABEL]]
+        [entry[0], entry[1][:LONGEST_LABEL], _picture(entry[2:])]
         for entry in entries[:MOST_RECENT]
-        if isinstance(entry, list) and len(entry) == 2 and all(isinstance(part, str) for part in entry)
+        if isinstance(entry, list) and len(entry) in (2, 3) and all(isinstance(part, str) for part in entry)
         if RUN_ID.fullmatch(entry[0])
     ]
 
 
+def _picture(parts: list[str]) -> str:
+    """What may stand in a page as a picture, of what a browser says is one."""
+    text = parts[0] if parts else ""
+    return text if len(text) <= LONGEST_PICTURE and BASE64.fullmatch(text) else ""
+
+
 def recent_html(recent: list[list[str]]) -> str:
-    """Links to the last runs."""
+    """The last runs as cards: links with a picture where everybody may see it, else with a letter."""
     if not recent:
         return ""
-    links = "".join(f'<li><a href="?run={escape(run_id)}">{bdi(label)}</a></li>' for run_id, label in recent)
+    links = "".join(
+        f'<li><a href="?run={escape(run_id)}">{_card_picture(label, picture)}{bdi(label)}</a></li>'
+        for run_id, label, picture in recent
+    )
     return f'<nav aria-label="Your last runs"><p>Your last runs:</p><ul>{links}</ul></nav>'
+
+
+def _card_picture(label: str, picture: str) -> str:
+    if picture:
+        return f'<img src="data:image/jpeg;base64,{escape(picture, quote=True)}" alt="" width="32" height="32"/>'
+    name = re.split(r"[/:]", label.rstrip("/:"))[-1]
+    return f'<span aria-hidden="true">{escape(name[:1].upper())}</span>'
 
 
 def found_again_html(kept: KeptBoard | None) -> str:

@@ -8,6 +8,7 @@ import gradio as gr
 
 from lead_hub.demo import TARGETS
 from lead_hub.errors import LeadHubError
+from lead_hub.hub import assets_folder
 from spaces_app.addresses import SHOW_ADDRESS, made_addresses
 from spaces_app.agents import hide_what_is_no_tool, speaking_json
 from spaces_app.demo_buttons import pictures_style
@@ -16,6 +17,7 @@ from spaces_app.example import example_html
 from spaces_app.focus import TO_DATASET, TO_STATUS
 from spaces_app.footer import made_footer, preview_tags
 from spaces_app.inputs import InputNotes, Inputs, filled_from_link, made_inputs, wire_inputs
+from spaces_app.kept_boards import KeptBoards
 from spaces_app.look import MADE_REACHABLE, STYLE, theme
 from spaces_app.looking import wire_looking
 from spaces_app.programs import add_endpoints
@@ -34,14 +36,14 @@ DEMO_NAMES = {"photographs": "Photographs", "scripts": "Writing systems", "clipa
 
 def build(deployment: Deployment) -> gr.Blocks:
     """Make the page and the endpoints for programs."""
-    runs, follow = RunsUnderWay(), follow_here()
+    runs, kept, follow = RunsUnderWay(), KeptBoards(assets_folder("boards")), follow_here()
     app = gr.Blocks(title="lead-hub", delete_cache=(600, 3600), analytics_enabled=False)
     with app:
         demos = _header(deployment)
         page = _made_page(deployment)
         controls = page.controls
         inputs, addresses, folds = controls.inputs, controls.addresses, controls.folds
-        run = RankingRun(controls, deployment=deployment, runs=runs, follow=follow)
+        run = RankingRun(controls, deployment=deployment, runs=runs, kept=kept, follow=follow)
         asked_with = {*inputs.all(), *addresses.known()}
         announced: Announced = {"fn": run.announce, "inputs": asked_with, "outputs": run.outputs()}
         heard = [controls.start.click(**announced, queue=False, **QUIETLY)]
@@ -67,7 +69,7 @@ def build(deployment: Deployment) -> gr.Blocks:
         app.unload(run.leave)
         opened = app.load(run.opened, addresses.known(), [*run.outputs(), *inputs.all()], **QUIETLY)
         opened.then(run.watch, [addresses.run, addresses.browser], run.outputs(), concurrency_limit=None, **QUIETLY)
-        wire_results(app, controls.results, controls.shown, deployment=deployment)
+        wire_results(app, controls.results, controls.shown, run=addresses.run, kept=kept, deployment=deployment)
         add_endpoints(deployment, runs, follow=follow)
     return app
 
@@ -96,7 +98,8 @@ def _made_page(deployment: Deployment) -> Page:
     with gr.Column(elem_id="form", elem_classes="lead-card") as form:
         inputs, notes, start = made_inputs(deployment)
         pictures = gr.HTML(elem_id="pictures", apply_default_css=False)
-        addresses = made_addresses()
+        listed = gr.HTML(elem_id="recent", apply_default_css=False)
+    addresses = made_addresses(listed)
     with gr.Row(elem_id="progress"):
         status = gr.HTML(empty_html(), elem_id="status")
         stop = gr.Button("Cancel", variant="stop", visible=False, elem_id="cancel", min_width=120, scale=0)

@@ -23,6 +23,7 @@ RUN_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 MOST_ON_DISK, MOST_IN_MEMORY = 200, 50
 PUBLIC_S, PRIVATE_S = 7 * 86_400.0, 3600.0
 LARGEST_BYTES = 2 * 10**6
+THIS_MACHINE = "machine"  # the owner of all that is ranked on one's own
 Outcome = Literal["running", "left", "finished", "cancelled", "failed"]
 
 
@@ -80,6 +81,11 @@ class KeptBoards:
             found = self._private.get(run_id)
         if found and found[1].outcome == "running":
             self.keep(run_id, replace(found[1], outcome="left"))
+
+    def add_outcomes(self, run_id: str, shown: Shown) -> None:
+        """What fine-tuning on one's own machine has given since the run, also of one that is no longer kept."""
+        kept = self.find(run_id, owners=(THIS_MACHINE,))
+        self.keep(run_id, replace(kept, shown=shown) if kept else KeptBoard(shown, "finished", THIS_MACHINE))
 
     def find(self, run_id: str, *, owners: Collection[str]) -> KeptBoard | None:
         """The run's board, for those who may see it; None for all others, and for what is no longer kept."""

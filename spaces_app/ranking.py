@@ -11,7 +11,6 @@ import gradio as gr
 from gradio.events import Dependency
 
 from lead_hub.errors import LeadHubError, RunCancelledError
-from lead_hub.hub import assets_folder
 from spaces_app.addresses import Addresses, found_again_html, owners_of
 from spaces_app.events import IN_TURN, QUIETLY, RUNS_AT_ONCE, Block, Updates
 from spaces_app.focus import TO_ANSWER
@@ -81,9 +80,11 @@ class RankingRun:
     A run that a later one of the same page has replaced shows nothing any more, not even its end.
     """
 
-    def __init__(self, controls: Controls, *, deployment: Deployment, runs: RunsUnderWay, follow: Follow) -> None:
+    def __init__(
+        self, controls: Controls, *, deployment: Deployment, runs: RunsUnderWay, kept: KeptBoards, follow: Follow
+    ) -> None:
         self._page, self._deployment, self._runs, self._follow = controls, deployment, runs, follow
-        self._zips, self._kept, self._left = ShownZips(), KeptBoards(assets_folder("boards")), LeftRuns()
+        self._zips, self._kept, self._left = ShownZips(), kept, LeftRuns()
 
     def outputs(self) -> list[Block]:
         page = self._page
@@ -96,7 +97,8 @@ class RankingRun:
         asked = {*page.inputs.all(), *page.addresses.known(), page.ticket, page.addresses.run}
         # A press while another run ends must not be lost, as it is in Gradio's other modes.
         ranked = heard.then(self.rank, asked, self.outputs(), trigger_mode="multiple", **IN_TURN, **QUIETLY)
-        settled = ranked.then(self.settle, page.shown, self.outputs(), queue=False, **QUIETLY)
+        of_run = {page.shown, page.addresses.run, *page.addresses.known()}
+        settled = ranked.then(self.settle, of_run, self.outputs(), queue=False, **QUIETLY)
         settled.then(None, None, None, js=TO_ANSWER, api_visibility="private")
         changed = [page.status, page.start, page.stop, page.folds.form, page.folds.asked]
         ranked.failure(self.broken, page.ticket, changed, queue=False, **QUIETLY)
@@ -199,8 +201,6 @@ class RankingRun:
             self._keep(run_id, end, state, owner=owner)
             has_rows = end is not None and bool(end.board.rows)
             reopened: Updates = {} if has_rows else self._page.folds.opened()  # to be asked otherwise
-            if end is None:
-                reopened |= self._page.addresses.ended(values, run_id)
             yield {
                 self._page.status: state_html(state, self._deployment),
                 self._page.shown: end,
@@ -295,11 +295,24 @@ class RankingRun:
         goes_on = self._runs.goes_on(str(request.session_hash))
         return {self._page.start: gr.update(interactive=not goes_on), self._page.stop: gr.update(visible=goes_on)}
 
-    def settle(self, found: Shown | None, request: gr.Request) -> Updates:
+    def settle(self, values: Updates, request: gr.Request) -> Updates:
         """After every run, and after all that it has sent."""
         updates = self.buttons(request)
-        is_last = not self._runs.goes_on(str(request.session_hash))
-        return {**updates, **(shown_again(self._page.results, found) if is_last else {})}
+        if self._runs.goes_on(str(request.session_hash)):
+            return updates
+        found = values.get(self._page.shown)
+        shown = found if isinstance(found, Shown) else None
+        return {**updates, **shown_again(self._page.results, shown), **self._listed(values, shown)}
+
+    def _listed(self, values: Updates, shown: Shown | None) -> Updates:
+        """What the list of the last runs says of it now that it is over."""
+        run_id, addresses = str(values.get(self._page.addresses.run)), self._page.addresses
+        if shown is None:
+            return addresses.ended(values, run_id)
+        sample = shown.pictures.sample
+        if sample is None or not sample.classes[0].jpegs or not KeptBoard(shown, "finished", "").is_public:
+            return {}
+        return addresses.pictured(values, run_id, sample.classes[0].jpegs[0])
 
     def broken(self, ticket: str, request: gr.Request) -> Updates:
         """An error that nobody foresaw, whose traceback is in the server's log and not on the page.

@@ -27,6 +27,7 @@ from spaces_app.comparing import Comparing, made_comparing, wire_comparing
 from spaces_app.events import QUIETLY, Block, Updates
 from spaces_app.fine_tuning_script import fine_tuning_snippet
 from spaces_app.focus import GO_TO, PRESSED_ROW
+from spaces_app.kept_boards import KeptBoards
 from spaces_app.picture_html import mistakes_html, sample_html
 from spaces_app.pushing import Pushing, made_pushing, wire_pushing
 from spaces_app.shown import ANY, NOT_KEPT, ORDERS, SIZES, Shown
@@ -336,7 +337,9 @@ SAVE = """(text, name) => {
 LINK = "(query) => query ? window.location.origin + window.location.pathname + '?' + query : ''"
 
 
-def wire_results(app: gr.Blocks, results: Results, shown: gr.State, *, deployment: Deployment) -> None:
+def wire_results(
+    app: gr.Blocks, results: Results, shown: gr.State, *, run: gr.Textbox, kept: KeptBoards, deployment: Deployment
+) -> None:
     """Connect them."""
 
     def chosen(found: Shown | None, number: int | None) -> Updates:
@@ -379,5 +382,5 @@ def wire_results(app: gr.Blocks, results: Results, shown: gr.State, *, deploymen
         )
     wire_comparing(results.comparing, shown)
     if not deployment.is_shared:
-        wire_verifying(app, results.verifying, shown)
+        wire_verifying(app, results.verifying, shown, run=run, kept=kept)
     wire_pushing(app, results.pushing, shown, deployment=deployment)

@@ -13,6 +13,7 @@ import gradio as gr
 from lead_hub.leaderboard import one_line, outcome_table
 from lead_hub.verification import FAILED, agreement
 from spaces_app.events import QUIETLY, Block, Updates
+from spaces_app.kept_boards import KeptBoards
 from spaces_app.shown import NOT_KEPT, Shown
 from spaces_app.status import bar, counted, paragraph, problem
 from spaces_app.verification_runs import VerificationChoices, VerificationState, followed_verification
@@ -45,8 +46,13 @@ class Verifying:
         return {
             self.panel: gr.update(visible=self.is_offered and bool(shown.board.rows) and not shown.brought),
             self.progress: "",
-            self.outcome: outcome_html(shown, mode=self.mode.value),
+            self.outcome: outcome_html(shown),
         }
+
+    def choices(self, values: Updates) -> VerificationChoices:
+        """As the visitor has made them."""
+        mode, budget, flip = (values[part] for part in (self.mode, self.budget, self.flip))
+        return VerificationChoices(int(str(values[self.top])), str(mode), str(budget), bool(flip))
 
 
 def made_verifying(*, is_offered: bool) -> Verifying:
@@ -99,28 +105,25 @@ class VerificationsUnderWay:
         return True
 
 
-def wire_verifying(app: gr.Blocks, verifying: Verifying, shown: gr.State) -> None:
+def wire_verifying(app: gr.Blocks, verifying: Verifying, shown: gr.State, *, run: gr.Textbox, kept: KeptBoards) -> None:
     """Connect them; never on a machine of many.
 
     Args:
         app: the page.
         verifying: the components.
         shown: the board, which gets the outcomes.
+        run: id of the page's run.
+        kept: boards of runs by their id, which get them as well.
     """
     under_way = VerificationsUnderWay()
 
-    def verified(
-        found: Shown | None,
-        top: int,
-        mode: str,
-        budget: str,
-        flip: bool,  # noqa: FBT001 - as the checkbox gives it
-        request: gr.Request,
-    ) -> Iterator[Updates]:
-        if found is None:
+    def verified(values: Updates, request: gr.Request) -> Iterator[Updates]:
+        found = values[shown]
+        if not isinstance(found, Shown):
             yield {verifying.progress: problem(NOT_KEPT)}
             return
-        choices = VerificationChoices(int(top), mode, budget, flip)
+        choices = verifying.choices(values)
+        mode = choices.mode
         with under_way.started(str(request.session_hash)) as cancelled:
             # Not before there is something to stop: a press as soon as the button is there would be lost.
             yield {verifying.begin: gr.update(interactive=False), verifying.stop: gr.update(visible=True)}
@@ -129,6 +132,7 @@ def wire_verifying(app: gr.Blocks, verifying: Verifying, shown: gr.State) -> Non
                 updates: Updates = {verifying.progress: progress_html(state, mode=mode)}
                 if state.shown is not before:
                     before = state.shown
+                    kept.add_outcomes(str(values[run]), before)
                     updates |= {shown: before, verifying.outcome: outcome_html(before, mode=mode)}
                 yield updates
         yield {verifying.begin: gr.update(interactive=True), verifying.stop: gr.update(visible=False)}
@@ -140,7 +144,7 @@ def wire_verifying(app: gr.Blocks, verifying: Verifying, shown: gr.State) -> Non
     def left(request: gr.Request) -> None:
         under_way.stop(str(request.session_hash))
 
-    asked = [shown, verifying.top, verifying.mode, verifying.budget, verifying.flip]
+    asked: set[Block] = {shown, run, verifying.top, verifying.mode, verifying.budget, verifying.flip}
     changed = [verifying.progress, verifying.begin, verifying.stop, verifying.outcome, shown]
     verifying.begin.click(verified, asked, changed, concurrency_limit=1, **QUIETLY)
     verifying.stop.click(stopped, None, [verifying.progress], queue=False, **QUIETLY)
@@ -168,9 +172,15 @@ def progress_html(state: VerificationState, *, mode: str) -> str:
     return bar(state.share_done, f"Fine-tuning {at.number} of {at.n_checkpoints}: {name}{epochs}")
 
 
-def outcome_html(shown: Shown, *, mode: object) -> str:
-    """What fine-tuning gave, where it has given anything."""
-    if not any(row.finetuned for row in shown.board.rows):
+def outcome_html(shown: Shown, *, mode: str | None = None) -> str:
+    """What fine-tuning gave, where it has given anything.
+
+    Args:
+        shown: the board.
+        mode: of the trainings whose agreement with the order is told; None: as the best one of them.
+    """
+    modes = [row.finetuned.mode for row in shown.board.rows if row.finetuned]
+    if not modes:
         return ""
-    found = agreement(shown.board, mode=str(mode))
+    found = agreement(shown.board, mode=mode or modes[0])
     return outcome_table(shown.board, words=found.in_words if found else "")

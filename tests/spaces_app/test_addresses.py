@@ -42,14 +42,25 @@ def test_who_owns_a_run() -> None:
 
 def test_what_a_browser_says_of_its_runs_is_not_trusted() -> None:
     assert readable([[ID, "org/flowers"], ["../x", "y"], [OTHER], "z", [OTHER, 7], [OTHER, "n" * 99]]) == [
-        [ID, "org/flowers"],
-        [OTHER, "n" * 60],
+        [ID, "org/flowers", ""],
+        [OTHER, "n" * 60, ""],
     ]
+    assert readable([[ID, "a", "Zm9v"], [ID, "b", 7], [ID, "c", "", ""], [ID, "d", "x" * 6001]]) == [
+        [ID, "a", "Zm9v"],
+        [ID, "d", ""],
+    ]
+    assert readable([[ID, "e", picture] for picture in ('" onerror="x', "<b>", "Zm9v\n", "é")]) == [[ID, "e", ""]] * 4
     assert readable({"a": 1}) == readable(None) == []
     assert len(readable([[ID, "x"]] * 50)) == 8
-    html = recent_html([[ID, name] for name in HOSTILE])
+
+
+def test_the_last_runs_are_cards() -> None:
+    html = recent_html([[ID, name, ""] for name in HOSTILE])
     assert [element.attrib["href"] for element in parsed(html).iter("a")] == [f"?run={ID}"] * len(HOSTILE)
-    assert {element.tag for element in parsed(html).iter()} == {"page", "nav", "p", "ul", "li", "a", "bdi"}
+    assert {element.tag for element in parsed(html).iter()} == {"page", "nav", "p", "ul", "li", "a", "span", "bdi"}
+    cards = parsed(recent_html([[ID, "org/flowers", "Zm9v"], [OTHER, "demo:scripts", ""], [OTHER, "", ""]]))
+    assert [image.attrib["src"] for image in cards.iter("img")] == ["data:image/jpeg;base64,Zm9v"]
+    assert [letter.text for letter in cards.iter("span")] == ["S", None]
     assert recent_html([]) == ""
 
 
@@ -78,6 +89,7 @@ def test_a_result_is_found_again_by_reload_by_others_and_in_the_list(
     at = address(page)
     assert re.search(r"\?run=[0-9a-f]{32}$", at)
     expect(visiting.status(page)).to_contain_text("Finished", timeout=RUN_MS)
+    expect(page.locator("#verdict")).to_be_focused(timeout=RUN_MS)  # all that the end of a run does is done
     names = visiting.column(page, "checkpoint")
     page.reload()
     expect(visiting.status(page)).to_contain_text(f"Found again: {N_DEMO} checkpoints ranked", timeout=RUN_MS)
@@ -89,13 +101,18 @@ def test_a_result_is_found_again_by_reload_by_others_and_in_the_list(
     expect(visiting.status(other)).to_contain_text("for everybody with this address", timeout=RUN_MS)
     assert visiting.column(other, "checkpoint") == names
     page.goto(laptop.url)
-    page.get_by_role("navigation", name="Your last runs").get_by_role("link", name="demo:scripts").click()
+    card = page.get_by_role("navigation", name="Your last runs").get_by_role("link", name="demo:scripts")
+    assert card.locator("img").evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
+    card.click()
     expect(visiting.status(page)).to_contain_text("Found again", timeout=RUN_MS)
     assert page.url == at
     visiting.dataset_box(page).fill("no/such-folder")
     page.get_by_role("button", name="Rank checkpoints").click()
     expect(visiting.status(page)).to_contain_text("The run stopped", timeout=RUN_MS)
-    expect(page.get_by_role("navigation", name="Your last runs").get_by_role("link")).to_have_text(["demo:scripts"])
+    links = page.get_by_role("navigation", name="Your last runs").get_by_role("link")
+    expect(links).to_have_text(["demo:scripts"])
+    page.goto(laptop.url)
+    expect(links).to_have_text(["demo:scripts"])
     nobody = visit(f"{laptop.url}/?run={ID}").page
     expect(visiting.status(nobody)).to_contain_text("no result at this address", timeout=RUN_MS)
     expect(nobody.get_by_role("button", name="Rank checkpoints")).to_be_visible()
@@ -149,6 +166,11 @@ def test_a_private_result_is_found_by_its_owner_alone(
     expect(visiting.status(alice)).to_contain_text("for you alone", timeout=RUN_MS)
     expect(alice.locator("#summary")).to_contain_text("wolverine")
     assert space.files_with(*SECRETS, "alice/secret", "alice--secret") == []
+    # Its card has a letter: a private picture is kept nowhere, not even in the browser of its owner.
+    alice.goto(space.url)
+    card = alice.get_by_role("navigation", name="Your last runs").get_by_role("link", name="alice/secret")
+    expect(card.locator("span")).to_have_text("S")
+    expect(card.locator("img")).to_have_count(0)
     # A zip belongs to the browser that brought it.
     files = {str(path.relative_to(colour_folder)): path.read_bytes() for path in colour_folder.rglob("*.png")}
     nobody = visit(space.url).page

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from lead_hub.leaderboard import Leaderboard, Skipped
+from lead_hub.leaderboard import FineTunedAccuracy, Leaderboard, Skipped
 from lead_hub.recommendation import RunPictures, SamplePictures
 from lead_hub.recommendation.pictures import ClassPictures
 from spaces_app import kept_boards
-from spaces_app.kept_boards import KeptBoard, KeptBoards
+from spaces_app.kept_boards import THIS_MACHINE, KeptBoard, KeptBoards
 from spaces_app.request import RunRequest
 from spaces_app.shown import Shown
 from tests.leaderboard.made_boards import DATASET, FAIR, GOOD, LOCAL, board_of
@@ -18,6 +18,7 @@ from tests.leaderboard.made_boards import DATASET, FAIR, GOOD, LOCAL, board_of
 ID, OTHER = "a" * 32, "b" * 32
 OPEN = replace(DATASET, is_private=False)
 PUBLIC = board_of(GOOD, FAIR, dataset=OPEN)
+OUTCOME = FineTunedAccuracy("full", 0.8, None, 0.8, 1e-3, 1, 1, 0, 80, 20, 30, "split 'test'", 9.0, "cpu")
 QUESTION = RunRequest("org/flowers", own_candidates=("org/good", "org/fair@v1"), source="own", families=("vit",))
 
 
@@ -148,3 +149,22 @@ def test_only_this_machines_user_may_read_the_files(tmp_path: Path) -> None:
     KeptBoards(tmp_path / "boards").keep(ID, kept())
     assert (tmp_path / "boards" / f"{ID}.json").stat().st_mode & 0o777 == 0o600
     assert json.loads((tmp_path / "boards" / f"{ID}.json").read_text())["outcome"] == "finished"
+
+
+def test_outcomes_of_fine_tuning_come_to_the_run(tmp_path: Path) -> None:
+    clock = Clock()
+    boards = KeptBoards(tmp_path, now=clock)
+    private = kept(board_of(GOOD, dataset=LOCAL), outcome="cancelled", owner=THIS_MACHINE)
+    boards.keep(ID, private)
+    with_outcome = replace(private.shown, board=board_of(replace(GOOD, finetuned=OUTCOME), dataset=LOCAL))
+    boards.add_outcomes(ID, with_outcome)
+    found = boards.find(ID, owners=(THIS_MACHINE,))
+    assert found is not None
+    assert (found.outcome, found.shown.board.rows[0].finetuned) == ("cancelled", OUTCOME)
+    assert boards.find(ID, owners=("hub:alice",)) is None
+    clock.now_s += kept_boards.PRIVATE_S + 1  # trainings may take longer than a run is kept
+    boards.add_outcomes(ID, with_outcome)
+    found = boards.find(ID, owners=(THIS_MACHINE,))
+    assert found is not None
+    assert (found.outcome, found.shown.board.rows[0].finetuned) == ("finished", OUTCOME)
+    assert list(tmp_path.rglob("*.json")) == []

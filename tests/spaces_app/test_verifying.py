@@ -117,6 +117,11 @@ def test_the_outcome_stands_beside_the_prediction(
     download.value.save_as(tmp_path / "board.json")
     board = Leaderboard.load(tmp_path / "board.json")
     assert [row.finetuned is not None and row.finetuned.mode for row in board.rows[:3]] == ["probe", "probe", False]
+    page.reload()
+    expect(visiting.status(page)).to_contain_text("Found again", timeout=RUN_MS)
+    page.get_by_role("button", name="Fine-tune the first ones and compare").click()
+    expect(outcome.locator("tbody th")).to_have_text([f"1. {names[0]}", f"2. {names[1]}"])
+    expect(outcome).to_contain_text("Of 2 fine-tuned checkpoints")
 
 
 def test_it_can_be_stopped(laptop: ServedSpace, visit: Callable[..., Window]) -> None:
