@@ -11,6 +11,7 @@ import gradio as gr
 from huggingface_hub.constants import ENDPOINT
 
 from lead_hub.leaderboard import (
+    FURTHER,
     Leaderboard,
     answer_card,
     board_table,
@@ -71,6 +72,7 @@ class Results:
     size: gr.Dropdown
     licences: gr.Dropdown
     families: gr.Dropdown
+    further: gr.Dropdown
     table: gr.HTML
     details: gr.Column
     tabs: gr.Tabs
@@ -162,12 +164,14 @@ def _made_actions() -> dict[str, Block]:
 
 def _made_choosers() -> dict[str, Block]:
     """Which rows of the table, and in which order."""
-    with gr.Accordion("Order and filter", open=False, visible=False, elem_id="choosers") as choosers, gr.Row():
+    with gr.Accordion("Order, filter and columns", open=False, visible=False, elem_id="choosers") as choosers, gr.Row():
         order = gr.Dropdown([*ORDERS], value="rank", label="Order by", elem_id="order", min_width=150)
         size = gr.Dropdown([*SIZES], value=ANY, label="Size", elem_id="size", min_width=150)
         licences = gr.Dropdown([], multiselect=True, label="Licences (none: all)", elem_id="licences", min_width=150)
         families = gr.Dropdown([], multiselect=True, label="Kinds (none: all)", elem_id="kinds", min_width=150)
-    return {"choosers": choosers, "order": order, "size": size, "licences": licences, "families": families}
+        further = gr.Dropdown([*FURTHER], multiselect=True, label="More columns", elem_id="further", min_width=150)
+    made = {"choosers": choosers, "order": order, "size": size, "licences": licences, "families": families}
+    return {**made, "further": further}
 
 
 def _made_tabs() -> tuple[dict[str, Block], Comparing]:
@@ -257,6 +261,7 @@ def finished(results: Results, shown: Shown | None) -> Updates:
         results.size: ANY,
         results.licences: gr.update(choices=shown.licences(), value=[]),
         results.families: gr.update(choices=shown.families(), value=[]),
+        results.further: gr.update(value=[]),
         results.details: gr.update(visible=True),
         results.choice: gr.update(choices=choices, value=first),
         **explained(results, shown, first),
@@ -350,17 +355,19 @@ def wire_results(
         is_known = found is not None and found.row(number) is not None
         return {results.choice: number if is_known else gr.skip(), results.tabs: gr.Tabs(selected="explain")}
 
-    def filtered(found: Shown | None, order: str, size: str, licences: list[str], families: list[str]) -> str:
+    def filtered(
+        found: Shown | None, order: str, size: str, licences: list[str], families: list[str], further: list[str]
+    ) -> str:
         if found is None:
             return problem(NOT_KEPT)
         rows = found.chosen(order=order, size=size, licences=licences or (), families=families or ())
-        return board_table(found.board, endpoint=ENDPOINT, rows=rows)
+        return board_table(found.board, endpoint=ENDPOINT, rows=rows, further=further or ())
 
     results.choice.change(
         chosen, [shown, results.choice], [results.confusion, results.mistakes, results.snippet], **QUIETLY
     )
     results.table.select(pressed, shown, [results.choice, results.tabs], **QUIETLY)
-    choosers = [results.order, results.size, results.licences, results.families]
+    choosers = [results.order, results.size, results.licences, results.families, results.further]
     for chooser in choosers:
         chooser.input(filtered, [shown, *choosers], results.table, **QUIETLY)
     for button, place in ((results.tune, "#snippet"), (results.why, "#confusion")):

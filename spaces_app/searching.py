@@ -24,10 +24,12 @@ FEWEST_LETTERS = 3
 LONGEST_NAME = 193  # 96 characters each for owner and name, and the slash
 PATIENCE_S = 6.0  # of a visitor who types
 SEARCHES_AT_ONCE = 4
-# What is typed goes to the server once nothing more has been typed for a while; what was overtaken never goes.
+# What is typed goes to the server once nothing more has been typed for a while; what was overtaken never goes. The box
+# is asked again then: when its event comes, Gradio may still know the text before the last change.
 AFTER_A_PAUSE = """(text) => new Promise(resolve => {
   clearTimeout(window.leadSearch%(name)s);
-  window.leadSearch%(name)s = setTimeout(() => resolve(text), 350);
+  const typed = () => document.querySelector("#%(box)s :is(textarea, input)")?.value ?? text;
+  window.leadSearch%(name)s = setTimeout(() => resolve(typed()), 350);
 })"""
 
 
@@ -72,7 +74,7 @@ def wire_searching(inputs: Inputs, *, datasets: gr.HTML, checkpoints: gr.HTML, d
             search,
             box,
             listed,
-            js=AFTER_A_PAUSE % {"name": name},
+            js=AFTER_A_PAUSE % {"name": name, "box": box.elem_id},
             trigger_mode="multiple",
             concurrency_limit=SEARCHES_AT_ONCE,
             concurrency_id="searches",

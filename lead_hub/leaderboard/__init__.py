@@ -5,7 +5,7 @@ from lead_hub.leaderboard.beside_prediction import outcome_table
 from lead_hub.leaderboard.board import Leaderboard, rank
 from lead_hub.leaderboard.board_file import check_ending
 from lead_hub.leaderboard.figures import confusion_heat_map, rank_intervals, score_against_parameters
-from lead_hub.leaderboard.html_table import board_table
+from lead_hub.leaderboard.html_table import FURTHER, board_table
 from lead_hub.leaderboard.rows import FineTunedAccuracy, RankedCheckpoint, RankedDataset, Skipped, read_row
 from lead_hub.leaderboard.shown_text import (
     HUB,
@@ -24,6 +24,7 @@ from lead_hub.leaderboard.verdict import rows_verdict
 from lead_hub.leaderboard.words import count_in_words, expected_interval, is_bold, summary, whole_interval
 
 __all__ = [
+    "FURTHER",
     "HUB",
     "FineTunedAccuracy",
     "Leaderboard",

@@ -1,7 +1,8 @@
 """A leaderboard -> its table as HTML: six columns that say what decides, chance and interval drawn in their cells."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from lead_hub.leaderboard.drawing import CELL_STYLE, COLOURS, NOTHING, interval_drawing, share_drawing, styled
 from lead_hub.leaderboard.rows import Board, RankedCheckpoint
@@ -12,6 +13,7 @@ from lead_hub.leaderboard.words import (
     count_in_words,
     expected_interval,
     is_bold,
+    notes,
     percent,
     whole_interval,
 )
@@ -45,6 +47,7 @@ TABLE_STYLE = (
   padding: 8px 12px; white-space: normal; font-weight: 400; text-align: left; border-radius: 6px;
   background: var(--lh-text); color: var(--lh-ground)} .lh-board .lh-tip:is(:hover, :focus) > span {display: block}
 .lh-board th:nth-last-child(-n+3) .lh-tip > span {left: auto; right: 0}
+.lh-board .lh-wider {overflow-x: auto} .lh-board .lh-note {min-width: 16rem; overflow-wrap: anywhere}
 .lh-board .lh-key {margin: 8px 0 0; color: var(--lh-quiet); max-width: 60rem}
 @container (max-width: 640px) {.lh-board :is(.lh-chance, .lh-expected) {width: auto}
   .lh-board :is(th, td) {padding: 8px 5px} .lh-board .lh-extra {display: none}
@@ -69,23 +72,71 @@ RANK_TIP = "By the score, the best first. A bracket joins checkpoints that these
 
 @dataclass(frozen=True)
 class HtmlColumn:
-    """One column: its header with an explanation, and whether it goes first where there is little room."""
+    """One column: header and explanation, CSS class, and the text of a row where nothing is drawn."""
 
     header: str
     tip: str
     css: str = ""
+    text: Callable[[RankedCheckpoint], str] | None = None
 
 
 CHECKPOINT = HtmlColumn("checkpoint", "")
 RANK = HtmlColumn("rank", RANK_TIP, "lh-rank")
 CHANCE = HtmlColumn("chance to be best", CHANCE_TIP, "lh-chance")
 EXPECTED = HtmlColumn("expected accuracy", EXPECTED_TIP, "lh-expected")
-SCORE = HtmlColumn("score", "Higher is better; comparable within one table only.", "lh-right")
-RANKS = HtmlColumn(
-    "ranks", "Where it would stand, in 90 of 100 cases, had other images of the same kind been drawn.", "lh-right"
+SCORE = HtmlColumn(
+    "score", "Higher is better; comparable within one table only.", "lh-right", lambda row: f"{row.score:.4f}"
 )
-SIZE = HtmlColumn("size", "Number of parameters.", "lh-right lh-extra")
-LICENCE = HtmlColumn("licence", "As the checkpoint's card names it.", "lh-licence lh-extra")
+RANKS = HtmlColumn(
+    "ranks",
+    "Where it would stand, in 90 of 100 cases, had other images of the same kind been drawn.",
+    "lh-right",
+    lambda row: whole_interval(row.confidence),
+)
+SIZE = HtmlColumn(
+    "size",
+    "Number of parameters.",
+    "lh-right lh-extra",
+    lambda row: count_in_words(row.parameters) if row.parameters else "",
+)
+LICENCE = HtmlColumn(
+    "licence", "As the checkpoint's card names it.", "lh-licence lh-extra", lambda row: row.licence or "not named"
+)
+FINE_TUNED = HtmlColumn(
+    "fine-tuned",
+    "What fine-tuning really gave, on images that nothing was chosen by.",
+    "lh-right",
+    lambda row: f"{row.finetuned.accuracy:.1%} ({row.finetuned.mode})" if row.finetuned else "",
+)
+DOWNLOADS = HtmlColumn(
+    "downloads",
+    "Of the last 30 days, where a crawl found the checkpoint.",
+    "lh-right",
+    lambda row: "" if row.downloads is None else f"{row.downloads:,}",
+)
+SPEED = HtmlColumn(
+    "images/s",
+    "Run through the checkpoint here, preparation included; none from the cache.",
+    "lh-right",
+    lambda row: f"{row.images_per_s:.0f}" if row.images_per_s else "",
+)
+# What a reader may have beside the six.
+FURTHER: Mapping[str, HtmlColumn] = MappingProxyType(
+    {
+        column.header: column
+        for column in (
+            SCORE,
+            RANKS,
+            HtmlColumn("kind", "The model type.", "", lambda row: row.family),
+            SPEED,
+            DOWNLOADS,
+            FINE_TUNED,
+            HtmlColumn("number format", "Of the forward pass.", "", lambda row: row.dtype),
+            HtmlColumn("note", "What else is worth knowing.", "lh-note", notes),
+        )
+    }
+)
+LONGEST_CELL, LONGEST_NOTE = 24, 300
 
 
 def board_table(
@@ -93,6 +144,7 @@ def board_table(
     *,
     endpoint: str = HUB,
     rows: Sequence[RankedCheckpoint] | None = None,
+    further: Sequence[str] = (),
     label: str = "Leaderboard",
 ) -> str:
     """The table, best first.
@@ -101,6 +153,7 @@ def board_table(
         board: also while its run goes on.
         endpoint: the Hub's address, for links.
         rows: those of the board to show, in their order; None means all.
+        further: keys of FURTHER, columns beside the six; others are left out.
         label: what the table is called aloud, escaped.
     """
     shown = list(board.rows if rows is None else rows)
@@ -108,6 +161,7 @@ def board_table(
         return NOTHING
     is_predicted = any(row.confidence and row.confidence.p_best is not None for row in board.rows)
     columns = (RANK, CHECKPOINT, *((CHANCE, EXPECTED) if is_predicted else (SCORE, RANKS)), SIZE, LICENCE)
+    columns += tuple(column for name, column in FURTHER.items() if name in further and column not in columns)
     head = "".join(f'<th scope="col"{_css(column)}>{_header(column)}</th>' for column in columns)
     ties = _ties(board.rows) if shown == list(board.rows) else {}  # in another order no bracket joins neighbours
     numbers = {id(row): number for number, row in enumerate(board.rows)}
@@ -115,6 +169,7 @@ def board_table(
         _row(row, numbers[id(row)], columns, tie=ties.get(id(row), ""), endpoint=endpoint) for row in shown[:MOST_ROWS]
     )
     table = f'<table aria-label="{label}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+    table = f'<div class="lh-wider">{table}</div>' if further else table
     return styled(f'<div class="lh-board">{table}{_key(board, n_shown=len(shown), ties=ties)}</div>', TABLE_STYLE)
 
 
@@ -161,13 +216,9 @@ def _cell(row: RankedCheckpoint, column: HtmlColumn, *, tie: str, endpoint: str)
         return f"<td>{'' if chance is None else _pair(share_drawing(chance), escaped(chance_in_words(chance)))}</td>"
     if column is EXPECTED:
         return f"<td>{_expected(row)}</td>"
-    text = {
-        SCORE: f"{row.score:.4f}",
-        RANKS: whole_interval(sure),
-        SIZE: count_in_words(row.parameters) if row.parameters else "",
-        LICENCE: row.licence or "not named",
-    }[column]
-    return f"<td{_css(column)}>{escaped(text, at_most=24)}</td>"
+    text = column.text(row) if column.text else ""
+    at_most = LONGEST_NOTE if column.css == "lh-note" else LONGEST_CELL
+    return f"<td{_css(column)}>{escaped(text, at_most=at_most)}</td>"
 
 
 def _expected(row: RankedCheckpoint) -> str:

@@ -93,6 +93,8 @@ def photograph_verified(browser: Browser, space: ServedSpace, look: str, folder:
     page.goto(space.url + theme_of(look))
     page.get_by_role("button", name="Photographs").click()
     expect(visiting.status(page)).to_contain_text("Finished", timeout=RUN_MS)
+    expect(page.locator("#verdict")).to_be_focused(timeout=RUN_MS)
+    page.screenshot(path=folder / f"{look}-first-screen.png")  # the README's is the light one
     page.get_by_role("button", name="Fine-tune the first ones and compare").click()
     page.get_by_label("a linear head alone, quick").check()
     page.get_by_role("button", name="Fine-tune them here").click()
@@ -138,6 +140,13 @@ def the_demo(page: Page, take: Callable[[str], None]) -> None:
     page.get_by_role("button", name="The images that are ranked on").click()
     take("5-images")
     page.get_by_role("button", name="The images that are ranked on").click()
+    page.get_by_role("button", name="Order, filter and columns").click()
+    page.get_by_label("More columns").click()
+    page.get_by_role("option", name="kind", exact=True).click()
+    page.get_by_role("option", name="note", exact=True).click()
+    expect(page.locator("#board thead th")).to_have_count(8)
+    page.keyboard.press("Escape")
+    take("5-columns")
     page.locator("#board tbody tr").nth(2).click()
     for number, tab in enumerate(visiting.tabs(page)):
         visiting.open_tab(page, tab)
@@ -147,6 +156,7 @@ def the_demo(page: Page, take: Callable[[str], None]) -> None:
 def signed_in(page: Page, space: ServedSpace, take: Callable[[str], None], theme: str) -> None:
     visiting.sign_in(page, "alice", url=space.url)
     page.goto(space.url + theme)
+    expect(page.get_by_role("navigation", name="Your last runs")).to_be_visible(timeout=RUN_MS)
     visiting.own_list(page, "org/resnet", "org/vit", "org/dinov2", "org/missing")
     visiting.dataset_box(page).fill("alice/secret")
     visiting.dataset_box(page).blur()

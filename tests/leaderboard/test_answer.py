@@ -5,7 +5,7 @@ from xml.etree.ElementTree import Element
 
 import pytest
 
-from lead_hub.leaderboard import Leaderboard, RankedCheckpoint, Skipped
+from lead_hub.leaderboard import FURTHER, FineTunedAccuracy, Leaderboard, RankedCheckpoint, Skipped
 from lead_hub.leaderboard.answer import answer_card, ranked_on, skipped_rows, skipped_table
 from lead_hub.leaderboard.html_table import board_table
 from tests.leaderboard.made_boards import (
@@ -168,6 +168,23 @@ def test_of_many_rows_those_that_are_not_shown_are_counted() -> None:
     assert len(list(parsed(board_table(many, rows=many.rows[:3])).iter("tr"))) == 4
 
 
+def test_further_columns_stand_beside_the_six_where_they_are_asked_for() -> None:
+    outcome = FineTunedAccuracy("full", 0.8125, None, 0.8, 1e-3, 1, 1, 0, 80, 20, 30, "split 'test'", 9.0, "cpu")
+    tuned = replace(FAIR, family="vit", downloads=1234, finetuned=outcome, trained_on_dataset=True, note="from cache")
+    html = board_table(board_of(GOOD, tuned), further=("note", "fine-tuned", "downloads", "images/s", "kind", "none"))
+    heads = [next(head.itertext()) for head in parsed(html).iter("th")]
+    assert heads[:6] == ["rank", "checkpoint", "chance to be best", "expected accuracy", "size", "licence"]
+    assert heads[6:] == ["kind", "images/s", "downloads", "fine-tuned", "note"]
+    rows = [["".join(cell.itertext()) for cell in row][6:] for row in next(parsed(html).iter("tbody"))]
+    assert rows == [
+        ["", "1234", "", "", ""],
+        ["vit", "", "1,234", "81.2% (full)", "trained on this dataset; from cache"],
+    ]
+    unpredicted = replace(GOOD, confidence=replace(SURE, p_best=None, predicted_accuracy=None))
+    once = board_table(board_of(unpredicted), further=("score", "ranks"))  # they stand there already
+    assert [next(head.itertext()) for head in parsed(once).iter("th")].count("score") == 1
+
+
 def test_names_of_others_are_never_markup() -> None:
     board = hostile_board()
     for name in HOSTILE:
@@ -178,6 +195,7 @@ def test_names_of_others_are_never_markup() -> None:
         answer_card(replace(board, n_candidates=20)),
         answer_card(none),
         board_table(board),
+        board_table(board, further=[*FURTHER]),
     ):
         assert is_harmless(html), html
         assert HOSTILE[0] in said(html)

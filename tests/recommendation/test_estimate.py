@@ -35,7 +35,7 @@ def test_a_run_on_the_processor() -> None:
     decoding_s = 4.0
     forward_s = 70.0 * 1 + 70.0 * 3 + 70.0 * 2
     estimate = estimate_run(candidates, n_images=100, speed=PROCESSOR)
-    duration_s = pytest.approx(decoding_s + forward_s + 3 * (2.0 + 1.5))
+    duration_s = pytest.approx(decoding_s + forward_s + 3 * (2.0 + 0.8))
     assert estimate == RunEstimate(3, 100, 14_000_000, 1, duration_s, full_duration_s=duration_s)
 
 
@@ -43,7 +43,7 @@ def test_known_multiply_adds_count_instead_of_weights() -> None:
     known = Candidate("org/known", parameters=90_000_000, multiply_adds=100_000_000)
     # 400 million beside them make 500 million an image, a billion operations: 100 images 100 s, 200 s at half the speed
     # of the convolution.
-    assert estimate_run([known], n_images=100, speed=PROCESSOR).duration_s == pytest.approx(4.0 + 200.0 + 2.0 + 1.5)
+    assert estimate_run([known], n_images=100, speed=PROCESSOR).duration_s == pytest.approx(4.0 + 200.0 + 2.0 + 0.8)
 
 
 def test_a_race_within_a_budget() -> None:
@@ -51,9 +51,9 @@ def test_a_race_within_a_budget() -> None:
     full_s = estimate_run(candidates, n_images=2000, speed=PROCESSOR).duration_s
     # Stages of 200, 400, 800 and 2000 images. 200 take 4 s to prepare, and 0.7 s an image and million parameters.
     decoding_s = 2 * 2000 / 50
-    first_s = 2 * (4.0 + 1.5) + 0.7 * 200 * (1 + 3)
+    first_s = 2 * (4.0 + 0.8) + 0.7 * 200 * (1 + 3)
     # Three tenths of the candidates see the other 1800 images, and are loaded three times more.
-    further_s = 0.3 * (2 * (36.0 + 3 * 1.5) + 0.7 * 1800 * (1 + 3))
+    further_s = 0.3 * (2 * (36.0 + 3 * 0.8) + 0.7 * 1800 * (1 + 3))
     raced = estimate_run(candidates, n_images=2000, speed=PROCESSOR, budget="10h")
     assert raced.duration_s == pytest.approx(decoding_s + first_s + further_s)
     assert raced.full_duration_s == full_s
@@ -88,14 +88,14 @@ def test_a_graphics_card_computes_while_images_are_prepared() -> None:
     small, large = Candidate("org/small", parameters=1_000_000), Candidate("org/large", parameters=100_000_000)
     # Forward passes of 100 images take 0.07 s and 7 s, their preparation 2 s: the longer of both counts.
     estimate = estimate_run([small, large], n_images=100, speed=GRAPHICS_CARD)
-    assert estimate.duration_s == pytest.approx(4.0 + (2.0 + 1.5) + (7.0 + 1.5))
+    assert estimate.duration_s == pytest.approx(4.0 + (2.0 + 0.8) + (7.0 + 0.8))
 
 
 def test_twice_the_images_take_twice_the_computing() -> None:
     candidates = [Candidate("org/a", parameters=7_000_000)]
     once, twice = (estimate_run(candidates, n_images=n, speed=PROCESSOR).duration_s for n in (100, 200))
     assert once is not None
-    assert twice == pytest.approx(2 * (once - 1.5) + 1.5)
+    assert twice == pytest.approx(2 * (once - 0.8) + 0.8)
 
 
 def test_what_is_on_the_disk_is_not_downloaded_but_computed(tiny_pool: Path) -> None:

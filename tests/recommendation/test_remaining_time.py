@@ -6,10 +6,10 @@ from lead_hub.candidates import Candidate
 from lead_hub.recommendation.estimate import MachineSpeed
 from lead_hub.recommendation.remaining_time import RemainingTime
 
-# 100 images take 2 s to prepare, a million parameters 70 s, and each checkpoint 1.5 s more (see test_estimate.py).
+# 100 images take 2 s to prepare, a million parameters 70 s, and each checkpoint 0.8 s more (see test_estimate.py).
 PROCESSOR = MachineSpeed(flops_per_s=1e9, prepared_images_per_s=50, shares_cores=True)
 SMALL, LARGE = Candidate("org/small", parameters=1_000_000), Candidate("org/large", parameters=3_000_000)
-SMALL_S, LARGE_S = 70 + 2 + 1.5, 210 + 2 + 1.5
+SMALL_S, LARGE_S = 70 + 2 + 0.8, 210 + 2 + 0.8
 
 
 def test_an_estimate_that_the_first_checkpoint_corrects() -> None:
@@ -41,7 +41,7 @@ def test_what_came_from_the_cache_says_nothing_of_the_machine() -> None:
 def test_an_unknown_size_is_the_mean_of_the_others() -> None:
     remaining = RemainingTime(lambda: PROCESSOR, clock=lambda: 0.0)
     remaining.begins(Candidate("org/unknown"), [SMALL, LARGE], n_images=100)
-    assert remaining.left_s(0.0) == pytest.approx(140 + 2 + 1.5 + SMALL_S + LARGE_S)
+    assert remaining.left_s(0.0) == pytest.approx(140 + 2 + 0.8 + SMALL_S + LARGE_S)
     remaining.ends(has_run=True)
     assert remaining.left_s(1.0) == 0.0  # it took no time at all by this clock
 

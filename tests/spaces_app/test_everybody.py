@@ -58,7 +58,7 @@ def test_every_state_is_for_everybody(
     visiting.begun(page)
     found["running"] = complaints(page)
     expect(visiting.status(page)).to_contain_text("Finished", timeout=RUN_MS)
-    for fold in ("Order and filter", "The images that are ranked on", "Fine-tune the first ones and compare"):
+    for fold in ("Order, filter and columns", "The images that are ranked on", "Fine-tune the first ones and compare"):
         page.get_by_role("button", name=fold).click()
     for tab in visiting.tabs(page):
         visiting.open_tab(page, tab)

@@ -231,7 +231,7 @@ def test_the_table_fits_and_explains_its_headers(finished: Page) -> None:
 def test_the_table_is_ordered_and_filtered(finished: Page) -> None:
     names = visiting.column(finished, "checkpoint")
     if not finished.locator("#order").is_visible():
-        finished.get_by_role("button", name="Order and filter").click()
+        finished.get_by_role("button", name="Order, filter and columns").click()
     finished.get_by_label("Order by").click()
     finished.get_by_role("option", name="size, smallest first").click()
     expect(finished.locator("#board tbody tr").first).to_contain_text("regnet-emoji-small")
@@ -247,6 +247,17 @@ def test_the_table_is_ordered_and_filtered(finished: Page) -> None:
     finished.get_by_role("option", name="rank", exact=True).click()
     expect(finished.locator("#board tbody tr")).to_have_count(N_DEMO)
     assert visiting.column(finished, "checkpoint") == names
+    finished.get_by_label("More columns").click()
+    finished.get_by_role("option", name="kind", exact=True).click()
+    expect(finished.locator("#board thead th")).to_have_count(7)
+    kinds = dict(zip(names, visiting.column(finished, "kind"), strict=True))
+    assert kinds["regnet-emoji-small"] == "regnet"
+    finished.get_by_role("option", name="number format", exact=True).click()
+    finished.get_by_role("option", name="note", exact=True).click()
+    expect(finished.locator("#board thead th")).to_have_count(9)
+    assert visiting.overflow_px(finished) <= 0
+    finished.locator("#further").get_by_role("button", name="Clear").click()
+    expect(finished.locator("#board thead th")).to_have_count(6)
 
 
 def test_the_answers_buttons_lead_to_what_they_say(finished: Page) -> None:

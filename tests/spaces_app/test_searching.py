@@ -88,6 +88,20 @@ def test_a_dataset_is_found_by_part_of_its_name_and_taken_by_keyboard(
 
 
 @pytest.mark.usefixtures("seeded")
+def test_what_was_found_goes_with_the_text_that_it_was_found_for(
+    space: ServedSpace, visit: Callable[..., Window]
+) -> None:
+    page = visit(space.url).page
+    box, found = visiting.dataset_box(page), page.locator("#datasets-found")
+    box.press_sequentially("colours", delay=20)
+    expect(found.get_by_role("button")).to_have_text([re.compile("^org/colours")], timeout=RUN_MS)
+    box.fill("demo:scripts")  # pasted: one event for the whole text
+    expect(found.get_by_role("button")).to_have_count(0)
+    box.fill("zzz-nothing")
+    expect(found).to_contain_text("No dataset of the Hub is called like zzz-nothing.")
+
+
+@pytest.mark.usefixtures("seeded")
 def test_what_is_private_is_found_by_its_owner_alone(space: ServedSpace, visit: Callable[..., Window]) -> None:
     alice, bob = visit(space.url).page, visit(space.url).page
     visiting.sign_in(alice, "alice", url=space.url)
