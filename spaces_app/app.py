@@ -18,7 +18,7 @@ from spaces_app.focus import TO_DATASET, TO_STATUS
 from spaces_app.footer import made_footer, preview_tags
 from spaces_app.inputs import InputNotes, Inputs, filled_from_link, made_inputs, wire_inputs
 from spaces_app.kept_boards import KeptBoards
-from spaces_app.look import MADE_REACHABLE, STYLE, theme
+from spaces_app.look import STYLE, scripts, theme
 from spaces_app.looking import wire_looking
 from spaces_app.programs import add_endpoints
 from spaces_app.ranking import Controls, Folds, RankingRun
@@ -167,7 +167,7 @@ def _launch(app: gr.Blocks, deployment: Deployment, *, port: int | None, open_br
         ssr_mode=False,
         max_file_size=UPLOAD_BYTES,
         theme=theme(),
-        js=MADE_REACHABLE,
+        js=scripts(),
         css_paths=[STYLE],
         head=preview_tags(deployment.space_id),
         footer_links=["api"],

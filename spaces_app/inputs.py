@@ -88,8 +88,8 @@ def made_inputs(deployment: Deployment) -> tuple[Inputs, InputNotes, gr.Button]:
             scale=4, min_width=280,
         )  # fmt: skip
         upload = gr.File(
-            label="or a zip, one folder a class", file_types=[".zip"], type="filepath", height=112, elem_id="upload",
-            scale=3, min_width=220,
+            label="or a zip or folder, one subfolder a class", file_types=[".zip"], type="filepath", height=112,
+            elem_id="upload", scale=3, min_width=220,
         )  # fmt: skip
         config = gr.Dropdown(
             [], label="Configuration", allow_custom_value=True, visible=False, elem_id="config", scale=2, min_width=140

@@ -5,6 +5,7 @@ from pathlib import Path
 import gradio as gr
 
 STYLE = Path(__file__).with_name("style.css")
+DROPPED_FOLDERS = Path(__file__).with_name("dropped_folders.js")
 
 # Parts that appear later have no name or cannot be reached by keyboard, as Gradio makes them; and its dropdowns open on
 # any focus, which has no setting: whoever passes by with Tab sends them the Escape that closes them.
@@ -23,6 +24,11 @@ MADE_REACHABLE = """() => {
   });
   new MutationObserver(name).observe(document.body, {childList: true, subtree: true});
 }"""
+
+
+def scripts() -> str:
+    """What the page does by itself, beside Gradio, as a function of JavaScript."""
+    return f"() => {{ ({MADE_REACHABLE})(); ({DROPPED_FOLDERS.read_text(encoding='utf-8')})(); }}"
 
 
 def theme() -> gr.themes.Base:

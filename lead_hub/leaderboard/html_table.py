@@ -160,8 +160,8 @@ def board_table(
     if not board.rows:
         return NOTHING
     is_predicted = any(row.confidence and row.confidence.p_best is not None for row in board.rows)
-    columns = (RANK, CHECKPOINT, *((CHANCE, EXPECTED) if is_predicted else (SCORE, RANKS)), SIZE, LICENCE)
-    columns += tuple(column for name, column in FURTHER.items() if name in further and column not in columns)
+    columns = [RANK, CHECKPOINT, *((CHANCE, EXPECTED) if is_predicted else (SCORE, RANKS)), SIZE, LICENCE]
+    columns += [column for name, column in FURTHER.items() if name in further and column not in columns]
     head = "".join(f'<th scope="col"{_css(column)}>{_header(column)}</th>' for column in columns)
     ties = _ties(board.rows) if shown == list(board.rows) else {}  # in another order no bracket joins neighbours
     numbers = {id(row): number for number, row in enumerate(board.rows)}

@@ -1,5 +1,6 @@
 """What visitors press and when: in the middle of a run, while one waits, with nothing named, with a zip."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -188,6 +189,41 @@ def until_gone(page: Page, space: ServedSpace, name: str) -> None:
             return
         page.wait_for_timeout(100)
     raise AssertionError(f"{name} is still there: {list(space.home.rglob(name))}")
+
+
+def drop_folder(page: Page, *folders: Path) -> None:
+    """Let go of folders over the page's place for a zip, as a hand would."""
+    visiting.unfold(page)
+    page.wait_for_function("localStorage.getItem('lead-hub-browser')")  # the page's own scripts have begun
+    box = page.locator("#upload").bounding_box()
+    assert box is not None
+    at = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
+    held = {"items": [], "files": [str(folder) for folder in folders], "dragOperationsMask": 1}
+    browser = page.context.new_cdp_session(page)
+    for moment in ("dragEnter", "dragOver", "drop"):
+        browser.send("Input.dispatchDragEvent", {"type": moment, **at, "data": held})
+
+
+def test_a_dropped_folder_is_ranked_on(
+    space: ServedSpace, visit: Callable[..., Window], colour_folder: Path, tmp_path: Path
+) -> None:
+    flags = shutil.copytree(colour_folder, tmp_path / "flags")
+    (classes,) = {path.parent.parent for path in flags.rglob("*.png")}
+    (classes / "notes.txt").write_text("no image")
+    page = visit(space.url).page
+    drop_folder(page, flags)
+    expect(page.locator("#upload")).to_contain_text("flags")
+    rank_zip(page, 1)
+    # Its classes side by side, a name among them that is not ASCII.
+    next(classes.glob("red")).rename(classes / "rouge é")
+    other = visit(space.url).page
+    drop_folder(other, *sorted(path for path in classes.iterdir() if path.is_dir()))
+    expect(other.locator("#upload")).to_contain_text("images")
+    visiting.own_list(other, CHECKPOINTS[0])
+    press(other, "Rank checkpoints")
+    expect(visiting.status(other)).to_contain_text("Finished: 1 checkpoint", timeout=RUN_MS)
+    expect(other.locator("#summary")).to_contain_text("36 images of 3 classes")
+    expect(other.locator("#summary")).to_contain_text("rouge é")
 
 
 def test_a_zip_that_cannot_be_used_says_why_and_can_be_replaced(
