@@ -54,8 +54,8 @@ def test_small_work_is_not_measured() -> None:
 
 
 def test_checkpoints_of_unknown_size_count_as_average_ones() -> None:
-    # 25 million parameters take 17.5 s an image: 60 images 1050 s, and 1.2 + 2.4 + 1.5 s.
-    assert too_long_s([Candidate("org/a")], n_images=60, get_speed=processor) == pytest.approx(1055.1)
+    # 25 million parameters take 17.5 s an image: 100 images 1750 s, and 2 + 4 + 1.5 s.
+    assert too_long_s([Candidate("org/a")], n_images=100, get_speed=processor) == pytest.approx(1757.5)
 
 
 def test_an_estimate_says_what_auto_is() -> None:
@@ -69,8 +69,8 @@ def test_an_estimate_says_what_auto_is() -> None:
     short = estimate_run(candidates, n_images=100, speed=PROCESSOR, budget="auto")
     assert short == estimate_run(candidates, n_images=100, speed=PROCESSOR)
     assert (short.duration_s, short.budget) == (pytest.approx(4 + 2 * 3.5 + 280), None)
-    unknown = estimate_run([Candidate("org/a")], n_images=60, speed=PROCESSOR, budget="auto")
-    assert unknown == RunEstimate(1, 60, 0, 1, 900, pytest.approx(1055.1), 0, "15min")
+    unknown = estimate_run([Candidate("org/a")], n_images=100, speed=PROCESSOR, budget="auto")
+    assert unknown == RunEstimate(1, 100, 0, 1, 900, pytest.approx(1757.5), 0, "15min")
 
 
 def test_gpus_share_the_passes_and_the_cores_of_the_machine() -> None:
