@@ -244,7 +244,7 @@ class Recommendation:
     def _ranked(self, candidates: Sequence[Candidate], access: Access) -> Iterator[Leaderboard]:
         processes = running_processes()
         spent = SpentBudget(self.race_budget, n_candidates=len(candidates))
-        ends = [access.cancelled, lambda: spent.is_time_over]
+        ends: list[Callable[[], bool]] = [access.cancelled, lambda: spent.is_time_over]
         access = replace(access, cancelled=lambda: any(is_over() for is_over in ends))
         follower = RunFollower(len(candidates), access=access, on_progress=self.on_progress)
         follower.reads_dataset()
