@@ -99,6 +99,7 @@ def test_the_form_says_what_a_race_and_what_the_full_run_would_take(
 
 def test_a_link_carries_budget_and_preset(laptop: ServedSpace, visit: Callable[..., Window]) -> None:
     page = visit(f"{laptop.url}/?dataset=org/birds&budget=20%25&preset=small").page
+    page.get_by_role("button", name="Size, licence and family").click()
     expect(page.locator("#budget input")).to_have_value("20%")
     expect(page.locator("#preset input")).to_have_value("small")
 
