@@ -13,12 +13,14 @@ from typing import Any, TypeAlias
 import gradio as gr
 from mcp import types
 
+from lead_hub.candidates import PRESETS
 from lead_hub.transferability import SCORES
 from spaces_app.answers import PUSHED_SCHEMA, RANKING_SCHEMA
 from spaces_app.request import FEWEST_IMAGES, MOST_IMAGES
 
 Handler: TypeAlias = Callable[[Any], Awaitable[types.ServerResult]]
 
+BUDGET = r"^(auto|none|\d{1,9}(\.\d{1,9})?\s*(s|sec|m|min|h|[MGT]B|%))$"
 # By endpoint: what an answer holds, and what the types of Python do not say of an argument.
 ANSWERS: Mapping[str, dict[str, Any]] = {"/recommend": RANKING_SCHEMA, "/push": PUSHED_SCHEMA}
 ARGUMENTS: Mapping[str, Mapping[str, Mapping[str, object]]] = {
@@ -26,6 +28,8 @@ ARGUMENTS: Mapping[str, Mapping[str, Mapping[str, object]]] = {
         "score": {"enum": [*SCORES]},
         "max_images": {"minimum": FEWEST_IMAGES, "maximum": MOST_IMAGES},
         "limit": {"minimum": 1},
+        "preset": {"enum": [None, *PRESETS]},
+        "budget": {"pattern": BUDGET},
     }
 }
 

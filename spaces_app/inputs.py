@@ -9,14 +9,14 @@ from dataclasses import dataclass, fields
 import gradio as gr
 from gradio.events import Dependency
 
-from lead_hub.candidates import default_model_index, index_families, read_candidates, read_model_index
+from lead_hub.candidates import PRESETS, default_model_index, index_families, read_candidates, read_model_index
 from lead_hub.errors import LeadHubError
 from lead_hub.labelled_images import DatasetDescription
-from lead_hub.recommendation import estimate_run
+from lead_hub.recommendation import AUTO, estimate_run
 from lead_hub.transferability import SCORES
 from spaces_app.events import QUIETLY, Block, Updates
 from spaces_app.focus import PRESSED_NAME
-from spaces_app.request import RunRequest, from_link
+from spaces_app.request import FULL_RUN, RunRequest, from_link
 from spaces_app.status import dataset_html, estimate_html, paragraph, problem, told
 from spaces_app.visitor_reading import look_at
 from spaces_app.visitors import Deployment, visitor
@@ -28,7 +28,10 @@ SOURCES = (
     ("Demo", "demo"),
 )
 SIZES = (("any size", 0), ("up to 10M", 10_000_000), ("up to 30M", 30_000_000), ("up to 100M", 100_000_000))
+FIRST_SIZE = 30_000_000
 AUTOMATIC = "automatic"
+ANY = "any"  # no preset
+BUDGETS = (AUTO, "5min", "15min", "1h", FULL_RUN)
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,8 @@ class Inputs:
     own_candidates: gr.Textbox
     max_images: gr.Slider
     score: gr.Dropdown
+    budget: gr.Dropdown
+    preset: gr.Dropdown
 
     def all(self) -> set[Block]:
         return {getattr(self, field.name) for field in fields(self)}
@@ -64,6 +69,9 @@ class Inputs:
             self.limit,
             self.max_images,
             self.own_candidates,
+            self.score,
+            self.budget,
+            self.preset,
         ]
 
 
@@ -143,11 +151,15 @@ def _dataset_choices() -> dict[str, Block]:
 
 
 def _candidate_choices() -> dict[str, Block]:
-    """Which of the checkpoints that there are, on how many images, by which score."""
+    """Which of the checkpoints that there are, on how many images, by which score, in how much time."""
     known_families = index_families(read_model_index(default_model_index()))
-    with gr.Accordion("Size, licence and family of checkpoints; images; score", open=False):
+    with gr.Accordion("Size, licence and family of checkpoints; images; score; time", open=False):
         with gr.Row():
-            max_parameters = gr.Dropdown(SIZES, value=30_000_000, label="Parameters", elem_id="max-parameters")
+            preset = gr.Dropdown(
+                [ANY, *PRESETS], value=ANY, label="Preset", elem_id="preset",
+                info="of the curated index; what else is chosen narrows it",
+            )  # fmt: skip
+            max_parameters = gr.Dropdown(SIZES, value=FIRST_SIZE, label="Parameters", elem_id="max-parameters")
             limit = gr.Slider(1, 100, value=10, step=1, label="Most checkpoints", elem_id="limit")
         families = gr.Dropdown(
             [*known_families], label="Families", multiselect=True, allow_custom_value=True, elem_id="families",
@@ -162,9 +174,13 @@ def _candidate_choices() -> dict[str, Block]:
                 [*SCORES], value="lead", label="Score that ranks", elem_id="score",
                 info="only lead is calibrated to predict accuracies",
             )  # fmt: skip
+            budget = gr.Dropdown(
+                BUDGETS, value=AUTO, label="Budget", allow_custom_value=True, elem_id="budget",
+                info="none: all checkpoints on all images; auto: a race within 15min where that takes longer",
+            )  # fmt: skip
     return {
         **{"max_parameters": max_parameters, "limit": limit, "families": families, "permissive": permissive},
-        **{"max_images": images, "score": score},
+        **{"max_images": images, "score": score, "budget": budget, "preset": preset},
     }
 
 
@@ -172,7 +188,7 @@ def read_request(values: Mapping[Block, object], inputs: Inputs) -> RunRequest:
     """The question that the inputs ask.
 
     Raises:
-        CandidateError: a list of checkpoints that is too long.
+        LeadHubError: a list of checkpoints that is too long, or no budget that there is.
     """
     given = {field.name: values.get(getattr(inputs, field.name)) for field in fields(inputs)}
 
@@ -182,7 +198,7 @@ def read_request(values: Mapping[Block, object], inputs: Inputs) -> RunRequest:
 
     own = tuple(line.strip() for line in str(given["own_candidates"] or "").splitlines() if line.strip())
     families = given["families"]
-    source = str(given["source"])
+    source, preset = str(given["source"]), text("preset")
     return RunRequest(
         dataset=text("dataset") or "",
         config=text("config"),
@@ -198,6 +214,8 @@ def read_request(values: Mapping[Block, object], inputs: Inputs) -> RunRequest:
         own_candidates=own if source == "own" else (),
         max_images=int(str(given["max_images"])),
         score=str(given["score"]),
+        budget=text("budget") or AUTO,
+        preset=preset if source == "index" and preset != ANY else None,
     )
 
 
@@ -218,6 +236,8 @@ def filled_from_link(request: RunRequest, inputs: Inputs) -> Updates:
         inputs.own_candidates: "\n".join(request.own_candidates),
         inputs.max_images: min(5000, max(50, request.max_images)),
         inputs.score: request.score if request.score in SCORES else "lead",
+        inputs.budget: request.budget,
+        inputs.preset: request.preset or ANY,
     }
 
 
@@ -225,6 +245,11 @@ def _size(max_parameters: int | None) -> int:
     """The choice that is nearest to what was asked for, from above."""
     sizes = [size for _, size in SIZES if size >= (max_parameters or 0)]
     return min(sizes) if max_parameters and sizes else 0
+
+
+def _size_beside_preset(preset: str) -> int:
+    """What the form asks for at first is less than what some presets are about."""
+    return FIRST_SIZE if preset == ANY else 0
 
 
 def filled_from_dataset(description: DatasetDescription, inputs: Inputs) -> Updates:
@@ -291,7 +316,8 @@ def wire_inputs(
             splits = description.splits if isinstance(description, DatasetDescription) else ()
             in_split = next((split.n_rows for split in splits if split.name == question.split), None)
             n_images = min(question.max_images, in_split or question.max_images)
-            return {estimate: estimate_html(estimate_run(candidates, n_images=n_images))}
+            budget = question.estimated_budget
+            return {estimate: estimate_html(estimate_run(candidates, n_images=n_images, budget=budget))}
         except LeadHubError as error:
             return {estimate: problem(told(error, deployment))}
 
@@ -303,6 +329,7 @@ def wire_inputs(
             inputs.families: gr.update(visible=is_listed),
             inputs.permissive: gr.update(visible=is_listed),
             inputs.own_candidates: gr.update(visible=source == "own"),
+            inputs.preset: gr.update(visible=source == "index"),
         }
 
     def restored(request: gr.Request) -> Updates:
@@ -317,6 +344,8 @@ def wire_inputs(
     triggers = [event.then(estimated, asking, [estimate], **QUIETLY).then for event in events]
     triggers += [inputs.split.input, inputs.image_column.input, inputs.label_column.input, inputs.upload.change]
     asked_for = [inputs.max_parameters, inputs.limit, inputs.families, inputs.permissive, inputs.own_candidates]
+    asked_for.append(inputs.preset)
+    inputs.preset.input(_size_beside_preset, inputs.preset, inputs.max_parameters, **QUIETLY)
     inputs.source.change(sourced, inputs.source, asked_for, **QUIETLY)
     for component in inputs.of_question():
         component.change(estimated, asking, [estimate], **QUIETLY)

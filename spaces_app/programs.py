@@ -37,6 +37,8 @@ def add_endpoints(deployment: Deployment, runs: RunsUnderWay, *, follow: Follow)
         label_column: str | None = None,
         revision: str | None = None,
         score: str = "lead",
+        budget: str = "auto",
+        preset: str | None = None,
         full_board: bool = False,
     ) -> Iterator[dict[str, Any]]:
         """Rank pretrained vision checkpoints of the Hugging Face Hub by how well each would fine-tune on a labelled image dataset, without fine-tuning any.
@@ -48,7 +50,7 @@ def add_endpoints(deployment: Deployment, runs: RunsUnderWay, *, follow: Follow)
 
         Args:
             dataset: id of an image classification dataset on the Hub, such as "my-org/my-dataset", or "demo:photographs", "demo:scripts", "demo:clipart" or "demo:emoji" for a small embedded one.
-            candidates: ids of checkpoints to rank, such as "timm/resnet50.a1_in1k" or "facebook/dinov2-small@main"; ["demo"] for the small embedded ones that belong to a demo dataset; leave out for a curated index, filtered by the next four.
+            candidates: ids of checkpoints to rank, such as "timm/resnet50.a1_in1k" or "facebook/dinov2-small@main"; ["demo"] for the small embedded ones that belong to a demo dataset; leave out for a curated index, filtered by the next four and by preset.
             max_parameters: most weights of a candidate, such as 30000000.
             families: only these architectures, such as ["resnet", "vit", "dinov2"].
             permissive_licence: only candidates under Apache-2.0, MIT, BSD and the like.
@@ -60,6 +62,8 @@ def add_endpoints(deployment: Deployment, runs: RunsUnderWay, *, follow: Follow)
             label_column: column of the classes, if it is not clear which.
             revision: branch, tag or commit of the dataset.
             score: name of the score that ranks; leave it at "lead" unless you compare scores.
+            budget: what the run may cost: a time such as "10min", downloads such as "5GB", or a share of all passes such as "20%", within which the candidates race, most of them seen on few images only; "none" for all on all images; "auto" for the latter where that is estimated to take at most 15 minutes, else for a race of "15min".
+            preset: of the curated index, what fits a need: "small" (at most 10 million weights), "fast" (little to compute), "best" (the strongest, whatever they cost), "self-supervised" (learnt without labels), "permissive" (the usual choice under permissive licences); leave out for none.
             full_board: also give the whole leaderboard under "board", which the push endpoint takes.
 
         Returns:
@@ -85,18 +89,20 @@ def add_endpoints(deployment: Deployment, runs: RunsUnderWay, *, follow: Follow)
                 own_candidates=own if source == "own" else (),
                 max_images=max_images,
                 score=score,
+                budget=budget,
+                preset=preset or None,
             )
         except LeadHubError as error:
             raise refused(error, deployment) from error
         ticket, _ = runs.announce(session)
         with runs.started(ticket) as cancelled:
             state = RunState("running")
-            n_seen, progress = -1, gr.Progress()  # as a parameter gr.api would take it for an input
+            seen: Leaderboard | None = None
+            progress = gr.Progress()  # as a parameter gr.api would take it for an input
             for state in follow(question, who, deployment=deployment, cancelled=cancelled):
                 progress(steps_done(state), desc=running_text(state), unit="checkpoints")
-                n_tried = len(state.board.rows) + len(state.board.skipped) if state.board else 0
-                if state.board and n_tried > n_seen:
-                    n_seen = n_tried
+                if state.board and state.board != seen:  # in a race the rows of one board are judged anew in the next
+                    seen = state.board
                     yield answer(question, state.board, deployment, full_board=full_board)
         if state.error is not None:
             raise refused(state.error, deployment) from state.error

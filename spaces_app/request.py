@@ -6,9 +6,11 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from urllib.parse import urlencode
 
-from lead_hub.candidates import CandidateQuery, CandidateSource, IndexQuery
+from lead_hub.candidates import PRESETS, CandidateQuery, CandidateSource, IndexQuery
 from lead_hub.demo import TARGETS, pool, target_folder
 from lead_hub.errors import CandidateError, DatasetError, LeadHubError
+from lead_hub.recommendation import AUTO, can_race, parse_race_budget
+from lead_hub.transferability import SCORES
 
 DEMO = "demo:"  # what a dataset of the demo is called; no Hub id has a colon
 SOURCES = ("index", "hub", "own", "demo")
@@ -16,6 +18,7 @@ HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?", re.AS
 CHECKPOINT = re.compile(rf"{HUB_ID.pattern}(@[\w./-]+)?", re.ASCII)
 MOST_OWN = 200
 FEWEST_IMAGES, MOST_IMAGES = 4, 20_000
+FULL_RUN = "none"  # no budget
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,8 @@ class RunRequest:
         own_candidates: Hub ids, with "@revision" if need be; of "own".
         max_images: most images.
         score: name of the score that ranks.
+        budget: as `recommend` takes it, or "none" for the full run.
+        preset: a key of PRESETS, which the filters above narrow; of "index".
     """
 
     dataset: str
@@ -53,6 +58,8 @@ class RunRequest:
     own_candidates: tuple[str, ...] = ()
     max_images: int = 2000
     score: str = "lead"
+    budget: str = AUTO
+    preset: str | None = None
 
     def __post_init__(self) -> None:
         if self.source not in SOURCES:
@@ -66,11 +73,26 @@ class RunRequest:
             raise CandidateError(
                 f"a list may name {MOST_OWN} checkpoints, found {len(self.own_candidates)}: split it", stage="find"
             )
+        if self.preset not in (None, *PRESETS):
+            raise CandidateError(f"a preset must be one of {', '.join(PRESETS)}, found {self.preset!r}", stage="find")
+        if self.budget not in (AUTO, FULL_RUN):
+            parse_race_budget(self.budget)
 
     @property
     def is_demo(self) -> bool:
         """Whether the images come with lead-hub."""
         return self.dataset.startswith(DEMO)
+
+    @property
+    def run_budget(self) -> str | None:
+        """What `recommend` takes for the budget."""
+        return None if self.budget == FULL_RUN else self.budget
+
+    @property
+    def estimated_budget(self) -> str | None:
+        """What `estimate_run` takes: where there can be no race, "auto" is none."""
+        may_race = self.budget != AUTO or (self.score in SCORES and can_race((self.score,)))
+        return self.run_budget if may_race else None
 
     def dataset_source(self, *, paths_allowed: bool) -> str | Path:
         """What `recommend` takes for the dataset.
@@ -99,7 +121,7 @@ class RunRequest:
             return [*(pool(self.dataset.removeprefix(DEMO)) if self.is_demo else pool())]
         licences = ("permissive",) if self.permissive else None
         if self.source == "index":
-            return [IndexQuery(self.max_parameters, licences, self.families, self.limit)]
+            return [self._of_index(licences)]
         if self.source == "hub":
             query = CandidateQuery(
                 max_parameters=self.max_parameters, licences=licences, families=self.families, limit=self.limit or 20
@@ -113,6 +135,17 @@ class RunRequest:
             for checkpoint in self.own_candidates:
                 check_checkpoint_id(checkpoint)
         return [*self.own_candidates]
+
+    def _of_index(self, licences: tuple[str, ...] | None) -> IndexQuery:
+        preset = IndexQuery.preset(self.preset) if self.preset else IndexQuery()
+        sizes = [size for size in (preset.max_parameters, self.max_parameters) if size is not None]
+        return replace(
+            preset,
+            max_parameters=min(sizes, default=None),
+            licences=licences or preset.licences,
+            families=self.families,
+            limit=self.limit,
+        )
 
     def about_folder(self, name: str) -> "RunRequest":
         """The same question about a folder of that name; a configuration and a revision are the Hub's."""

@@ -274,6 +274,7 @@ def _work(
             token=access.token,
             progress=False,
             max_disk=SHARED_DISK if deployment.is_shared else None,
+            budget=request.run_budget,
             cancelled=cancelled.is_set,
             on_progress=tell,
             on_pictures=tell,

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 
 from lead_hub.candidates import CandidateQuery, IndexQuery
-from spaces_app.request import DEMO, RunRequest
+from lead_hub.recommendation import AUTO
+from spaces_app.request import DEMO, FULL_RUN, RunRequest
 
 FOUND = "candidates.json"  # the shell's way keeps what it found on the Hub in this file
 OPTIONS = ("score", "config", "split", "image_column", "label_column", "revision", "max_images")
@@ -35,14 +36,17 @@ def _commands(request: RunRequest) -> list[list[str]]:
     if request.is_demo or request.source == "demo":
         target = request.dataset.removeprefix(DEMO)
         is_plain = request.is_demo and request.source == "demo" and chosen.keys() <= {"score"}
+        is_plain &= request.budget in (AUTO, FULL_RUN)  # on so few images both are the full run, as that command is
         return [["lead-hub", "demo", f"--target={target}", *options]] if is_plain else []
-    if request.source == "index" and _query(request):
-        return []
+    options += [f"--budget={request.budget}"] if request.budget != AUTO else []
     dataset = ["--", request.dataset] if request.dataset.startswith("-") else [request.dataset]
     candidates = [f"--candidates={name}" for name in request.own_candidates if request.source == "own"]
+    if request.source == "index":
+        preset = [f"--preset={request.preset}"] if request.preset else []
+        candidates = [*preset, *_filter_options(_query(request))]
     if request.source != "hub":
         return [["lead-hub", "recommend", *options, *candidates, *dataset]]
-    crawl = ["lead-hub", "crawl", *_crawl_options(_query(request)), f"--output={FOUND}"]
+    crawl = ["lead-hub", "crawl", *_filter_options(_query(request)), f"--output={FOUND}"]
     return [crawl, ["lead-hub", "recommend", *options, f"--candidates={FOUND}", *dataset]]
 
 
@@ -62,12 +66,15 @@ def _call(request: RunRequest) -> tuple[list[str], str]:
     if request.source == "demo":
         demo.add("pool")
     imports = ["import lead_hub"]
-    if candidates.startswith("IndexQuery"):
+    if candidates.startswith("replace("):
+        imports.insert(0, "from dataclasses import replace")
+    if request.source == "index" and candidates:
         imports.append("from lead_hub.candidates import IndexQuery")
     if demo:
         imports.append(f"from lead_hub.demo import {', '.join(sorted(demo))}")
     arguments = [dataset, *([candidates] if candidates else [])]
     arguments += [f"{name}={literal(value)}" for name, value in _chosen(request).items()]
+    arguments += [f"budget={literal(request.run_budget)}"] if request.run_budget is not None else []
     return imports, f"lead_hub.recommend({', '.join(arguments)})"
 
 
@@ -77,15 +84,18 @@ def _candidates(request: RunRequest) -> str:
         return f"pool({literal(request.dataset.removeprefix(DEMO))})" if request.is_demo else "pool()"
     if request.source == "own":
         return literal([*request.own_candidates])
-    settings = _query(request)
-    if request.source == "index" and not settings:
-        return ""
-    kind = "IndexQuery" if request.source == "index" else "lead_hub.CandidateQuery"
-    return f"{kind}({', '.join(f'{name}={literal(value)}' for name, value in settings.items())})"
+    settings = ", ".join(f"{name}={literal(value)}" for name, value in _query(request).items())
+    if request.source == "hub":
+        return f"lead_hub.CandidateQuery({settings})"
+    if request.preset:
+        preset = f"IndexQuery.preset({literal(request.preset)})"
+        return f"replace({preset}, {settings})" if settings else preset
+    return f"IndexQuery({settings})" if settings else ""
 
 
 def _query(request: RunRequest) -> dict[str, object]:
-    """What differs from the defaults in the question's query to the index or the Hub."""
+    """What differs from the defaults, or from the preset, in the question's query to the index or the Hub."""
+    preset = IndexQuery.preset(request.preset) if request.preset and request.source == "index" else None
     queries = [
         source for source in request.candidates(paths_allowed=True) if isinstance(source, IndexQuery | CandidateQuery)
     ]
@@ -93,12 +103,12 @@ def _query(request: RunRequest) -> dict[str, object]:
         field.name: value
         for query in queries
         for field in fields(query)
-        if (value := getattr(query, field.name)) != field.default
+        if (value := getattr(query, field.name)) != (getattr(preset, field.name) if preset else field.default)
     }
 
 
-def _crawl_options(settings: Mapping[str, object]) -> list[str]:
-    """Settings of a CandidateQuery that a question can have, as options of `lead-hub crawl`."""
+def _filter_options(settings: Mapping[str, object]) -> list[str]:
+    """Settings of a query that a question can have, as options of `lead-hub crawl` and `lead-hub recommend`."""
     names = {"limit": "--limit", "max_parameters": "--max-params", "licences": "--licence", "families": "--family"}
     return [
         f"{names[name]}={each}"

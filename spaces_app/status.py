@@ -6,7 +6,7 @@ from html import escape
 from lead_hub.errors import LeadHubError
 from lead_hub.hub import LOGIN_ADVICE
 from lead_hub.labelled_images import DatasetDescription
-from lead_hub.leaderboard import bdi, without_paths
+from lead_hub.leaderboard import Leaderboard, bdi, without_paths
 from lead_hub.recommendation import RunEstimate
 from lead_hub.score_cards import Push
 from spaces_app.request import RunRequest
@@ -40,7 +40,7 @@ def empty_html() -> str:
 def asked_html(question: RunRequest, *, brought: bool) -> str:
     """The question in one line, while its form is folded away."""
     sources = {
-        "index": "the curated index",
+        "index": f'"{question.preset}" of the curated index' if question.preset else "the curated index",
         "hub": "a search of the Hub",
         "own": f"{counted(len(question.own_candidates))} of your own",
         "demo": "the small demo checkpoints",
@@ -69,11 +69,13 @@ def dataset_html(description: DatasetDescription, *, is_demo: bool = False) -> s
 
 
 def estimate_html(estimate: RunEstimate) -> str:
-    """Say what a run will take."""
+    """Say what a run will take, and where it is a race, what the full run would."""
     downloads = [f"{estimate.download_bytes / 1e9:.2f} GB"] if estimate.download_bytes else []
     downloads += [f"{estimate.n_unknown_size} of unknown size"] if estimate.n_unknown_size else []
     size = f"{' and '.join(downloads) or 'nothing'} to download{' at most' if estimate.download_bytes else ''}"
     time = "" if estimate.duration_s is None else f", roughly {duration(estimate.duration_s)} of computing here"
+    if estimate.budget and estimate.duration_s is not None and estimate.full_duration_s is not None:
+        time = f", ready in about {duration(estimate.duration_s)}; the full run {duration(estimate.full_duration_s)}"
     return paragraph(f"{counted(estimate.n_checkpoints)} on up to {estimate.n_images:,} images: {size}{time}.")
 
 
@@ -120,11 +122,21 @@ def state_html(state: RunState, deployment: Deployment) -> str:
     if state.outcome == "finished":
         if not n_rows:
             return problem("No checkpoint could be ranked; the reasons are below.", after=" Try other candidates.")
+        over = budget_over(state.board) if state.board else ""
         return paragraph(
-            f"Finished: {counted(n_rows)} ranked{skipped}. Choose one below to see why it stands there, take the"
+            f"Finished: {counted(n_rows)} ranked{skipped}.{over} Choose one below to see why it stands there, take the"
             " table with you, or push the score cards to the Hub."
         )
     return running_html(state)
+
+
+def budget_over(board: Leaderboard) -> str:
+    """Say that a race ended before all had run; "" where all had."""
+    n_left = board.n_candidates - len(board.rows) - len(board.skipped)
+    within = board.settings.get("budget")
+    if not n_left or not within:
+        return ""
+    return escape(f" The budget of {within} was over before the turn of {n_left} more; more time ranks them, too.")
 
 
 def running_html(state: RunState) -> str:
@@ -141,7 +153,9 @@ def running_text(state: RunState) -> str:
         return "Reading the dataset …"
     share = share_done(state)
     name = progress.checkpoint.rstrip("/").rsplit("/", maxsplit=1)[-1]
-    parts = [f"Checkpoint {progress.number} of {progress.n_candidates}: {STEPS[progress.stage]}, {name}"]
+    within = state.board.settings.get("budget") if state.board else None
+    race = f"Race within {within}. " if within else ""
+    parts = [f"{race}Checkpoint {progress.number} of {progress.n_candidates}: {STEPS[progress.stage]}, {name}"]
     if progress.stage == "extract" and progress.images_per_s:
         parts.append(f"{progress.images_per_s:.0f} images/s on {progress.device}")
     if progress.remaining_s is not None:
@@ -167,7 +181,7 @@ def duration(seconds: float) -> str:
         return f"{max(1, round(seconds))} s"
     if seconds < 5400:
         return f"{max(1, round(seconds / 60))} min"
-    return f"{seconds / 3600:.1f} h"
+    return f"{seconds / 3600:.1f}".removesuffix(".0") + " h"
 
 
 def sign_in_html(deployment: Deployment, *, name: str | None, has_login: bool) -> str:

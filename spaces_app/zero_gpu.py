@@ -26,10 +26,10 @@ def gpu_seconds(request: RunRequest, visitor: Visitor, deployment: Deployment, i
     """How long to borrow the GPU; takes what `_on_borrowed_gpu` takes."""
     try:
         candidates = read_candidates(request.candidates(paths_allowed=False)) if request.source != "hub" else []
-        estimated_s = estimate_run(candidates, n_images=request.max_images, device="cuda").duration_s
+        estimate = estimate_run(candidates, n_images=request.max_images, device="cuda", budget=request.estimated_budget)
     except LeadHubError:
         return SHORTEST_S
-    return seconds_to_borrow(estimated_s)
+    return seconds_to_borrow(estimate.duration_s)
 
 
 def seconds_to_borrow(estimated_s: float | None) -> int:

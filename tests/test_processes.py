@@ -158,6 +158,26 @@ def test_two_processes_race_as_one(colour_folder: Path, tiny_pool: Path, tmp_pat
             torch.testing.assert_close(together[name][kind], values, atol=1e-5, rtol=1e-5)
 
 
+ENDLESS = "[Candidate(str(each), multiply_adds=10**18) for each in sorted(pool.iterdir())]"
+
+
+@pytest.mark.parametrize(("candidates", "budget"), [(ENDLESS, "15min"), ("[pool]", None)])
+def test_two_processes_decide_together_whether_they_race(
+    colour_folder: Path, tiny_pool: Path, tmp_path: Path, candidates: str, budget: str | None
+) -> None:
+    script = "from lead_hub import Candidate\n" + RANK.replace('[pool, "a/b/c"]', candidates)
+    told = "on_race=lambda seconds: (out / f'{running_processes().process_index}.told').write_text(str(seconds))"
+    two_processes(
+        script.replace("progress=False", f"budget='auto', {told}, progress=False"), colour_folder, tiny_pool, tmp_path
+    )
+    boards = [Leaderboard.load(tmp_path / f"{process}.json") for process in (0, 1)]
+    assert boards[0] == boards[1]
+    assert len(boards[0].rows) == 3
+    assert boards[0].settings.get("budget") == budget
+    # Of a race the main process alone has told.
+    assert [path.name for path in tmp_path.glob("*.told")] == ([] if budget is None else ["0.told"])
+
+
 def test_two_processes_end_together_when_the_dataset_is_bad(tiny_pool: Path, tmp_path: Path) -> None:
     two_processes(RANK, tmp_path / "no images here", tiny_pool, tmp_path)
     answers = {(tmp_path / f"{process}.txt").read_text() for process in (0, 1)}

@@ -53,6 +53,7 @@ def test_recommend_takes_the_documented_arguments() -> None:
         "reuse_cards": None,
         "cancelled": None,
         "on_progress": None,
+        "on_race": None,
         "on_pictures": None,
     }
 

@@ -5,40 +5,48 @@ import sys
 from typing import TYPE_CHECKING
 
 import typer
+from rich.console import Console
+from rich.text import Text
 
 from lead_hub.cli.options import write_json
 from lead_hub.errors import DatasetError
 
 if TYPE_CHECKING:
     from lead_hub.access import Access
-    from lead_hub.candidates import CandidateSource
     from lead_hub.labelled_images import DatasetQuery
-    from lead_hub.recommendation import RunEstimate
+    from lead_hub.recommendation import Recommendation, RunEstimate
 
 
-def show_estimate(
-    query: "DatasetQuery",
-    source: "list[str] | CandidateSource | None",
-    *,
-    access: "Access",
-    device: str,
-    budget: str | None,
-    as_json: bool,
-) -> None:
+def show_estimate(run: "Recommendation", *, n_gpus: int, as_json: bool) -> None:
     """Estimate a run without downloading weights or images: sentences for people, JSON for programs.
+
+    Args:
+        run: to be estimated; its `on_race` is told as by the run itself.
+        n_gpus: that share it.
+        as_json: whether programs read it.
 
     Raises:
         DatasetError: there is no such dataset or split, or it has no images.
         CandidateError: the source of candidates cannot be read, or names none.
         HubError: the Hub refused or could not be reached.
-        LeadHubError: no such budget.
     """
     from lead_hub.candidates import read_candidates
-    from lead_hub.recommendation import estimate_run
+    from lead_hub.recommendation import AUTO, can_race, estimate_run, speed_of_gpus
 
-    n_images = images_of_split(query, access)
-    candidates = read_candidates(source, api=access.api)
-    estimate = estimate_run(candidates, n_images=n_images, device=device, budget=budget, access=access)
+    access = run.access
+    n_images = images_of_split(run.query, access)
+    candidates = read_candidates(run.candidates, api=access.api)
+    may_race = run.budget != AUTO or can_race(run.methods, reuse_cards=run.reuse_cards)
+    estimate = estimate_run(
+        candidates,
+        n_images=n_images,
+        device=run.device,
+        speed=speed_of_gpus(n_gpus) if n_gpus > 1 else None,
+        budget=run.budget if may_race else None,
+        access=access,
+    )
+    if run.budget == AUTO and estimate.budget and estimate.full_duration_s and run.on_race:
+        run.on_race(estimate.full_duration_s)
     if as_json or not sys.stdout.isatty():
         write_json(dataclasses.asdict(estimate))
     else:
@@ -76,12 +84,28 @@ def in_words(estimate: "RunEstimate") -> str:
     ]
     if estimate.duration_s is None or estimate.full_duration_s is None:
         return "\n".join([*lines, "how long it takes cannot be told: no checkpoint's size is known"])
-    time = f"roughly {minutes(estimate.duration_s)} of computing here, by a factor of 2 or 3 more or less"
+    time = f"roughly {duration(estimate.duration_s)} of computing here, by a factor of 2 or 3 more or less"
     raced = (
-        f"; the full run {minutes(estimate.full_duration_s)}" if estimate.duration_s != estimate.full_duration_s else ""
+        f"; the full run {duration(estimate.full_duration_s)}"
+        if estimate.duration_s != estimate.full_duration_s
+        else ""
     )
     return "\n".join([*lines, time + raced])
 
 
-def minutes(seconds: float) -> str:
-    return f"{max(1, round(seconds / 60))} min"
+def say_race(full_s: float) -> None:
+    """Say on standard error that a run without a budget of its own is a race, and how to have the full run instead.
+
+    Args:
+        full_s: about how many seconds that would take.
+    """
+    full = f"the full run would take about {duration(full_s)}"
+    told = f"{full}: this is a race within 15min; for the full run, add --budget none"
+    Console(stderr=True, soft_wrap=True).print(Text(told))
+
+
+def duration(seconds: float) -> str:
+    """Say minutes, or from an hour and a half on hours."""
+    if seconds < 5400:
+        return f"{max(1, round(seconds / 60))} min"
+    return f"{seconds / 3600:.1f}".removesuffix(".0") + " h"

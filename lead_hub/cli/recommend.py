@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from lead_hub.cli.boards import Interrupts, is_main_process, last_board, leave, save_all, show
-from lead_hub.cli.estimates import show_estimate
+from lead_hub.cli.estimates import say_race, show_estimate
 from lead_hub.cli.options import JsonFlag, QuietFlag, TokenOption, exit_codes
 from lead_hub.errors import LeadHubError
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from lead_hub.candidates import IndexQuery
     from lead_hub.leaderboard import Leaderboard
     from lead_hub.recommendation import JobsRequest, Recommendation
+
+AUTO, FULL_RUN = "auto", "none"
 
 
 class Dtype(str, Enum):
@@ -87,9 +89,12 @@ def recommend(
         str | None, typer.Option(help='Most disk for weights that this run downloads, e.g. "20GB".')
     ] = None,
     budget: Annotated[
-        str | None,
-        typer.Option(help='What the run may cost, e.g. "10min", "5GB" of downloads, "20%" of the passes: a race.'),
-    ] = None,
+        str,
+        typer.Option(
+            help='What the run may cost, e.g. "10min", "5GB" of downloads, "20%" of the passes: a race. "none": the'
+            ' full run; "auto": that, or a race within 15min where it takes longer.'
+        ),
+    ] = AUTO,
     reuse_cards: Annotated[
         str | None, typer.Option(help="Dataset repository whose score cards may stand in for computing.")
     ] = None,
@@ -120,8 +125,6 @@ def recommend(
         exit_codes(quiet=quiet),
         several_processes(context.obj, processes, device=device, runs_here=not dry_run and on_jobs is None),
     ):
-        from lead_hub.access import access_of
-        from lead_hub.labelled_images import DatasetQuery
         from lead_hub.leaderboard import check_ending
         from lead_hub.recommendation import JobsRequest, Recommendation
 
@@ -130,13 +133,6 @@ def recommend(
         )
         if not quiet and not isinstance(source, list) and is_main_process():
             say_left_out(source)
-        if dry_run:
-            query = DatasetQuery(dataset, config=config, split=split, revision=revision, max_images=max_images)
-            access = access_of(cache_dir=cache_dir, token=token, allow_pickle=allow_pickle)
-            show_estimate(query, source, access=access, device=device, budget=budget, as_json=json)
-            if on_jobs is not None:
-                say_price(on_jobs, access)
-            return
         for path in output or []:
             check_ending(path)
         interrupts = Interrupts()
@@ -160,10 +156,14 @@ def recommend(
             progress=not quiet,
             allow_pickle=allow_pickle,
             max_disk=max_disk,
-            budget=budget,
+            budget=None if budget == FULL_RUN else budget,
             reuse_cards=reuse_cards,
             cancelled=interrupts,
+            on_race=None if quiet else say_race,
         )
+        if dry_run:
+            dry_run_of(boards, processes=processes, on_jobs=on_jobs, as_json=json)
+            return
         unsaved: list[LeadHubError] = []
 
         def keep(board: "Leaderboard") -> None:
@@ -181,6 +181,25 @@ def recommend(
         if unsaved:
             raise unsaved[0]
         leave(board, interrupted=interrupts())
+
+
+def dry_run_of(run: "Recommendation", *, processes: int | None, on_jobs: str | None, as_json: bool) -> None:
+    """Estimate a run, here or on Jobs, of which none races.
+
+    Args:
+        run: to be estimated.
+        processes: how many the user asked for, if so.
+        on_jobs: the flavour of their hardware; None where it runs here.
+        as_json: whether programs read it.
+    """
+    from lead_hub.processes import n_to_start, n_visible_gpus
+
+    n_gpus = n_visible_gpus()
+    n_processes = n_to_start(processes, device=run.device, n_gpus=n_gpus, environment=os.environ)
+    full = on_jobs is not None and run.budget == AUTO
+    show_estimate(replace(run, budget=None) if full else run, n_gpus=min(n_gpus, n_processes), as_json=as_json)
+    if on_jobs is not None:
+        say_price(on_jobs, run.access)
 
 
 def several_processes(

@@ -16,7 +16,7 @@ hub_jobs.py        the same on the Hub's machines, a Job a share of the candidat
 progress.py        where the run is; estimate.py what it will take
 """
 
-from lead_hub.recommendation.estimate import RunEstimate, estimate_run
+from lead_hub.recommendation.estimate import RunEstimate, estimate_run, speed_of_gpus
 from lead_hub.recommendation.hub_jobs import JobsRequest, price_per_hour, run_on_jobs
 from lead_hub.recommendation.pictures import (
     Disagreement,
@@ -28,9 +28,12 @@ from lead_hub.recommendation.pictures import (
     look_at_images,
 )
 from lead_hub.recommendation.progress import RunProgress
+from lead_hub.recommendation.race_budget import AUTO, parse_race_budget
+from lead_hub.recommendation.racing import can_race
 from lead_hub.recommendation.recommendation import Recommendation, recommend
 
 __all__ = [
+    "AUTO",
     "Disagreement",
     "JobsRequest",
     "MistakenPicture",
@@ -40,10 +43,13 @@ __all__ = [
     "RunPictures",
     "RunProgress",
     "SamplePictures",
+    "can_race",
     "disagreement_of",
     "estimate_run",
     "look_at_images",
+    "parse_race_budget",
     "price_per_hour",
     "recommend",
     "run_on_jobs",
+    "speed_of_gpus",
 ]

@@ -6,7 +6,7 @@ format and the layout of a run, and with all that keeps the machine busy beside 
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import torch
@@ -18,6 +18,9 @@ from lead_hub.checkpoint_files import are_weights_here
 from lead_hub.checkpoint_outputs import ExtractionSettings
 from lead_hub.confidence import stage_sizes
 from lead_hub.recommendation.race_budget import (
+    AUTO,
+    AUTO_BUDGET,
+    AUTO_BUDGET_S,
     BYTES_PER_PARAMETER,
     RaceBudget,
     by_prior,
@@ -125,6 +128,11 @@ DECODING = 2.0  # times what preparing an image for a checkpoint takes; once a r
 CHECKPOINT_S = 0.8  # to find its files, load its weights and score its outputs, as far as nothing is computed meanwhile
 GOING_ON = 0.3  # of the candidates of a race, after its first stage: 0.1 to 0.4 in `lead-hub bench --race`
 ASSUMED_CLASSES = 10
+ASSUMED_MULTIPLY_ADDS = 25_000_000 * POSITIONS  # where no candidate's size is known
+# One core of a small board computer, slower than any that somebody would rank on. What takes even that one no third of
+# the time is far from the limit on every machine, though an estimate be off by 2 or 3: no second is spent on measuring.
+SLOW_CORE = MachineSpeed(flops_per_s=5e9, prepared_images_per_s=10, shares_cores=True)
+FAR_WITHIN = AUTO_BUDGET_S / 3  # seconds
 
 
 @dataclass(frozen=True)
@@ -136,10 +144,11 @@ class RunEstimate:
         n_images: that each of them sees, or with a budget those that go on to the end.
         download_bytes: of the weights whose size is known, and that are not here yet; images are not counted.
         n_unknown_size: checkpoints of unknown size, which come on top.
-        duration_s: of computing, without downloads; None where no checkpoint's size is known. With a budget what a race
-            takes, of time as much as that at the most.
+        duration_s: of computing, without downloads; None where no checkpoint's size is known, but for a race that
+            budget="auto" is. With a budget what a race takes, of time as much as that at the most.
         full_duration_s: the same for all of them on all images, without a budget.
         n_weights_here: checkpoints whose weights are on this machine already.
+        budget: of the race that the run is; None for the full run.
     """
 
     n_checkpoints: int
@@ -149,6 +158,7 @@ class RunEstimate:
     duration_s: float | None
     full_duration_s: float | None = None
     n_weights_here: int = 0
+    budget: str | None = None
 
 
 def estimate_run(
@@ -172,28 +182,68 @@ def estimate_run(
         n_images: that each of them will see.
         device: as for `recommend`.
         speed: of the machine; None measures it, once a process, in about a second.
-        budget: as for `recommend`.
+        budget: as for `recommend`, whose "auto" is decided here as there; None where there can be no race.
         access: in whose cache weights may be already; None looks into none.
 
     Raises:
         LeadHubError: no such budget.
     """
+
+    def get_speed() -> MachineSpeed:
+        return speed or measured_speed(device)
+
+    long_s = None
+    if budget == AUTO:
+        long_s = too_long_s(candidates, n_images=n_images, get_speed=get_speed)
+        budget = AUTO_BUDGET.text if long_s else None
     limits = parse_race_budget(budget)
     if limits is not None:
         candidates = within_downloads(by_prior(candidates), limits.download_bytes)[0]
     sizes = [known_weight_bytes(candidate) for candidate in candidates]
     here = [candidate.folder is not None or are_weights_here(candidate, access) for candidate in candidates]
     known = [size for size, is_here in zip(sizes, here, strict=True) if size and not is_here]
-    full_s, race_s = durations(candidates, sizes, n_images=n_images, get_speed=lambda: speed or measured_speed(device))
+    known_s, race_s = durations(candidates, sizes, n_images=n_images, get_speed=get_speed)
+    full_s = long_s or known_s
     return RunEstimate(
         n_checkpoints=len(candidates),
         n_images=n_images,
         download_bytes=sum(known),
         n_unknown_size=sum(not size and not is_here for size, is_here in zip(sizes, here, strict=True)),
-        duration_s=full_s if limits is None else within(race_s, full_s, limits),
+        duration_s=full_s if limits is None else within(race_s or full_s, full_s, limits),
         full_duration_s=full_s,
         n_weights_here=sum(here),
+        budget=budget,
     )
+
+
+def too_long_s(
+    candidates: Sequence[Candidate],
+    *,
+    n_images: int,
+    get_speed: Callable[[], MachineSpeed],
+    n_processes: int = 1,
+) -> float | None:
+    """Whether budget="auto" is a race: seconds of the full run, where they are more than AUTO_BUDGET_S; else None.
+
+    Outputs that are in the cache, which could make it shorter, are not looked for: in a race they cost nothing either.
+
+    Args:
+        candidates: to be ranked; one of unknown size counts as the mean one, or as 25 million parameters.
+        n_images: that each of them would see.
+        get_speed: of one process; not asked where the work is small.
+        n_processes: as fast as that one, among which the work is shared.
+    """
+    costs = multiply_adds_of_all(candidates)
+    if computing_s(costs, n_images=n_images, speed=SLOW_CORE) <= FAR_WITHIN:
+        return None
+    full_s = computing_s(costs, n_images=n_images, speed=get_speed()) / n_processes
+    return full_s if full_s > AUTO_BUDGET_S else None
+
+
+def speed_of_gpus(n_gpus: int) -> MachineSpeed:
+    """So many GPUs like the first, one a process: the cores of the machine prepare images for all of them."""
+    speed = measured_speed()
+    return replace(speed, flops_per_s=n_gpus * speed.flops_per_s)
 
 
 def durations(
@@ -228,6 +278,14 @@ def multiply_adds(candidate: Candidate, weight_bytes: int | None) -> int | None:
         return candidate.multiply_adds + BESIDE_MULTIPLY_ADDS
     parameters = candidate.parameters or (weight_bytes and weight_bytes // BYTES_PER_PARAMETER)
     return POSITIONS * parameters if parameters else None
+
+
+def multiply_adds_of_all(candidates: Sequence[Candidate]) -> list[int]:
+    """Operations of each candidate on an image, as far as anything tells them beforehand; the mean one's elsewhere."""
+    costs = [multiply_adds(each, known_weight_bytes(each)) for each in candidates]
+    known = [cost for cost in costs if cost]
+    mean = sum(known) // len(known) if known else ASSUMED_MULTIPLY_ADDS
+    return [cost or mean for cost in costs]
 
 
 def within(race_s: float | None, full_s: float | None, limits: RaceBudget) -> float | None:

@@ -30,6 +30,7 @@ from lead_hub.errors import LeadHubError, redacted
 from lead_hub.hub import HubDownError, patiently, why_refused
 from lead_hub.leaderboard import Leaderboard, Skipped
 from lead_hub.leaderboard import rank as ranked
+from lead_hub.recommendation.race_budget import AUTO
 from lead_hub.recommendation.recommendation import Recommendation
 from lead_hub.recommendation.shared_run import longest_first
 from lead_hub.score_cards import HUB_ID
@@ -96,7 +97,7 @@ def run_on_jobs(
     The board has the rows of the score cards, which know nothing of each other: chances to be best are not among them.
 
     Args:
-        run: of a dataset on the Hub, without a budget.
+        run: of a dataset on the Hub, without a budget; "auto" is the full run here.
         candidates: of the run, on the Hub.
         request: where.
         tell: told in words what happens.
@@ -115,7 +116,7 @@ def run_on_jobs(
         user = patiently(api.whoami, asked_for="who you are")["name"]
         repo_id = request.repo_id or f"{user}/lead-scores"
         ask = partial(api.dataset_info, str(run.dataset), revision=run.revision)
-        pinned = replace(run, revision=patiently(ask, asked_for=f"the dataset {run.dataset}").sha)
+        pinned = replace(run, revision=patiently(ask, asked_for=f"the dataset {run.dataset}").sha, budget=None)
         code = carried_code(repo_id, access)
         jobs: dict[str, Sequence[Candidate]] = {}
         try:
@@ -152,7 +153,7 @@ def refuse_what_stays_here(run: Recommendation, candidates: Sequence[Candidate])
     local = [candidate.checkpoint for candidate in candidates if candidate.folder]
     if local:
         raise LeadHubError(f"a Job reads its checkpoints from the Hub, found {local[0]!r}: leave it out, or run here")
-    if run.budget is not None:
+    if run.budget not in (None, AUTO):
         raise LeadHubError("Jobs do not race, because each knows its own checkpoints alone: leave out the budget")
     if run.device != "auto":
         raise LeadHubError(f"a Job has the device of its flavour, found {run.device!r}: leave it out")
@@ -182,13 +183,16 @@ def job_script(run: Recommendation, candidates: Sequence[Candidate], code: Carri
 
 
 def arguments_of(run: Recommendation) -> list[str]:
-    """A run's choices as the command line takes them, but the dataset and the candidates; never the token."""
+    """A run's choices as the command line takes them, but the dataset and the candidates; never the token.
+
+    No Job races: a share's race would leave scores of few images, and a card holds none.
+    """
     usual = {each.name: each.default for each in fields(Recommendation)}
     chosen = {name: getattr(run, name) for name in OPTIONS if getattr(run, name) != usual[name]}
     options = [part for name, value in chosen.items() for part in (f"--{name.replace('_', '-')}", str(value))]
     options += ["--allow-pickle"] if run.allow_pickle else []
     options += ["--revision", run.revision] if run.revision else []
-    return options + [part for method in run.methods for part in ("--score", method)]
+    return [*options, *(part for method in run.methods for part in ("--score", method)), "--budget", "none"]
 
 
 def requirements() -> list[str]:

@@ -1,4 +1,8 @@
-"""What a run may cost: minutes, gigabytes of downloads, or a share of the full run's forward passes; and who enters."""
+"""What a run may cost: minutes, gigabytes of downloads, or a share of the full run's forward passes; and who enters.
+
+"auto" is none of the three: it becomes a time, or no budget, once the images are known (`estimate.too_long_s`). What of
+the disk a run may take is no budget: nobody races for it.
+"""
 
 import re
 import statistics
@@ -14,7 +18,13 @@ BYTES = {"MB": 10**6, "GB": 10**9, "TB": 10**12}
 LEVEL_POINTS = 2.0  # ImageNet accuracies that differ by less say nothing of another dataset
 LEVEL_DEVIATIONS = 0.5  # nor standings that differ by less
 BYTES_PER_PARAMETER = 4
-AMOUNT = re.compile(r"(\d+(?:\.\d+)?)\s*([a-zA-Z]+|%)")
+AMOUNT = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*([a-zA-Z]+|%)")
+UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)B?", re.IGNORECASE)
+AUTO = "auto"
+AUTO_BUDGET_S = 15 * 60
+# Of it, where the images took so long to read that less was left: a race that ends before its first row helps nobody.
+LEAST_LEFT_S = AUTO_BUDGET_S / 2
 
 
 @dataclass(frozen=True)
@@ -34,6 +44,9 @@ class RaceBudget:
     passes_share: float | None = None
 
 
+AUTO_BUDGET = RaceBudget("15min", duration_s=AUTO_BUDGET_S)
+
+
 def parse_race_budget(text: str | None) -> RaceBudget | None:
     """Read "10min", "2h", "5GB" or "20%"; None is no budget.
 
@@ -51,25 +64,46 @@ def parse_race_budget(text: str | None) -> RaceBudget | None:
     if 0 < amount <= 100 and unit == "%":
         return RaceBudget(text, passes_share=amount / 100)
     raise LeadHubError(
-        "budget must be a time such as '10min' or '2h', a size of downloads such as '5GB', or a share of the full run's"
-        f" forward passes such as '20%', found {text!r}"
+        "budget must be a time such as '10min' or '2h', a size of downloads such as '5GB', a share of the full run's"
+        f" forward passes such as '20%', or 'auto', found {text!r}"
     )
 
 
-class SpentBudget:
-    """What has been spent of a budget since the run began."""
+def parse_size(size: int | str | None) -> int | None:
+    """Bytes of a number, or of words such as "20GB" (decimal units).
 
-    def __init__(self, budget: RaceBudget, *, n_candidates: int, clock: Callable[[], float] = time.monotonic) -> None:
+    Raises:
+        LeadHubError: neither.
+    """
+    if size is None or (isinstance(size, int) and not isinstance(size, bool) and size > 0):
+        return size
+    match = SIZE.fullmatch(size.strip()) if isinstance(size, str) else None
+    if match is None or float(match[1]) == 0:
+        raise LeadHubError(f"max_disk must be a number of bytes above 0 or a size such as '20GB', found {size!r}")
+    return int(float(match[1]) * UNITS[match[2].upper()])
+
+
+class SpentBudget:
+    """What has been spent of a budget since the run began; all is allowed while there is none."""
+
+    def __init__(
+        self, budget: RaceBudget | None, *, n_candidates: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._budget = budget
         self._n_candidates = n_candidates
         self._clock = clock
         self._start_s = clock()
         self._n_passes = 0
 
+    def becomes(self, budget: RaceBudget, *, least_left_s: float) -> None:
+        """There is a budget from now on; its time counts from the start, but so many seconds of it are left."""
+        latest_start_s = self._clock() + least_left_s - (budget.duration_s or 0.0)
+        self._budget, self._start_s = budget, max(self._start_s, latest_start_s)
+
     @property
     def is_time_over(self) -> bool:
         """Whether it is one of time, and that is over."""
-        limit_s = self._budget.duration_s
+        limit_s = self._budget.duration_s if self._budget else None
         return limit_s is not None and self._clock() - self._start_s >= limit_s
 
     def run(self, n_images: int) -> None:
@@ -78,7 +112,7 @@ class SpentBudget:
 
     def allows(self, n_images: int, *, n_images_of_run: int) -> bool:
         """Whether so many more images may run through a checkpoint."""
-        share = self._budget.passes_share
+        share = self._budget.passes_share if self._budget else None
         most = None if share is None else share * self._n_candidates * n_images_of_run
         return not self.is_time_over and (most is None or self._n_passes + n_images <= most)
 

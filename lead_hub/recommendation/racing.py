@@ -234,16 +234,31 @@ def check_race(methods: Sequence[str], *, reuse_cards: str | None) -> None:
         LeadHubError: chances of the score are not calibrated, a score needs what cannot be extended image by image, or
             cards are to stand in for computing.
     """
+    if reason := why_no_race(methods, reuse_cards=reuse_cards):
+        raise LeadHubError(reason)
+
+
+def can_race(methods: Sequence[str], *, reuse_cards: str | None = None) -> bool:
+    """Whether a run with these scores may have a budget; where not, budget="auto" is the full run.
+
+    Args:
+        methods: keys of SCORES; the first one ranks.
+        reuse_cards: as for `recommend`.
+    """
+    return not why_no_race(methods, reuse_cards=reuse_cards)
+
+
+def why_no_race(methods: Sequence[str], *, reuse_cards: str | None) -> str:
+    """What stands against a race, and what to do; "" where nothing does."""
     ranks = methods[0]
+    costly = [name for name in methods if "network_kernel" in SCORES[name].needs_kernels]
     if find_calibration(ranks, SCORES[ranks].version) is None:
-        raise LeadHubError(
+        return (
             f"a budget needs a score whose chances to be best are calibrated, such as lead, found {ranks}: leave out"
             " the budget, or name lead first"
         )
-    costly = [name for name in methods if "network_kernel" in SCORES[name].needs_kernels]
     if costly:
-        raise LeadHubError(
-            f"a budget needs scores to which images can be added, which {', '.join(costly)} is not: leave out one"
-        )
+        return f"a budget needs scores to which images can be added, which {', '.join(costly)} is not: leave out one"
     if reuse_cards is not None:
-        raise LeadHubError("cards hold no scores of few images: give reuse_cards or a budget, not both")
+        return "cards hold no scores of few images: give reuse_cards or a budget, not both"
+    return ""

@@ -3,7 +3,6 @@
 images -> empty board -> for each candidate: files -> outputs -> scores -> judged board, or skipped with its reason
 """
 
-import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, nullcontext
@@ -29,22 +28,30 @@ from lead_hub.processes import (
     running_processes,
 )
 from lead_hub.recommendation.board_rows import empty_board, find_cards
+from lead_hub.recommendation.estimate import measured_speed, too_long_s
 from lead_hub.recommendation.grouping import image_groups
 from lead_hub.recommendation.judging import ScoredCandidate, calibration_of
 from lead_hub.recommendation.one_signature import call_of
 from lead_hub.recommendation.pictures import OnPictures, predicted_classes, sample_pictures
 from lead_hub.recommendation.progress import OnProgress, RunFollower
-from lead_hub.recommendation.race_budget import RaceBudget, SpentBudget, by_prior, parse_race_budget, within_downloads
-from lead_hub.recommendation.racing import FullRun, Race, Ranking, Turn, check_race
+from lead_hub.recommendation.race_budget import (
+    AUTO,
+    AUTO_BUDGET,
+    LEAST_LEFT_S,
+    RaceBudget,
+    SpentBudget,
+    by_prior,
+    parse_race_budget,
+    parse_size,
+    within_downloads,
+)
+from lead_hub.recommendation.racing import FullRun, Race, Ranking, Turn, can_race, check_race
 from lead_hub.recommendation.shared_run import SharedRun, shared_queue, taken_in_turn
 from lead_hub.recommendation.standing_elsewhere import kept_standings, with_standings
 from lead_hub.recommendation.steps import OutputsOfImages, shared_images
 from lead_hub.recommendation.turn_scoring import RunEdges, TurnScoring
 from lead_hub.recommendation.work_queue import WorkQueue
 from lead_hub.transferability import SCORES
-
-UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
-SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)B?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -89,6 +96,8 @@ class Recommendation:
             forward passes ("20%"). The candidates then race: all see few images, and those that could be best see
             more, until all images or the end of the budget. Rows say on how many images they rest (`n_images`), and
             those on more stand above those on fewer. Needs a score whose chances are calibrated, which "lead" is.
+            "auto" is None where the full run is estimated to take at most 15 minutes here, or there can be no race,
+            else "15min"; which of them, the board's settings say.
         reuse_cards: a dataset repository of score cards, "me/lead-scores": a card of the same checkpoint commit,
             dataset commit, sample and score stands in for computing, and its row says so; only where one score is
             asked for.
@@ -97,6 +106,8 @@ class Recommendation:
             then ends without a board, and `recommend` without `stream` raises RunCancelledError.
         on_progress: told after every step and every batch of images where the run is, by the thread that asks for the
             next board; in several processes, by each.
+        on_race: told once, by the main process alone, where budget="auto" is a race: about how many seconds the full
+            run would take.
         on_pictures: told, by the main process alone, what there is to look at: small pictures of the images
             (`SamplePictures`), then of every checkpoint what it takes each image for (`PredictedClasses`). No board
             holds a picture.
@@ -106,7 +117,7 @@ class Recommendation:
         CandidateError: the source of candidates cannot be read, or names none.
         ScoreError: `score` is not, or not only, made of keys of SCORES.
         HubError: the Hub refused the dataset or the score cards, or cannot be reached.
-        LeadHubError: `max_disk` is no size, or `budget` none of the three, or not for this score.
+        LeadHubError: `max_disk` is no size, or `budget` none of these, or not for this score.
         RunCancelledError: cancelled while the dataset was read, and only the last board is asked for.
     """
 
@@ -134,6 +145,7 @@ class Recommendation:
     reuse_cards: str | None = None
     cancelled: Callable[[], bool] | None = None
     on_progress: OnProgress | None = None
+    on_race: Callable[[float], object] | None = None
     on_pictures: OnPictures | None = None
 
     def __post_init__(self) -> None:
@@ -195,8 +207,8 @@ class Recommendation:
 
     @property
     def race_budget(self) -> RaceBudget | None:
-        """What the run may cost; None for a run of all candidates on all images."""
-        return parse_race_budget(self.budget)
+        """What the run may cost; None for all candidates on all images, and for "auto" until it is decided."""
+        return None if self.budget == AUTO else parse_race_budget(self.budget)
 
     @property
     def settings(self) -> dict[str, str | int | None]:
@@ -214,7 +226,7 @@ class Recommendation:
         if not last:
             over = (
                 f"the run was cancelled, or its budget of {self.budget} over,"
-                if self.budget
+                if self.race_budget
                 else "the run was cancelled"
             )
             raise RunCancelledError(f"{over} while its dataset was read: there is no board yet")
@@ -231,14 +243,9 @@ class Recommendation:
 
     def _ranked(self, candidates: Sequence[Candidate], access: Access) -> Iterator[Leaderboard]:
         processes = running_processes()
-        budget = self.race_budget
-        spent = SpentBudget(budget, n_candidates=len(candidates)) if budget else None
-        cancelled = access.cancelled
-        if spent is not None:
-            access = replace(access, cancelled=lambda: cancelled() or spent.is_time_over)
-        queue = None if budget else shared_queue(candidates, processes)
-        if queue is not None:
-            access = replace(access, cancelled=lambda: cancelled() or queue.is_over())
+        spent = SpentBudget(self.race_budget, n_candidates=len(candidates))
+        ends: list[Callable[[], bool]] = [access.cancelled, lambda: spent.is_time_over]
+        access = replace(access, cancelled=lambda: any(is_over() for is_over in ends))
         follower = RunFollower(len(candidates), access=access, on_progress=self.on_progress)
         follower.reads_dataset()
         with ExitStack() as stack:
@@ -252,11 +259,29 @@ class Recommendation:
                 return
             candidates = with_standings(candidates, standings, dataset=images.dataset)
             run = RunEdges(access, processes, follower, spent)
-            if queue is None:
-                yield from self._ranked_on(images, candidates, run)
-            else:
-                alone = replace(run, processes=OneProcess(processes.device))
-                yield from self._ranked_on(images, candidates, alone, queue=queue)
+            decided = self._decided(images, candidates, run)
+            queue = shared_queue(candidates, processes) if decided.budget is None else None
+            if queue is not None:
+                ends.append(queue.is_over)
+                run = replace(run, processes=OneProcess(processes.device))
+            yield from decided._ranked_on(images, candidates, run, queue=queue)
+
+    def _decided(self, images: LabelledImages, candidates: Sequence[Candidate], run: RunEdges) -> "Recommendation":
+        """This run, where "auto" is a race or the full run, as the main process says for all."""
+        if self.budget != AUTO:
+            return self
+        full = replace(self, budget=None)
+        if not can_race(self.methods, reuse_cards=self.reuse_cards):
+            return full
+        device, processes = self.extraction.torch_device(run.processes).type, run.processes
+        ask = partial(too_long_s, candidates, n_images=len(images), get_speed=partial(measured_speed, device))
+        full_s = on_main_process(partial(ask, n_processes=processes.num_processes), processes)
+        if full_s is None:
+            return full
+        run.spent.becomes(AUTO_BUDGET, least_left_s=LEAST_LEFT_S)
+        if self.on_race is not None and processes.is_main_process:
+            self.on_race(full_s)
+        return replace(self, budget=AUTO_BUDGET.text)
 
     def _ranked_on(
         self,
@@ -347,7 +372,7 @@ class Recommendation:
     ) -> tuple[Leaderboard, Sequence[Candidate], Ranking]:
         """The board before the first turn, the candidates in the order in which they enter, and whose turn it is."""
         calibration, budget = calibration_of(board, run.access), self.race_budget
-        if budget is None or run.spent is None or calibration is None:
+        if budget is None or calibration is None:
             return board, candidates, FullRun(images, calibration, seed=self.seed)
         entering, left_out = within_downloads(by_prior(candidates), budget.download_bytes)
         reason = f"its weights, or their unknown size, do not fit into the budget of {budget.text} beside the others'"
@@ -358,17 +383,3 @@ class Recommendation:
 
 
 recommend = call_of(Recommendation)
-
-
-def parse_size(size: int | str | None) -> int | None:
-    """Bytes of a number, or of words such as "20GB" (decimal units).
-
-    Raises:
-        LeadHubError: neither.
-    """
-    if size is None or (isinstance(size, int) and not isinstance(size, bool) and size > 0):
-        return size
-    match = SIZE.fullmatch(size.strip()) if isinstance(size, str) else None
-    if match is None or float(match[1]) == 0:
-        raise LeadHubError(f"max_disk must be a number of bytes above 0 or a size such as '20GB', found {size!r}")
-    return int(float(match[1]) * UNITS[match[2].upper()])

@@ -4,10 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from lead_hub.candidates import Candidate
-from lead_hub.recommendation.estimate import POSITIONS, MachineSpeed, checkpoint_s, multiply_adds
-from lead_hub.recommendation.race_budget import known_weight_bytes
-
-ASSUMED_MULTIPLY_ADDS = 25_000_000 * POSITIONS  # where no candidate's size is known
+from lead_hub.recommendation.estimate import MachineSpeed, checkpoint_s, multiply_adds_of_all
 
 
 class RemainingTime:
@@ -53,11 +50,3 @@ class RemainingTime:
         """
         correction = self._took_s / self._estimated_s if self._estimated_s else 1.0
         return correction * ((1 - share_done) * self._current_s + self._following_s)
-
-
-def multiply_adds_of_all(candidates: Sequence[Candidate]) -> list[int]:
-    """Operations of each candidate on an image, as far as anything tells them beforehand; the mean one's elsewhere."""
-    costs = [multiply_adds(each, known_weight_bytes(each)) for each in candidates]
-    known = [cost for cost in costs if cost]
-    mean = sum(known) // len(known) if known else ASSUMED_MULTIPLY_ADDS
-    return [cost or mean for cost in costs]

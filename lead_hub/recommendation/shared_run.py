@@ -19,9 +19,9 @@ from lead_hub.hub import HubDownError
 from lead_hub.labelled_images import LabelledImages
 from lead_hub.leaderboard import Leaderboard, Skipped
 from lead_hub.processes import Processes, n_on_this_machine
+from lead_hub.recommendation.estimate import multiply_adds_of_all
 from lead_hub.recommendation.judging import ScoredCandidate, judged_board
 from lead_hub.recommendation.racing import Turn
-from lead_hub.recommendation.remaining_time import multiply_adds_of_all
 from lead_hub.recommendation.turn_scoring import TurnScoring
 from lead_hub.recommendation.work_queue import MAIN_IS_GONE, NAP_S, WorkQueue, can_meet, run_store
 

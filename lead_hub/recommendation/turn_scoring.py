@@ -24,7 +24,7 @@ class RunEdges:
     access: Access
     processes: Processes
     follower: RunFollower
-    spent: SpentBudget | None
+    spent: SpentBudget
 
 
 @dataclass(frozen=True, eq=False)

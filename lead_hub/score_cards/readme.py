@@ -216,6 +216,7 @@ def command(rows: Sequence[ScoreRow]) -> str:
     words += [] if last.dataset_is_local else ["--revision", last.dataset_sha]
     for name in ("max_images", "seed", "dtype", "group_column"):
         words += [f"--{name.replace('_', '-')}", str(settings[name])] if settings.get(name) is not None else []
+    words += ["--budget", str(settings.get("budget") or "none")]  # unasked the command may race
     for _, row in with_ranks(rows)[:LONGEST_RANKING]:
         words += ["-c", f"{row.checkpoint}@{row.sha}" if is_hub_id(row.checkpoint) else row.checkpoint]
     return " ".join(shlex.quote(printable(word)) for word in words)

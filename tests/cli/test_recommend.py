@@ -253,6 +253,70 @@ def test_a_race_says_on_how_many_images_each_row_rests(colour_folder: Path, tiny
     assert all("judged on 9 of 36 images" in row["note"] for row in board["rows"])
 
 
+@pytest.fixture
+def endless(tiny_pool: Path, tmp_path: Path) -> Path:
+    """A model index of the pool, of which each network takes 10^18 operations an image, if one believes it."""
+    entries = [{"id": str(folder), "multiply_adds": 10**18} for folder in sorted(tiny_pool.iterdir())]
+    index = tmp_path / "endless.json"
+    index.write_text(json.dumps({"schema_version": 1, "candidates": entries}))
+    return index
+
+
+A_RACE = re.compile(
+    r"the full run would take about [\d.]+ h: this is a race within 15min; for the full run, add --budget none\n"
+)
+
+
+def test_what_would_take_too_long_is_a_race_unless_asked_otherwise(
+    colour_folder: Path, tiny_pool: Path, endless: Path, tmp_path: Path
+) -> None:
+    def ranked(*options: object) -> tuple[dict[str, Any], str]:
+        finished = lead_hub("recommend", colour_folder, "-c", endless, "--cache-dir", tmp_path / "cache", *options)
+        assert finished.exit_code == 0, finished.stderr
+        return json.loads(finished.stdout), finished.stderr
+
+    board, said = ranked()
+    assert board["settings"]["budget"] == "15min"
+    assert len(A_RACE.findall(said)) == 1
+    again, said = ranked("--quiet")
+    assert (again["settings"]["budget"], said) == ("15min", "")
+    for options in (("--budget", "none"), ("--score", "knn"), ("--score", "lead", "--score", "lead-network")):
+        full, said = ranked(*options)
+        assert "budget" not in full["settings"]
+        assert {row["n_images"] for row in full["rows"]} == {None}
+        assert not A_RACE.search(said)
+    mine, said = ranked("--budget", "1h")
+    assert mine["settings"]["budget"] == "1h"
+    assert not A_RACE.search(said)
+
+
+def test_a_budget_that_cannot_be_is_an_error_all_the_same(colour_folder: Path, endless: Path) -> None:
+    for options, message in (
+        (("--score", "knn"), "a budget needs a score whose chances to be best are calibrated"),
+        (("--reuse-cards", "me/cards"), "give reuse_cards or a budget, not both"),
+    ):
+        refused = lead_hub("recommend", colour_folder, "-c", endless, "--budget", "10min", *options)
+        assert (refused.exit_code, refused.stdout) == (2, "")
+        assert message in refused.stderr
+
+
+def test_a_dry_run_says_whether_it_will_be_a_race(colour_folder: Path, endless: Path, tmp_path: Path) -> None:
+    arguments = ("recommend", colour_folder, "-c", endless, "--cache-dir", tmp_path, "--dry-run")
+    raced = lead_hub(*arguments)
+    assert A_RACE.fullmatch(raced.stderr)
+    estimate = json.loads(raced.stdout)
+    assert (estimate["duration_s"], estimate["budget"]) == (900, "15min")
+    assert estimate["full_duration_s"] > 900
+    quiet = lead_hub(*arguments, "--quiet")
+    assert (quiet.stderr, json.loads(quiet.stdout)["budget"]) == ("", "15min")
+    for options in (("--budget", "none"), ("--score", "knn"), ("--reuse-cards", "me/cards")):
+        full = lead_hub(*arguments, *options)
+        assert full.stderr == ""
+        estimate = json.loads(full.stdout)
+        assert estimate["budget"] is None
+        assert estimate["duration_s"] == estimate["full_duration_s"] > 900
+
+
 def test_every_preset_is_an_option() -> None:
     assert [preset.value for preset in Preset] == list(PRESETS)
 
@@ -278,7 +342,7 @@ def test_a_dry_run_downloads_neither_weights_nor_images(
     estimate = json.loads(finished.stdout)
     assert estimate.pop("duration_s") == estimate.pop("full_duration_s") > 0
     known = {"n_checkpoints": 4, "n_images": 36, "download_bytes": 4_000_500, "n_unknown_size": 1}
-    assert estimate == {**known, "n_weights_here": 1}
+    assert estimate == {**known, "n_weights_here": 1, "budget": None}
     assert json.loads(lead_hub(*arguments, "--budget", "1s").stdout)["duration_s"] == 1
     soon = lead_hub(*arguments, "--budget", "soon")
     assert (soon.exit_code, soon.stdout) == (2, "")

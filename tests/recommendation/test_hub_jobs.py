@@ -37,7 +37,7 @@ def test_shares_of_about_the_same_length(n_jobs: int, expected: list[list[str]])
 def test_a_job_runs_the_same_command_on_its_share() -> None:
     run = Recommendation("org/colours", score=["lead", "knn"], revision="c" * 40, max_images=30, token="hf_secret")
     assert arguments_of(run) == [
-        *("--max-images", "30", "--revision", "c" * 40, "--score", "lead", "--score", "knn"),
+        *("--max-images", "30", "--revision", "c" * 40, "--score", "lead", "--score", "knn", "--budget", "none"),
     ]
     script = job_script(run, [Candidate("org/a", revision="v1"), Candidate("org/b; rm -rf /")], CODE)
     assert "hf_secret" not in script
@@ -46,7 +46,7 @@ def test_a_job_runs_the_same_command_on_its_share() -> None:
     assert lines[1] == f"pip install --quiet --no-cache-dir {' '.join(requirements())}"
     assert lines[-2] == (
         "python -m lead_hub recommend org/colours --candidates org/a@v1 --candidates 'org/b; rm -rf /' --max-images 30"
-        f" --revision {'c' * 40} --score lead --score knn --quiet --output board.json > board.txt"
+        f" --revision {'c' * 40} --score lead --score knn --budget none --quiet --output board.json > board.txt"
         " || test -s board.json"
     )
     assert lines[-1] == "python -m lead_hub push board.json --to alice/lead-scores --quiet"
@@ -153,7 +153,8 @@ def test_the_board_of_two_jobs_of_which_one_fails(
     hub.add_repo("org/resnet", folder=tiny_pool / "resnet")
     machine, said = Machine(hub, tmp_path), []
     machine.start()
-    run = Recommendation("org/colours", score=["lead", "knn"], max_images=30, token=token)
+    # As the command line asks, unless told otherwise: here, and in each Job, that is the full run.
+    run = Recommendation("org/colours", score=["lead", "knn"], max_images=30, token=token, budget="auto")
     candidates = [Candidate("org/vit"), Candidate("org/resnet")]
     board = run_on_jobs(run, candidates, JobsRequest("l4x1", 2), tell=said.append, asked_every_s=0.2)
     machine.join()
@@ -175,6 +176,7 @@ def test_the_board_of_two_jobs_of_which_one_fails(
     assert (skipped.checkpoint, skipped.stage) == ("org/resnet", "extract")
     assert skipped.reason.startswith("its Job must come to its end, it is error (Job failed with exit code: 137): see ")
     assert board.is_complete
+    assert "budget" not in board.settings
     assert hub.repo("alice/lead-scores", kind="dataset").private
     assert said[0] == f"Job 1 of 2 on l4x1, 1 checkpoints: {hub.endpoint}/jobs/alice/job1"
     assert "Job 1 of 2: completed" in said

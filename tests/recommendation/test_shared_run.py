@@ -3,8 +3,7 @@
 import pytest
 
 from lead_hub.candidates import Candidate
-from lead_hub.recommendation.estimate import POSITIONS
-from lead_hub.recommendation.remaining_time import multiply_adds_of_all
+from lead_hub.recommendation.estimate import POSITIONS, multiply_adds_of_all
 from lead_hub.recommendation.shared_run import longest_first, takes_whole
 
 

@@ -53,12 +53,55 @@ def test_every_control_can_be_named_by_a_screen_reader(finished: Page) -> None:
     for control in (
         'textbox "Dataset Hub id',
         'combobox "Split',
+        'combobox "Preset',
+        'combobox "Budget',
         'textbox "Revision',
         'spinbutton "number input for Most images',
     ):
         assert f"- {control}" in tree
     assert '- combobox "Checkpoint to explain' in tree
     assert '- textbox "Dataset repository of yours' in tree
+
+
+def choose(page: Page, dropdown: str, option: str) -> None:
+    """By keyboard alone."""
+    page.locator(f"#{dropdown} input").focus()
+    page.keyboard.press("Control+a")
+    page.keyboard.type(option)
+    page.keyboard.press("Enter")
+    expect(page.locator(f"#{dropdown} input")).to_have_value(option)
+
+
+def test_the_form_says_what_a_race_and_what_the_full_run_would_take(
+    laptop: ServedSpace, visit: Callable[..., Window]
+) -> None:
+    page = visit(laptop.url).page
+    page.get_by_role("button", name="Size, licence and family").click()
+    estimate = page.locator("#estimate")
+    choose(page, "preset", "best")
+    # What is best is larger than what the form asks for at first.
+    expect(page.locator("#max-parameters input")).to_have_value("any size")
+    page.locator("#max-images input[type=number]").fill("5000")
+    page.locator("#limit input[type=number]").fill("100")
+    page.keyboard.press("Tab")
+    expect(estimate).to_contain_text(re.compile(r"on up to 5,000 images: .*, ready in about 15 min; the full run \d"))
+    choose(page, "budget", "none")
+    expect(estimate).to_contain_text("of computing here")
+    choose(page, "budget", "10min")
+    expect(estimate).to_contain_text("ready in about 10 min; the full run")
+    choose(page, "budget", "auto")
+    expect(estimate).to_contain_text("ready in about 15 min; the full run")
+    choose(page, "score", "knn")
+    expect(estimate).to_contain_text("of computing here")
+    choose(page, "budget", "soon")
+    expect(estimate).to_contain_text("budget must be a time such as '10min' or '2h'")
+
+
+def test_a_link_carries_budget_and_preset(laptop: ServedSpace, visit: Callable[..., Window]) -> None:
+    page = visit(f"{laptop.url}/?dataset=org/birds&budget=20%25&preset=small").page
+    page.get_by_role("button", name="Size, licence and family").click()
+    expect(page.locator("#budget input")).to_have_value("20%")
+    expect(page.locator("#preset input")).to_have_value("small")
 
 
 def test_numbers_sort_as_numbers(finished: Page) -> None:
@@ -96,6 +139,7 @@ def test_a_row_explains_itself(finished: Page) -> None:
         expect(finished.get_by_role("tabpanel").locator("visible=true").first).not_to_be_empty()
     expect(finished.locator("#intervals")).to_contain_text(third)
     expect(finished.locator("#python")).to_contain_text("recommend(")
+    expect(finished.locator("#python")).to_contain_text('budget="auto"')
 
 
 def test_the_files_hold_the_board(finished: Page, tmp_path: Path) -> None:

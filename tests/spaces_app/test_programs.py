@@ -12,6 +12,7 @@ import httpx
 import jsonschema
 import pytest
 
+from lead_hub.candidates import PRESETS
 from lead_hub.transferability import SCORES
 from tests.loopback_hub import HubServer
 from tests.spaces_app.seeds import CHECKPOINTS, COLOURS
@@ -53,6 +54,16 @@ def test_a_program_ranks_and_pushes(space: ServedSpace, space_hub: HubServer) ->
     cards = [json.loads(text) for path, text in files.items() if path.startswith("cards/")]
     assert {card["checkpoint"] for card in cards} == set(CHECKPOINTS)
     assert all(request.user == "carol" for request in space_hub.requests if "carol/scores" in request.path)
+
+
+def test_a_race_is_answered_with_its_last_board(space: ServedSpace) -> None:
+    job = client(space).submit("org/colours", list(CHECKPOINTS), budget="100%", full_board=True, api_name="/recommend")
+    board = job.result(540)["board"]
+    # All three see nine images, and whoever goes on all 36.
+    assert len(job.outputs()) > 3
+    assert board["settings"]["budget"] == "100%"
+    assert board["rows"][0]["n_images"] is None
+    assert 'budget="100%"' in job.result()["python"]
 
 
 def test_a_program_without_a_token_is_a_stranger(space: ServedSpace) -> None:
@@ -102,6 +113,9 @@ def test_a_verdict_before_the_end_says_that_it_is_not_final(space: ServedSpace) 
         ({"dataset": "org/colours", "limit": -1}, "limit must be"),
         ({"dataset": "org/colours", "candidates": ["demo"], "score": "none"}, "none"),
         ({"dataset": "org/colours", "max_images": 1}, "from 4 to 20,000 images"),
+        ({"dataset": "org/colours", "budget": "soon"}, "budget must be a time"),
+        ({"dataset": "org/colours", "preset": "large"}, "a preset must be one of small"),
+        ({"dataset": "org/colours", "candidates": ["demo"], "budget": "1h", "score": "knn"}, "chances .* calibrated"),
         ({"dataset": "org/texts", "candidates": ["demo"]}, "sentence"),
         ({"dataset": "x" * 300}, "id on the Hub"),
     ],
@@ -225,7 +239,9 @@ def test_an_agent_is_told_what_it_may_ask_before_it_asks(space: ServedSpace) -> 
         questions = [
             {"dataset": "org/colours", "score": "none"},
             {"dataset": "org/colours", "max_images": 1},
-            {"dataset": "nobody/nothing"},
+            {"dataset": "org/colours", "preset": "large"},
+            {"dataset": "org/colours", "budget": "soon"},
+            {"dataset": "nobody/nothing", "preset": None, "budget": "20%"},
         ]
         async with connected(space) as (session, tool, _):
             return tool, [await session.call_tool(tool.name, question) for question in questions]
@@ -236,7 +252,14 @@ def test_an_agent_is_told_what_it_may_ask_before_it_asks(space: ServedSpace) -> 
     assert (asked["max_images"]["minimum"], asked["max_images"]["maximum"]) == (4, 20_000)
     assert "demo:photographs" in asked["dataset"]["description"]
     assert "enum" not in asked["dataset"]
-    unknown, few, missing = map(refusal, answers)
+    assert asked["preset"]["enum"] == [None, *PRESETS]
+    assert all(f'"{name}"' in asked["preset"]["description"] for name in PRESETS)
+    assert asked["budget"]["default"] == "auto"
+    for budget in ("auto", "none", "10min", "2h", "1.5 GB", "20%"):
+        assert re.search(asked["budget"]["pattern"], budget)
+    unknown, few, preset, budget, missing = map(refusal, answers)
+    assert "'large' is not one of [None, 'small'" in preset
+    assert "'soon' does not match" in budget
     assert "'none' is not one of ['lead'" in unknown
     assert "1 is less than the minimum of 4" in few
     assert "pass a token of yours (oauth_token=" in missing

@@ -5,8 +5,9 @@ from urllib.parse import parse_qsl
 
 import pytest
 
+from lead_hub.candidates import IndexQuery
 from lead_hub.demo import FOLDER
-from lead_hub.errors import CandidateError, DatasetError
+from lead_hub.errors import CandidateError, DatasetError, LeadHubError
 from spaces_app.request import MOST_IMAGES, MOST_OWN, RunRequest, from_link
 
 FULL = RunRequest(
@@ -24,6 +25,8 @@ FULL = RunRequest(
     own_candidates=("org/a@main", "org/b"),
     max_images=123,
     score="logme",
+    budget="20%",
+    preset="small",
 )
 
 
@@ -44,7 +47,8 @@ def test_a_link_without_a_dataset_asks_for_nothing() -> None:
     "parameter",
     [
         *[("limit", "-3"), ("limit", "1e9"), ("max_images", "²"), ("max_images", "1"), ("max_parameters", "9" * 5000)],
-        *[("source", "file:///etc/passwd"), ("unknown", "1"), ("permissive", "yes")],
+        *[("source", "file:///etc/passwd"), ("unknown", "1"), ("permissive", "yes"), ("preset", "large")],
+        *[("budget", "soon"), ("budget", ""), ("budget", "9" * 5000 + "GB"), ("budget", "1e9h")],
     ],
 )
 def test_what_a_link_holds_that_makes_no_sense_is_left_out(parameter: tuple[str, str]) -> None:
@@ -113,6 +117,34 @@ def test_an_own_list_must_name_something_and_not_everything() -> None:
         RunRequest("org/birds", source="own").candidates(paths_allowed=False)
     with pytest.raises(CandidateError, match=f"{MOST_OWN} checkpoints, found {MOST_OWN + 1}"):
         RunRequest("org/birds", source="own", own_candidates=("org/a",) * (MOST_OWN + 1))
+
+
+def test_a_budget_is_left_to_the_estimate_unless_one_is_named() -> None:
+    assert RunRequest("org/birds").run_budget == RunRequest("org/birds").estimated_budget == "auto"
+    assert RunRequest("org/birds", budget="none").run_budget is None
+    assert RunRequest("org/birds", budget="none").estimated_budget is None
+    # Where there can be no race, what is left to the estimate is none.
+    assert RunRequest("org/birds", score="knn").estimated_budget is None
+    assert RunRequest("org/birds", score="no such score").estimated_budget is None
+    assert RunRequest("org/birds", score="knn", budget="5GB").estimated_budget == "5GB"
+    with pytest.raises(LeadHubError, match=r"budget must be a time such as '10min' .* found 'soon'"):
+        RunRequest("org/birds", budget="soon")
+
+
+def test_a_preset_is_narrowed_by_the_filters() -> None:
+    def asked(**choices: object) -> list[object]:
+        return [*RunRequest("org/birds", **choices).candidates(paths_allowed=False)]  # type: ignore[arg-type]
+
+    assert asked(preset="small", limit=5) == [IndexQuery(10_000_000, limit=5)]
+    assert asked(preset="small", max_parameters=30_000_000) == [IndexQuery(10_000_000)]
+    assert asked(preset="small", max_parameters=1_000_000) == [IndexQuery(1_000_000)]
+    assert asked(preset="best", families=("vit",)) == [IndexQuery(families=("vit",), chosen_for="best")]
+    assert asked(preset="permissive") == [IndexQuery(licences=("permissive",), chosen_for="default")]
+    assert asked(preset="fast", permissive=True) == [
+        IndexQuery(licences=("permissive",), max_multiply_adds=1_500_000_000)
+    ]
+    with pytest.raises(CandidateError, match=r"a preset must be one of small, fast, best, .*found 'large'"):
+        RunRequest("org/birds", preset="large")
 
 
 @pytest.mark.parametrize("max_images", [3, 0, -5, MOST_IMAGES + 1])

@@ -1,7 +1,9 @@
 """Runs as visitors meet them: followed, cancelled before or after their turn, each in its own place on the disk."""
 
+import json
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -42,6 +44,23 @@ def test_rows_come_one_by_one_and_the_last_moment_has_them_all() -> None:
     assert len(set(n_rows)) > 3
     assert [state.outcome for state in states[:-1]] == ["running"] * (len(states) - 1)
     assert states[-1].outcome == "finished"
+
+
+def test_a_run_is_a_race_where_the_full_run_takes_long(
+    colour_folder: Path, tiny_pool: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entries = [{"id": str(folder), "multiply_adds": 10**18} for folder in sorted(tiny_pool.iterdir())]
+    (tmp_path / "index.json").write_text(json.dumps({"schema_version": 1, "candidates": entries}))
+    monkeypatch.setenv("LEAD_HUB_MODEL_INDEX", str(tmp_path / "index.json"))
+    question = RunRequest(str(colour_folder))
+    budgets = {}
+    for budget in ("auto", "none", "1h"):
+        asked = replace(question, budget=budget)
+        last = ended(followed_run(asked, NOBODY, deployment=Deployment(), cancelled=threading.Event()))
+        assert last.board is not None
+        assert last.outcome == "finished"
+        budgets[budget] = last.board.settings.get("budget")
+    assert budgets == {"auto": "15min", "none": None, "1h": "1h"}
 
 
 def test_a_run_stops_when_it_is_cancelled_and_keeps_its_rows() -> None:
@@ -170,6 +189,9 @@ def test_a_gpu_is_borrowed_for_as_long_as_a_run_may_take() -> None:
     assert SHORTEST_S <= gpu_seconds(demo(), NOBODY, SHARED, None) <= LONGEST_S
     large = RunRequest("org/birds", max_images=MOST_IMAGES)
     assert gpu_seconds(large, NOBODY, SHARED, None) == LONGEST_S
+    # Where a race may be, it is borrowed for no longer than that; where none may be, for the full run.
+    assert gpu_seconds(replace(large, budget="40s"), NOBODY, SHARED, None) == 80
+    assert gpu_seconds(replace(large, score="knn"), NOBODY, SHARED, None) == LONGEST_S
     assert follow_here() is followed_run  # there is no ZeroGPU here, so runs are carried out as anywhere
     assert lent() is not None
     assert ended(on_lent_gpu(demo(), NOBODY, deployment=SHARED, cancelled=threading.Event())).outcome == "finished"

@@ -43,9 +43,11 @@ def test_literals_come_back_as_they_were(value: object) -> None:
 
 
 def test_python_with_nothing_but_a_dataset() -> None:
-    assert repeat_line(RunRequest("org/flowers")) == (
-        'import lead_hub\nboard = lead_hub.recommend("org/flowers")\nprint(board.verdict)'
-    )
+    # The page leaves the budget to the estimate, recommend() has none by itself.
+    for budget, asked in (("auto", ', budget="auto"'), ("none", ""), ("20%", ', budget="20%"')):
+        assert repeat_line(RunRequest("org/flowers", budget=budget)) == (
+            f'import lead_hub\nboard = lead_hub.recommend("org/flowers"{asked})\nprint(board.verdict)'
+        )
 
 
 def test_the_defaults_are_those_of_recommend() -> None:
@@ -62,8 +64,8 @@ def test_python_with_every_choice() -> None:
         **{"config": "small", "split": "validation", "image_column": "picture", "label_column": "kind"},
         **{"revision": "v2", "max_images": 300, "score": "logme"},
     }
-    call = call_of(repeat_line(RunRequest("org/flowers", **choices)))
-    assert keywords(call) == choices
+    call = call_of(repeat_line(RunRequest("org/flowers", **choices, budget="2h")))
+    assert keywords(call) == {**choices, "budget": "2h"}
     assert [ast.literal_eval(argument) for argument in call.args] == ["org/flowers"]
 
 
@@ -80,6 +82,14 @@ def test_python_with_candidates_from_everywhere() -> None:
         assert ast.unparse(query.func) == name
         assert keywords(query) == asked
         assert [kind(**keywords(query))] == question.candidates(paths_allowed=False)
+    for narrower in ({}, {"limit": 5, "max_parameters": 1_000_000}):
+        question = RunRequest("org/flowers", preset="small", **narrower)
+        names: dict[str, object] = {}
+        *imports, _, _ = ast.parse(repeat_line(question)).body
+        exec(compile(ast.Module(imports, []), "", "exec"), names)
+        _, query = call_of(repeat_line(question)).args
+        assert 'IndexQuery.preset("small")' in repeat_line(question)
+        assert [eval(ast.unparse(query), names)] == question.candidates(paths_allowed=False)
     own = RunRequest("org/flowers", source="own", own_candidates=("org/a", "org/b@v1"))
     assert ast.literal_eval(call_of(repeat_line(own)).args[1]) == ["org/a", "org/b@v1"]
     assert [ast.unparse(argument) for argument in call_of(repeat_line(DEMO)).args] == [
@@ -97,7 +107,7 @@ def test_whatever_is_asked_stays_a_literal(name: str) -> None:
     call = call_of(repeat_line(question))
     assert [ast.literal_eval(argument) for argument in call.args] == [name, [name, name]]
     expected = dict.fromkeys(("score", "config", "split", "image_column", "label_column", "revision"), name)
-    assert keywords(call) == expected
+    assert keywords(call) == {**expected, "budget": "auto"}
     demo = call_of(repeat_line(RunRequest(f"demo:{name}", source="demo")))
     assert isinstance(demo.args[0], ast.Call)
     assert [ast.literal_eval(argument) for argument in demo.args[0].args] == [name]
@@ -143,16 +153,21 @@ def test_shell_lines() -> None:
         "--output=candidates.json",
     ]
     assert ranking == "lead-hub recommend --candidates=candidates.json org/flowers"
-    for question in (replace(DEMO, max_images=100), RunRequest("org/flowers", limit=3), replace(DEMO, source="index")):
+    part = RunRequest("org/flowers", limit=3, families=("vit",), preset="small", budget="none")
+    assert shell_line(part) == "lead-hub recommend --budget=none --preset=small --family=vit --limit=3 org/flowers"
+    assert shell_line(RunRequest("org/flowers", budget="20%")) == "lead-hub recommend --budget=20% org/flowers"
+    assert shell_line(replace(DEMO, budget="none")) == "lead-hub demo --target=scripts"
+    for question in (replace(DEMO, max_images=100), replace(DEMO, budget="20%"), replace(DEMO, source="index")):
         assert shlex.split(shell_line(question)) == ["python", "-c", repeat_line(question)]
 
 
 @pytest.mark.slow
 def test_the_command_line_takes_the_options_that_shell_lines_have() -> None:
     question = RunRequest(
-        "org/flowers", "small", "test", "picture", "kind", "v2", "hub", 10**6, True, ("vit",), 3, (), 300, "knn"
+        "org/flowers", "small", "test", "picture", "kind", "v2", "hub", 10**6, True, ("vit",), 3, (), 300, "knn", "none"
     )  # fmt: skip
-    for command in shell_line(question).split(" &&\n"):
+    of_index = replace(question, source="index", preset="best")
+    for command in [*shell_line(question).split(" &&\n"), shell_line(of_index)]:
         _, name, *words = shlex.split(command)
         shown = subprocess.run(
             [sys.executable, "-m", "lead_hub", name, "--help"],

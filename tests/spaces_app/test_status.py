@@ -1,5 +1,7 @@
 """What the page says before, during and after a run."""
 
+from dataclasses import replace
+
 import pytest
 
 from lead_hub.errors import DatasetError, LeadHubError
@@ -43,7 +45,23 @@ def test_a_moment_in_words() -> None:
     )
 
 
-@pytest.mark.parametrize(("seconds", "words"), [(0.2, "1 s"), (54, "54 s"), (90, "2 min"), (5400, "1.5 h")])
+def test_a_moment_of_a_race_in_words() -> None:
+    board = replace(board_of(GOOD), settings={"budget": "15min"})
+    words = running_text(RunState("running", board=board, progress=extracting(2, 50)))
+    assert words.startswith("Race within 15min. Checkpoint 2 of 4: running the images through, a")
+
+
+def test_a_race_that_ends_with_its_budget_says_who_is_missing() -> None:
+    board = replace(board_of(GOOD, FAIR, n_candidates=61), settings={"budget": "15min"})
+    words = "Finished: 2 checkpoints ranked. The budget of 15min was over before the turn of 59 more; more time"
+    assert words in state_html(RunState("finished", board=board), OWN)
+    whole = replace(board, n_candidates=2)
+    assert "Finished: 2 checkpoints ranked. Choose" in state_html(RunState("finished", board=whole), OWN)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0.2, "1 s"), (54, "54 s"), (90, "2 min"), (5400, "1.5 h"), (7200, "2 h")]
+)
 def test_durations_as_one_would_say_them(seconds: float, words: str) -> None:
     assert duration(seconds) == words
 
@@ -53,6 +71,8 @@ def test_what_a_run_takes() -> None:
         estimate_html(RunEstimate(10, 500, 1_500_000_000, 2, 170.0))
     )
     assert "1 checkpoint on up to 12 images: nothing to download." in estimate_html(RunEstimate(1, 12, 0, 0, None))
+    race = RunEstimate(61, 2000, 0, 0, 900.0, 7200.0, budget="15min")
+    assert "nothing to download, ready in about 15 min; the full run 2 h." in estimate_html(race)
 
 
 def test_every_end_says_what_to_do_next() -> None:
