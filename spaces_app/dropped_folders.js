@@ -59,16 +59,19 @@
     event.preventDefault();
     event.stopImmediatePropagation();
     event.target.dispatchEvent(new DragEvent("dragleave", {bubbles: true}));
+    for (const earlier of document.querySelectorAll("#upload + .lead-problem")) earlier.remove();
     const files = [];
     try {
       for (const entry of entries) await filesOf(entry, "", files);
-      if (files.length > MOST_FILES) throw new Error("it holds more than " + MOST_FILES + " files");
+      if (files.length > MOST_FILES) throw new Error("more than " + MOST_FILES + " files");
       const chosen = new DataTransfer(), name = entries.length == 1 ? entries[0].name : "images";
       chosen.items.add(new File([await zipOf(files)], name + ".zip", {type: "application/zip"}));
       input.files = chosen.files;
       input.dispatchEvent(new Event("change", {bubbles: true}));
     } catch (error) {
-      alert(`The folder must be readable here, and it is not: ${error.message}. Pack it as a zip and choose that.`);
+      const told = Object.assign(document.createElement("p"), {className: "lead-problem", role: "alert"});
+      told.textContent = `The folder must be readable here, found ${error.message}: pack it as a zip and choose that.`;
+      box.after(told);
     }
   }, true);
 }

@@ -368,8 +368,8 @@ def wire_results(
     )
     results.table.select(pressed, shown, [results.choice, results.tabs], **QUIETLY)
     choosers = [results.order, results.size, results.licences, results.families, results.further]
-    for chooser in choosers:
-        chooser.input(filtered, [shown, *choosers], results.table, **QUIETLY)
+    for chooser in choosers:  # an input would not tell that a choice of several was cleared
+        chooser.change(filtered, [shown, *choosers], results.table, **QUIETLY)
     for button, place in ((results.tune, "#snippet"), (results.why, "#confusion")):
         button.click(lambda: gr.Tabs(selected="explain"), None, results.tabs, queue=False, **QUIETLY).then(
             None, None, None, js=GO_TO % place, api_visibility="private"

@@ -24,11 +24,12 @@ FEWEST_LETTERS = 3
 LONGEST_NAME = 193  # 96 characters each for owner and name, and the slash
 PATIENCE_S = 6.0  # of a visitor who types
 SEARCHES_AT_ONCE = 4
-# What is typed goes to the server once nothing more has been typed for a while; what was overtaken never goes. The box
-# is asked again then: when its event comes, Gradio may still know the text before the last change.
-AFTER_A_PAUSE = """(text) => new Promise(resolve => {
+# What is typed goes to the server once nothing more has been typed for a while; what was overtaken never goes. Gradio
+# tells of an input only where a key was pressed, of a change also where something was pasted, or filled in by a button:
+# then nothing is sought, for nobody is in the box.
+AFTER_A_PAUSE = """() => new Promise(resolve => {
   clearTimeout(window.leadSearch%(name)s);
-  const typed = () => document.querySelector("#%(box)s :is(textarea, input)")?.value ?? text;
+  const typed = () => document.querySelector("#%(box)s :is(textarea, input):focus")?.value ?? "";
   window.leadSearch%(name)s = setTimeout(() => resolve(typed()), 350);
 })"""
 
@@ -70,7 +71,7 @@ def wire_searching(inputs: Inputs, *, datasets: gr.HTML, checkpoints: gr.HTML, d
         (inputs.dataset, sought, datasets, "Datasets"),
         (inputs.own_candidates, sought_checkpoints, checkpoints, "Checkpoints"),
     ):
-        box.input(
+        box.change(
             search,
             box,
             listed,
