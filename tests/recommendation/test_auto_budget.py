@@ -33,11 +33,11 @@ def not_asked() -> MachineSpeed:
     ("n_images", "n_processes", "seconds"),
     [
         # A million parameters take 350 million operations an image: 0.7 s at half of the speed of a convolution, and
-        # 0.02 s to prepare it; twice that to decode it, once; and 1.5 s to load the checkpoint.
-        (1000, 1, None),  # 700 + 20 + 40 + 1.5 = 761.5 s, less than 900
-        (1200, 1, 913.5),  # 840 + 24 + 48 + 1.5
+        # 0.02 s to prepare it; twice that to decode it, once; and 0.8 s to load the checkpoint.
+        (1000, 1, None),  # 700 + 20 + 40 + 0.8 = 760.8 s, less than 900
+        (1200, 1, 912.8),  # 840 + 24 + 48 + 0.8
         (1200, 2, None),
-        (2400, 2, 912.75),  # half of 1680 + 48 + 96 + 1.5
+        (2400, 2, 912.4),  # half of 1680 + 48 + 96 + 0.8
     ],
 )
 def test_the_full_run_where_it_takes_at_most_15_minutes(n_images: int, n_processes: int, seconds: float | None) -> None:
@@ -46,31 +46,31 @@ def test_the_full_run_where_it_takes_at_most_15_minutes(n_images: int, n_process
 
 
 def test_small_work_is_not_measured() -> None:
-    # Five billion operations and ten photos a second: 0.14 s and 0.1 s an image, 0.2 s to decode it, and 1.5 s. A third
-    # of 15 minutes are 300 s, for 678 images.
-    assert too_long_s(SMALL, n_images=678, get_speed=not_asked) is None
+    # Five billion operations and ten photos a second: 0.14 s and 0.1 s an image, 0.2 s to decode it, and 0.8 s. A third
+    # of 15 minutes are 300 s, for 680 images.
+    assert too_long_s(SMALL, n_images=679, get_speed=not_asked) is None
     with pytest.raises(AssertionError, match="measured"):
-        too_long_s(SMALL, n_images=679, get_speed=not_asked)
+        too_long_s(SMALL, n_images=681, get_speed=not_asked)
 
 
 def test_checkpoints_of_unknown_size_count_as_average_ones() -> None:
-    # 25 million parameters take 17.5 s an image: 100 images 1750 s, and 2 + 4 + 1.5 s.
-    assert too_long_s([Candidate("org/a")], n_images=100, get_speed=processor) == pytest.approx(1757.5)
+    # 25 million parameters take 17.5 s an image: 100 images 1750 s, and 2 + 4 + 0.8 s.
+    assert too_long_s([Candidate("org/a")], n_images=100, get_speed=processor) == pytest.approx(1756.8)
 
 
 def test_an_estimate_says_what_auto_is() -> None:
     candidates = [*SMALL, Candidate("org/b", parameters=3_000_000)]
-    # 80 s to decode 2000 images; 40 s to prepare them, 1.5 s and 0.7 s an image and million parameters for each. A race
+    # 80 s to decode 2000 images; 40 s to prepare them, 0.8 s and 0.7 s an image and million parameters for each. A race
     # would take some 36 minutes.
-    full_s = 80 + 2 * 41.5 + 0.7 * 2000 * (1 + 3)
+    full_s = 80 + 2 * 40.8 + 0.7 * 2000 * (1 + 3)
     raced = estimate_run(candidates, n_images=2000, speed=PROCESSOR, budget="auto")
     assert (raced.duration_s, raced.full_duration_s, raced.budget) == (900, pytest.approx(full_s), "15min")
     assert raced == estimate_run(candidates, n_images=2000, speed=PROCESSOR, budget="15min")
     short = estimate_run(candidates, n_images=100, speed=PROCESSOR, budget="auto")
     assert short == estimate_run(candidates, n_images=100, speed=PROCESSOR)
-    assert (short.duration_s, short.budget) == (pytest.approx(4 + 2 * 3.5 + 280), None)
+    assert (short.duration_s, short.budget) == (pytest.approx(4 + 2 * 2.8 + 280), None)
     unknown = estimate_run([Candidate("org/a")], n_images=100, speed=PROCESSOR, budget="auto")
-    assert unknown == RunEstimate(1, 100, 0, 1, 900, pytest.approx(1757.5), 0, "15min")
+    assert unknown == RunEstimate(1, 100, 0, 1, 900, pytest.approx(1756.8), 0, "15min")
 
 
 def test_gpus_share_the_passes_and_the_cores_of_the_machine() -> None:
