@@ -47,7 +47,8 @@ TABLE_STYLE = (
   padding: 8px 12px; white-space: normal; font-weight: 400; text-align: left; border-radius: 6px;
   background: var(--lh-text); color: var(--lh-ground)} .lh-board .lh-tip:is(:hover, :focus) > span {display: block}
 .lh-board th:nth-last-child(-n+3) .lh-tip > span {left: auto; right: 0}
-.lh-board .lh-wider {overflow-x: auto} .lh-board .lh-note {min-width: 16rem; overflow-wrap: anywhere}
+.lh-board .lh-wider {overflow-x: auto} .lh-board .lh-wider .lh-name {min-width: 11rem}
+.lh-board .lh-note {min-width: 16rem; overflow-wrap: anywhere}
 .lh-board .lh-key {margin: 8px 0 0; color: var(--lh-quiet); max-width: 60rem}
 @container (max-width: 640px) {.lh-board :is(.lh-chance, .lh-expected) {width: auto}
   .lh-board :is(th, td) {padding: 8px 5px} .lh-board .lh-extra {display: none}
