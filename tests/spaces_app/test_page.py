@@ -287,9 +287,11 @@ def test_the_table_is_ordered_and_filtered(finished: Page) -> None:
     finished.locator("#board tbody tr").first.click()
     expect(finished.locator("#choice input")).to_have_value(re.compile(r"^12\. vit-simclr-drawings"))
     finished.locator("#kinds").get_by_role("button", name="Clear").click()
+    expect(finished.locator("#board tbody tr")).to_have_count(N_DEMO)
     finished.get_by_label("Order by").click()
     finished.get_by_role("option", name="rank", exact=True).click()
     expect(finished.locator("#board tbody tr")).to_have_count(N_DEMO)
+    expect(finished.locator("#board tbody tr").first).to_contain_text(names[0])
     assert visiting.column(finished, "checkpoint") == names
     finished.get_by_label("More columns").click()
     finished.get_by_role("option", name="kind", exact=True).click()
