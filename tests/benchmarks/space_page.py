@@ -55,6 +55,8 @@ def met(browser: Browser, space: ServedSpace, viewport: dict[str, int]) -> Itera
         ("accuracy", ".lh-number >> nth=1"),
     ):
         yield f"{part} seen without scrolling: {is_seen(page, f'#verdict {selector}')}"
+    page.locator("#verdict").focus()
+    yield f"presses of Tab from the answer to Push score cards: {tabs_on_to(page, '#push')}"
     yield f"too wide by {max(0, visiting.overflow_px(page))} px"
     page.context.close()
 
@@ -70,6 +72,11 @@ def tabs_to(page: Page, selector: str) -> int:
     """How often Tab is pressed, from the top of the page, until the focus is there."""
     page.evaluate("document.activeElement.blur(), window.getSelection().removeAllRanges(), scrollTo(0, 0)")
     page.mouse.click(2, 2)
+    return tabs_on_to(page, selector)
+
+
+def tabs_on_to(page: Page, selector: str) -> int:
+    """How often Tab is pressed, from where the focus is."""
     for number in range(1, MOST_TABS):
         page.keyboard.press("Tab")
         if page.evaluate("selector => document.activeElement.matches(selector)", selector):
