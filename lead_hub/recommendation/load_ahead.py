@@ -3,6 +3,7 @@
 Nothing is decided here. What goes wrong ahead is met again, and said, when the candidate has its own turn.
 """
 
+import ctypes
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
@@ -45,6 +46,7 @@ class LoadAhead:
         Raises:
             CandidateError: it cannot be loaded (stage "load").
         """
+        give_freed_memory_back()  # of the network before and its passes
         network = self._loaded_ahead(files.folder) or load_checkpoint(files.folder, allow_pickle=self.allow_pickle)
         if self.downloads is not None and self.following is not None:
             self._ahead = self._thread.submit(self._load, self.following, self.downloads)
@@ -66,3 +68,15 @@ class LoadAhead:
             return None
         downloads.access.check_wanted()  # raises where the run is over
         return files.folder, load_checkpoint(files.folder, allow_pickle=self.allow_pickle)
+
+
+def give_freed_memory_back() -> None:
+    """Let the system have what this process has freed: without it, memory grows with the number of networks.
+
+    The C library of most Linux systems keeps freed pieces for itself as long as one that is in use lies above them.
+    """
+    try:
+        trim = ctypes.CDLL(None).malloc_trim
+    except (AttributeError, OSError, TypeError):  # another C library, or Windows
+        return
+    trim(ctypes.c_size_t(0))
