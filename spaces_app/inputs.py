@@ -20,6 +20,7 @@ from spaces_app.request import FULL_RUN, RunRequest, from_link
 from spaces_app.status import dataset_html, estimate_html, paragraph, problem, told
 from spaces_app.visitor_reading import look_at
 from spaces_app.visitors import Deployment, visitor
+from spaces_app.zero_gpu import as_carried_out, computing_device
 
 SOURCES = (
     ("Curated index", "index"),
@@ -307,7 +308,7 @@ def wire_inputs(
 
     def estimated(values: Updates) -> Updates:
         try:
-            question = read_request(values, inputs)
+            question = as_carried_out(read_request(values, inputs))
             if question.source == "hub":
                 words = "The Hub is searched when the run begins; what is found decides how long it takes."
                 return {estimate: paragraph(words)}
@@ -316,8 +317,9 @@ def wire_inputs(
             splits = description.splits if isinstance(description, DatasetDescription) else ()
             in_split = next((split.n_rows for split in splits if split.name == question.split), None)
             n_images = min(question.max_images, in_split or question.max_images)
-            budget = question.estimated_budget
-            return {estimate: estimate_html(estimate_run(candidates, n_images=n_images, budget=budget))}
+            budget, device = question.estimated_budget, computing_device()
+            of_run = estimate_run(candidates, n_images=n_images, device=device, budget=budget)
+            return {estimate: estimate_html(of_run)}
         except LeadHubError as error:
             return {estimate: problem(told(error, deployment))}
 

@@ -36,6 +36,7 @@ class RunState:
         ranking_s: seconds since the images were read and the first checkpoint begun.
         error: what went wrong.
         pictures: of the images, for the visitor who ranks on them alone.
+        loan_s: seconds that a GPU was lent for, where the end of that time ended the run.
     """
 
     outcome: Outcome
@@ -44,6 +45,7 @@ class RunState:
     ranking_s: float = 0.0
     error: LeadHubError | None = None
     pictures: RunPictures = field(default_factory=RunPictures)
+    loan_s: int | None = None
 
 
 def share_done(state: RunState) -> float:

@@ -115,8 +115,9 @@ def state_html(state: RunState, deployment: Deployment) -> str:
             after=f"{kept} Change the inputs and press Rank checkpoints again.",
         )
     if state.outcome == "cancelled":
+        why = f"The GPU was lent for {state.loan_s} seconds and went back," if state.loan_s else "Cancelled"
         return paragraph(
-            f"Cancelled with {counted(n_rows)} ranked{skipped}. Nothing computed is lost: the same question goes on"
+            f"{why} with {counted(n_rows)} ranked{skipped}. Nothing computed is lost: the same question goes on"
             " from here."
         )
     if state.outcome == "finished":

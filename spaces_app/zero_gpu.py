@@ -13,20 +13,43 @@ from typing import Protocol
 
 from lead_hub.candidates import read_candidates
 from lead_hub.errors import LeadHubError
-from lead_hub.recommendation import estimate_run
-from spaces_app.request import RunRequest
+from lead_hub.recommendation import AUTO, estimate_run, parse_race_budget
+from spaces_app.request import FULL_RUN, RunRequest
 from spaces_app.runs import Images, RunState, followed_run
 from spaces_app.visitors import Deployment, Visitor
 
+GPU = "cuda"
 SHORTEST_S, LONGEST_S = 60, 300
-SPARE = 2.0  # an estimate may be off by that factor, and a run that outlives its time is lost
+SPARE = 2.0  # an estimate may be off by that factor
+# So long before the loan ends a run is ended here, with the board so far: ZeroGPU would only end its process.
+ENDING_S = 30
 
 
-def gpu_seconds(request: RunRequest, visitor: Visitor, deployment: Deployment, images: Images | None) -> int:  # noqa: ARG001
-    """How long to borrow the GPU; takes what `_on_borrowed_gpu` takes."""
+def within_loan(request: RunRequest) -> RunRequest:
+    """The same question; a longer race, or by default a run that may be longer, is a race within the longest loan."""
+    budget = parse_race_budget(None if request.budget in (AUTO, FULL_RUN) else request.budget)
+    is_long_race = budget is not None and (budget.duration_s or 0.0) > LONGEST_S - ENDING_S
+    may_become_race = (
+        request.estimated_budget == AUTO and seconds_to_lend(replace(request, budget=FULL_RUN)) == LONGEST_S
+    )
+    return replace(request, budget=f"{LONGEST_S - ENDING_S}s") if is_long_race or may_become_race else request
+
+
+def as_carried_out(request: RunRequest) -> RunRequest:
+    """The question that this machine would carry out: `within_loan` where it has to borrow its GPU."""
+    return within_loan(request) if has_zero_gpu() else request
+
+
+def computing_device() -> str:
+    """What `estimate_run` takes for the device of a run here: a GPU that is to be lent is not here yet."""
+    return GPU if has_zero_gpu() else "auto"
+
+
+def seconds_to_lend(request: RunRequest) -> int:
+    """How long to borrow the GPU for a question."""
     try:
         candidates = read_candidates(request.candidates(paths_allowed=False)) if request.source != "hub" else []
-        estimate = estimate_run(candidates, n_images=request.max_images, device="cuda", budget=request.estimated_budget)
+        estimate = estimate_run(candidates, n_images=request.max_images, device=GPU, budget=request.estimated_budget)
     except LeadHubError:
         return SHORTEST_S
     return seconds_to_borrow(estimate.duration_s)
@@ -37,10 +60,25 @@ def seconds_to_borrow(estimated_s: float | None) -> int:
     return int(min(LONGEST_S, max(SHORTEST_S, SPARE * (estimated_s or LONGEST_S))))
 
 
-def _on_borrowed_gpu(
-    request: RunRequest, visitor: Visitor, deployment: Deployment, images: Images | None
+def gpu_seconds(
+    _request: RunRequest, _visitor: Visitor, _deployment: Deployment, _images: Images | None, loan_s: int
+) -> int:
+    """What ZeroGPU asks before it lends: takes what `on_borrowed_gpu` takes."""
+    return loan_s
+
+
+def on_borrowed_gpu(
+    request: RunRequest, visitor: Visitor, deployment: Deployment, images: Images | None, loan_s: int
 ) -> Iterator[RunState]:
-    yield from followed_run(request, visitor, deployment=deployment, cancelled=threading.Event(), images=images)
+    """`followed_run` that ends with the board so far shortly before the loan does."""
+    is_over = threading.Event()
+    clock = threading.Timer(max(0.0, loan_s - ENDING_S), is_over.set)
+    clock.start()
+    try:
+        for state in followed_run(request, visitor, deployment=deployment, cancelled=is_over, images=images):
+            yield replace(state, loan_s=loan_s) if state.outcome == "cancelled" else state
+    finally:
+        clock.cancel()
 
 
 def has_zero_gpu() -> bool:
@@ -79,17 +117,17 @@ def on_lent_gpu(
     images: Images | None = None,
 ) -> Iterator[RunState]:
     """`followed_run` in the process that ZeroGPU lends."""
-    state = RunState("running")
-    for state in lent()(request, visitor, deployment, images):
+    state, question = RunState("running"), within_loan(request)
+    for state in lent()(question, visitor, deployment, images, seconds_to_lend(question)):
         if cancelled.is_set():
             yield replace(state, outcome="cancelled")
             return
         yield state
 
 
-def lent() -> Callable[[RunRequest, Visitor, Deployment, Images | None], Iterator[RunState]]:
+def lent() -> Callable[[RunRequest, Visitor, Deployment, Images | None, int], Iterator[RunState]]:
     """The decorated function; ZeroGPU's decorator gives the same one every time."""
     decorate = import_module("spaces").GPU
-    decorated: Callable[[RunRequest, Visitor, Deployment, Images | None], Iterator[RunState]]
-    decorated = decorate(duration=gpu_seconds)(_on_borrowed_gpu)
+    decorated: Callable[[RunRequest, Visitor, Deployment, Images | None, int], Iterator[RunState]]
+    decorated = decorate(duration=gpu_seconds)(on_borrowed_gpu)
     return decorated

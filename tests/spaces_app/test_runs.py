@@ -10,8 +10,22 @@ import pytest
 
 from spaces_app.request import MOST_IMAGES, RunRequest
 from spaces_app.runs import Images, RunState, RunsUnderWay, followed_run
+from spaces_app.status import state_html
 from spaces_app.visitors import Deployment, Visitor
-from spaces_app.zero_gpu import LONGEST_S, SHORTEST_S, follow_here, gpu_seconds, lent, on_lent_gpu, seconds_to_borrow
+from spaces_app.zero_gpu import (
+    ENDING_S,
+    LONGEST_S,
+    SHORTEST_S,
+    as_carried_out,
+    computing_device,
+    follow_here,
+    lent,
+    on_borrowed_gpu,
+    on_lent_gpu,
+    seconds_to_borrow,
+    seconds_to_lend,
+    within_loan,
+)
 
 SHARED = Deployment(is_shared=True, has_sign_in=True)
 NOBODY = Visitor(token=False)
@@ -180,18 +194,51 @@ def test_a_cancelled_run_ends_at_once() -> None:
 
 
 def test_a_gpu_is_borrowed_for_as_long_as_a_run_may_take() -> None:
-    pytest.importorskip("spaces")
     assert [seconds_to_borrow(estimated_s) for estimated_s in (0.1, 30.0, 31.0, 149.6, 150.0, 1e6)] == [
         *(SHORTEST_S, SHORTEST_S, 62, 299, LONGEST_S, LONGEST_S)
     ]
     assert seconds_to_borrow(None) == LONGEST_S
     # What a run is estimated to take depends on how fast this machine prepares images, just now.
-    assert SHORTEST_S <= gpu_seconds(demo(), NOBODY, SHARED, None) <= LONGEST_S
+    assert SHORTEST_S <= seconds_to_lend(demo()) <= LONGEST_S
     large = RunRequest("org/birds", max_images=MOST_IMAGES)
-    assert gpu_seconds(large, NOBODY, SHARED, None) == LONGEST_S
+    assert seconds_to_lend(large) == LONGEST_S
     # Where a race may be, it is borrowed for no longer than that; where none may be, for the full run.
-    assert gpu_seconds(replace(large, budget="40s"), NOBODY, SHARED, None) == 80
-    assert gpu_seconds(replace(large, score="knn"), NOBODY, SHARED, None) == LONGEST_S
+    assert seconds_to_lend(replace(large, budget="40s")) == 80
+    assert seconds_to_lend(replace(large, score="knn")) == LONGEST_S
+
+
+@pytest.mark.parametrize(
+    ("question", "budget"),
+    [
+        (RunRequest("org/birds", max_images=MOST_IMAGES), "270s"),  # by default, and long
+        (RunRequest("org/birds", max_images=MOST_IMAGES, score="knn"), "auto"),  # cannot race
+        (RunRequest("org/birds", max_images=MOST_IMAGES, budget="none"), "none"),  # shall not race
+        (RunRequest("org/birds", budget="15min"), "270s"),
+        (RunRequest("org/birds", budget="271s"), "270s"),
+        (RunRequest("org/birds", budget="270s"), "270s"),
+        (RunRequest("org/birds", budget="20%"), "20%"),
+        (RunRequest("org/birds", budget="5GB"), "5GB"),
+        (replace(demo(), score="lead", max_images=4), "auto"),  # by default, and short
+    ],
+)
+def test_a_race_on_a_lent_gpu_ends_before_the_loan(question: RunRequest, budget: str) -> None:
+    """A loan is of 300 seconds at the most, of which 30 are to end the run in."""
+    assert within_loan(question) == replace(question, budget=budget)
+    assert as_carried_out(question) == question  # there is no ZeroGPU here
+    assert computing_device() == "auto"
+
+
+def test_where_a_loan_ends_first_the_board_so_far_is_shown() -> None:
+    last = ended(on_borrowed_gpu(demo(), NOBODY, SHARED, None, ENDING_S))  # no second of it is left to run in
+    assert (last.outcome, last.loan_s) == ("cancelled", 30)
+    assert "The GPU was lent for 30 seconds and went back, with 0 checkpoints ranked." in state_html(last, SHARED)
+    whole = ended(on_borrowed_gpu(demo(), NOBODY, SHARED, None, LONGEST_S))
+    assert (whole.outcome, whole.loan_s) == ("finished", None)
+    assert "Finished: 14 checkpoints ranked" in state_html(whole, SHARED)
+
+
+def test_on_zero_gpu_a_run_is_the_same() -> None:
+    pytest.importorskip("spaces")
     assert follow_here() is followed_run  # there is no ZeroGPU here, so runs are carried out as anywhere
     assert lent() is not None
     assert ended(on_lent_gpu(demo(), NOBODY, deployment=SHARED, cancelled=threading.Event())).outcome == "finished"
