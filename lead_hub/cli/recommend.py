@@ -135,6 +135,11 @@ def recommend(
             say_left_out(source)
         for path in output or []:
             check_ending(path)
+        if on_jobs is None and (jobs != 1 or jobs_to is not None):
+            raise LeadHubError(
+                "--jobs and --jobs-to are about a run on the Hub: name its hardware with --on-jobs, e.g. l4x1"
+            )
+        jobs_request = JobsRequest(on_jobs, jobs, jobs_to) if on_jobs is not None else None
         interrupts = Interrupts()
         boards = Recommendation(
             dataset,
@@ -171,8 +176,8 @@ def recommend(
             unsaved.extend(save_all(board, output or []))
             show(board, as_json=json, quiet=quiet)
 
-        if on_jobs is not None:
-            board = board_of_jobs(boards, JobsRequest(on_jobs, jobs, jobs_to), quiet=quiet)
+        if jobs_request is not None:
+            board = board_of_jobs(boards, jobs_request, quiet=quiet)
         else:
             board = last_board(iter(boards), interrupts, keep=keep, quiet=quiet)
         if not is_main_process():

@@ -1,10 +1,6 @@
 """A run as Jobs on the Hub: what is asked of it, what a Job then does, and what is said where one fails."""
 
-import os
-import subprocess
 import sys
-import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +12,7 @@ from lead_hub.recommendation import JobsRequest, price_per_hour, run_on_jobs
 from lead_hub.recommendation.hub_jobs import CarriedCode, arguments_of, job_script, requirements, shares
 from tests.loopback_hub import HubServer
 from tests.loopback_hub.faults import Fault
+from tests.recommendation.job_machine import Machine
 
 ROOT = Path(__file__).parents[2]
 CODE = CarriedCode("alice/lead-scores", "code/lead_hub-0123.zip", "a" * 40, "b" * 64)
@@ -116,31 +113,6 @@ def test_jobs_that_all_fail_are_an_error_with_their_reasons(hub: HubServer, colo
 
     with pytest.raises(LeadHubError, match=r"none did: .*it is error \(Job timeout\): see http.*/jobs/alice/job1"):
         run_on_jobs(Recommendation("org/colours", token=token), sized(a=1), JobsRequest("l4x1"), tell=tell)
-
-
-class Machine(threading.Thread):
-    """Carries out the first Job of the test Hub but for the installation, which is here; the second one fails."""
-
-    def __init__(self, hub: HubServer, folder: Path) -> None:
-        super().__init__(daemon=True)
-        self.hub, self.folder, self.output = hub, folder, ""
-
-    def run(self) -> None:
-        deadline = time.monotonic() + 300
-        while len(self.hub.jobs) < 2 and time.monotonic() < deadline:
-            time.sleep(0.05)
-        self.hub.jobs["job2"].stage, self.hub.jobs["job2"].message = "ERROR", "Job failed with exit code: 137"
-        job = self.hub.jobs["job1"]
-        job.stage = "RUNNING"
-        shell, option, script = job.spec["command"]
-        without_pip = "\n".join(line for line in script.splitlines() if not line.startswith("pip "))
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        environment = {**os.environ, **job.secrets, "PATH": path, "HF_HOME": str(self.folder / "home")}
-        done = subprocess.run(
-            [shell, option, without_pip], cwd=self.folder, env=environment, capture_output=True, text=True, check=False
-        )
-        self.output = done.stdout + done.stderr
-        job.stage = "ERROR" if done.returncode else "COMPLETED"
 
 
 @pytest.mark.slow
