@@ -270,12 +270,17 @@ def first_on_each_node(step: Callable[[], Result], processes: Processes) -> Resu
 
 
 @contextmanager
-def shared_folder(processes: Processes) -> Iterator[Path | None]:
-    """A temporary folder's path, the same for all processes of a machine; None where there is one process only."""
+def shared_folder(processes: Processes, *, prefix: str) -> Iterator[Path | None]:
+    """A temporary folder's path, the same for all processes of a machine; None where there is one process only.
+
+    Args:
+        processes: those of the run.
+        prefix: how the folder's name begins.
+    """
     if processes.num_processes == 1:
         yield None
         return
-    folder = Path(tempfile.gettempdir()) / on_main_process(lambda: f"lead-hub-{uuid.uuid4().hex}", processes)
+    folder = Path(tempfile.gettempdir()) / on_main_process(lambda: f"{prefix}{uuid.uuid4().hex}", processes)
     try:
         yield folder
     finally:

@@ -78,7 +78,7 @@ def step():
     (out / "order").touch()
     return present
 heard["found done"] = first_on_each_node(step, state)
-with shared_folder(state) as folder:
+with shared_folder(state, prefix="lead-hub-test-") as folder:
     heard["folder"] = str(folder)
     first_on_each_node(lambda: folder.mkdir(exist_ok=True), state)
 on_every_process(lambda: None, state)

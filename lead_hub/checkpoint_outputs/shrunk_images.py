@@ -2,9 +2,11 @@
 
 What a processor does to an image is shrinking and cropping, which takes milliseconds, and then changing the range of
 its numbers, which takes none. Checkpoints of one kind and size differ in the second part alone: the first is done once
-a run, and its 8-bit pixels are kept in a file without a name, which the operating system removes with the process.
+a run, and its 8-bit pixels are kept in a file without a name, which the operating system removes with the process. The
+processes of a machine that share a run keep them together, in files beside the decoded images.
 """
 
+import hashlib
 import json
 import os
 import tempfile
@@ -14,7 +16,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import IO, Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import torch
@@ -29,6 +31,8 @@ from lead_hub.checkpoint_outputs.image_preparation import check_resized, one_bat
 from lead_hub.errors import CandidateError
 from lead_hub.labelled_images import Pixels
 
+PREFIX = "lead-hub-pixels-"
+IS_THERE = b"\x01"
 MOST_BYTES = 4 << 30  # 13 kinds of 2,000 images at 224 px
 # Settings that change the range of numbers alone, or name the processor.
 _RANGE_SETTINGS = ("image_mean", "image_std", "do_normalize", "do_rescale", "rescale_factor", "image_processor_type")
@@ -55,10 +59,23 @@ class ShrunkImages:
     """Images of a run, by position, that remember how processors shrink them.
 
     Safe to use from several threads, for one checkpoint after the other.
+
+    Args:
+        images: of the run.
+        folder: where what is remembered is kept; None means among temporary files.
+        is_shared: whether other processes, which have the same images, keep theirs in the same folder.
+        most_bytes: that are kept.
     """
 
-    def __init__(self, images: PixelArrays, *, folder: Path | None = None, most_bytes: int = MOST_BYTES) -> None:
-        self.images, self.folder, self.most_bytes = images, folder, most_bytes
+    def __init__(
+        self,
+        images: PixelArrays,
+        *,
+        folder: Path | None = None,
+        is_shared: bool = False,
+        most_bytes: int = MOST_BYTES,
+    ) -> None:
+        self.images, self.folder, self.is_shared, self.most_bytes = images, folder, is_shared, most_bytes
         self._kept: OrderedDict[str, KeptPixels] = OrderedDict()
 
     def __len__(self) -> int:
@@ -88,9 +105,10 @@ class ShrunkImages:
             if n_bytes > self.most_bytes:
                 return None
             while self._kept and n_bytes + sum(kept.n_bytes for kept in self._kept.values()) > self.most_bytes:
-                self._kept.popitem(last=False)[1].close()
+                self._kept.popitem(last=False)[1].forget()
             try:
-                self._kept[key] = KeptPixels(first.shape, n_images=len(self.images), folder=self.folder)
+                name = f"{PREFIX}{hashlib.sha256(key.encode()).hexdigest()}" if self.is_shared else None
+                self._kept[key] = KeptPixels(first.shape, n_images=len(self.images), folder=self.folder, name=name)
             except OSError as error:
                 warnings.warn(f"images are shrunk anew for every checkpoint: {error}; free some disk", stacklevel=2)
                 return None
@@ -132,39 +150,52 @@ class PartOfShrunkImages:
 
 
 class KeptPixels:
-    """Arrays of one shape in a file that has no name.
+    """Arrays of one shape in a file, each behind a byte that says whether it is there.
+
+    The file has no name, or it has one, by which other processes of the machine open the same file. They may write the
+    same array at the same time: its byte is written after it, and read before it.
 
     Raises:
         OSError: no file can be made in the folder.
     """
 
-    def __init__(self, shape: tuple[int, ...], *, n_images: int, folder: Path | None) -> None:
+    def __init__(self, shape: tuple[int, ...], *, n_images: int, folder: Path | None, name: str | None = None) -> None:
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
-        self.shape, self.n_bytes = shape, n_images * int(np.prod(shape))
-        self._is_there = np.zeros(n_images, dtype=bool)
-        self._file = tempfile.TemporaryFile(dir=folder, prefix="lead-hub-pixels-")  # noqa: SIM115
+        self.shape, self._array_bytes = shape, int(np.prod(shape))
+        self.n_bytes = n_images * self._array_bytes
+        self._path = folder / name if folder and name else None
+        if self._path is None:
+            self._file: IO[bytes] = tempfile.TemporaryFile(dir=folder, prefix=PREFIX)  # noqa: SIM115
+        else:
+            self._file = os.fdopen(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+b")
         self.close = weakref.finalize(self, self._file.close)  # gives the disk back, at the latest when forgotten
         self._is_full = False
 
+    def forget(self) -> None:
+        """Give the disk back, as soon as no other process reads the file either."""
+        self.close()
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)
+
     def read(self, position: int) -> Shrunk | None:
         """The array that was written there; None without one."""
-        if not self._is_there[position]:
-            return None
-        size = self.n_bytes // len(self._is_there)
-        content = os.pread(self._file.fileno(), size, position * size)
-        return np.frombuffer(bytearray(content), dtype=np.uint8).reshape(self.shape)
+        size = 1 + self._array_bytes
+        content = bytearray(os.pread(self._file.fileno(), size, position * size))
+        is_there = len(content) == size and content[0] == IS_THERE[0]
+        return np.frombuffer(content, dtype=np.uint8, offset=1).reshape(self.shape) if is_there else None
 
     def write(self, position: int, pixels: Shrunk) -> None:
         """Keep an array, if it has the shape of the others and the disk takes it."""
         if self._is_full or pixels.shape != self.shape:
             return
+        start = position * (1 + self._array_bytes)
         try:
-            written = os.pwrite(self._file.fileno(), np.ascontiguousarray(pixels).data, position * pixels.nbytes)
+            written = os.pwrite(self._file.fileno(), np.ascontiguousarray(pixels).data, start + 1)
+            if written == pixels.nbytes:
+                os.pwrite(self._file.fileno(), IS_THERE, start)
         except OSError:  # a full disk: what is not kept is computed
             self._is_full = True
-            return
-        self._is_there[position] = written == pixels.nbytes
 
 
 class ShrinkingImages:

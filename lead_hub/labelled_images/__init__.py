@@ -1,5 +1,6 @@
 """Stage 1: dataset id or folder -> LabelledImages. `loading.py` reads from top to bottom as its steps."""
 
+from lead_hub.labelled_images.abandoned_folders import SHARED_PREFIX
 from lead_hub.labelled_images.dataset_search import FoundDataset, search_datasets
 from lead_hub.labelled_images.decoded_images import Pixels
 from lead_hub.labelled_images.description import DatasetDescription, describe_dataset
@@ -11,6 +12,7 @@ from lead_hub.labelled_images.thumbnails import jpeg_thumbnail
 
 __all__ = [
     "MINIMUM_PER_CLASS",
+    "SHARED_PREFIX",
     "DatasetDescription",
     "DatasetQuery",
     "FoundDataset",

@@ -1,6 +1,7 @@
 """Folders of decoded images carry their owner in their name, so that those of a killed process are found and removed.
 
-A process that is killed with `kill -9` removes nothing, and the images may be private.
+A process that is killed with `kill -9` removes nothing, and the images may be private. A folder that several processes
+share holds an empty file of each instead, and is abandoned once all of them are.
 """
 
 import hashlib
@@ -9,9 +10,11 @@ import shutil
 import socket
 import stat
 import time
+from contextlib import suppress
 from pathlib import Path
 
 PREFIX = "lead-hub-images-"
+SHARED_PREFIX = "lead-hub-shared-"
 # Of what another machine wrote into a shared folder nobody here can tell whether its process lives.
 FOREIGN_AFTER_S = 7 * 24 * 3600.0
 
@@ -21,12 +24,20 @@ def prefix_of_this_process() -> str:
     return f"{PREFIX}{_machine()}-{os.getpid()}-{_started(os.getpid()) or 0}-"
 
 
+def mark_as_used(folder: Path) -> None:
+    """Say in a shared folder, or one within it, that this process uses it, for as long as it lives."""
+    if not any(path.name.startswith(SHARED_PREFIX) for path in (folder, folder.parent)):
+        return
+    with suppress(OSError):  # a folder that is not marked is not removed
+        (folder / f"{prefix_of_this_process()}used").touch()
+
+
 def remove_abandoned(parent: Path) -> None:
     """Remove the folders of decoded images in `parent` whose processes are over; never fails, and follows no link."""
     if os.name != "posix":
         return  # elsewhere nobody can be asked whether a process lives without harm
     try:
-        found = [entry for entry in os.scandir(parent) if entry.name.startswith(PREFIX)]
+        found = [entry for entry in os.scandir(parent) if entry.name.startswith((PREFIX, SHARED_PREFIX))]
     except OSError:
         return
     for entry in found:
@@ -35,7 +46,12 @@ def remove_abandoned(parent: Path) -> None:
         except OSError:
             continue  # somebody else was faster
         is_ours = stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid()
-        if is_ours and _is_abandoned(entry.name, changed_at=status.st_mtime):
+        if not is_ours:
+            continue
+        owners = {entry.name: status.st_mtime}
+        if entry.name.startswith(SHARED_PREFIX):
+            owners = {path.name: status.st_mtime for path in Path(entry.path).rglob(f"{PREFIX}*")}
+        if owners and all(_is_abandoned(name, changed_at=changed) for name, changed in owners.items()):
             shutil.rmtree(entry.path, ignore_errors=True)
 
 

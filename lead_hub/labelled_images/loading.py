@@ -16,6 +16,7 @@ from jaxtyping import Int64
 
 from lead_hub.access import Access
 from lead_hub.errors import DatasetError
+from lead_hub.labelled_images.abandoned_folders import mark_as_used
 from lead_hub.labelled_images.class_labels import (
     UNLABELLED,
     ClassLabels,
@@ -270,6 +271,7 @@ def _write(images: LabelledImages, query: DatasetQuery, folder: Path) -> None:
 
 
 def _reopened(folder: Path, query: DatasetQuery) -> LabelledImages:
+    mark_as_used(folder)
     record, arrays = read_record(folder)
     if record["query"] != asdict(query):
         raise DatasetError(f"{folder} holds the images of another query, {record['query']}; name an unused folder")

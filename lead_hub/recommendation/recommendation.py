@@ -299,6 +299,7 @@ class Recommendation:
             access=access,
             processes=processes,
             with_network_kernel=any("network_kernel" in SCORES[name].needs_kernels for name in self.methods),
+            shares_images=queue is not None,
         )
         cards = on_every_process(partial(find_cards, self.reuse_cards, board, self.methods, access=access), processes)
 

@@ -27,7 +27,7 @@ from lead_hub.checkpoint_outputs import (
     whole_outputs,
     with_network_kernel,
 )
-from lead_hub.labelled_images import DatasetQuery, LabelledImages, load_labelled_images
+from lead_hub.labelled_images import SHARED_PREFIX, DatasetQuery, LabelledImages, load_labelled_images
 from lead_hub.processes import (
     Processes,
     first_on_each_node,
@@ -48,7 +48,7 @@ def shared_images(query: DatasetQuery, access: Access, processes: Processes) -> 
         DatasetError, HubError: they cannot be had.
         RunCancelledError: cancelled while they were read.
     """
-    with shared_folder(processes) as folder:
+    with shared_folder(processes, prefix=SHARED_PREFIX) as folder:
         images = first_on_each_node(lambda: load_labelled_images(query, access, decoded_folder=folder), processes)
         with closing(images):
             yield images
@@ -102,11 +102,23 @@ class OutputsOfImages:
         access: Access,
         processes: Processes,
         with_network_kernel: bool,
+        shares_images: bool = False,
     ) -> None:
+        """Outputs of these images.
+
+        Args:
+            images: of the run.
+            extraction: how the forward passes are run.
+            access: where outputs are kept.
+            processes: that share the images of each checkpoint.
+            with_network_kernel: whether the gradients of the whole network are wanted, too.
+            shares_images: whether other processes of this machine have other checkpoints of the same run.
+        """
         self.device = extraction.torch_device(processes)
         self._dtype: torch.dtype = extraction.torch_dtype(self.device)
         self._images, self._extraction, self._access, self._processes = images, extraction, access, processes
-        self._pixels = ShrunkImages(images.pixels, folder=access.cache_dir)
+        folder = images.pixels.folder if shares_images else access.cache_dir
+        self._pixels = ShrunkImages(images.pixels, folder=folder, is_shared=shares_images)
         self._cache = OutputsCache(access.outputs_folder)
         self.networks = LoadAhead(None, allow_pickle=access.allow_pickle)
         self._with_network_kernel = with_network_kernel

@@ -30,7 +30,7 @@ from lead_hub.finetuning import (
     this_hardware,
 )
 from lead_hub.hub import HubDownError, Token, is_commit
-from lead_hub.labelled_images import DatasetQuery, LabelledImages, rows_sha256
+from lead_hub.labelled_images import SHARED_PREFIX, DatasetQuery, LabelledImages, rows_sha256
 from lead_hub.leaderboard import FineTunedAccuracy, Leaderboard, RankedCheckpoint, RankedDataset
 from lead_hub.processes import first_on_each_node, shared_folder
 from lead_hub.rank_agreement import regret_at, weighted_kendall_tau
@@ -154,7 +154,7 @@ def verified_boards(verification: Verification) -> Iterator[Leaderboard]:
     board, hardware = verification.ranked, this_hardware()
     clock = Budget(parse_budget(verification.budget))
     with (
-        shared_folder(hardware.processes) as folder,
+        shared_folder(hardware.processes, prefix=SHARED_PREFIX) as folder,
         closing(first_on_each_node(lambda: same_images(verification, folder), hardware.processes)) as images,
     ):
         chosen = board.rows[: verification.top]

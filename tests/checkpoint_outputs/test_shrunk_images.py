@@ -10,7 +10,7 @@ from transformers import BaseImageProcessor
 
 from lead_hub.checkpoint_outputs import ExtractionSettings, extract, load_checkpoint
 from lead_hub.checkpoint_outputs.image_preparation import prepare_images
-from lead_hub.checkpoint_outputs.shrunk_images import ShrunkImages, shrinking_key
+from lead_hub.checkpoint_outputs.shrunk_images import KeptPixels, ShrunkImages, shrinking_key
 from lead_hub.errors import CandidateError
 from lead_hub.labelled_images import Pixels
 from lead_hub.processes import running_processes
@@ -106,6 +106,53 @@ def test_the_oldest_go_where_there_is_no_room() -> None:
     assert images.reads == reads
     prepared(shrunk, sizes[0])
     assert images.reads[1:-1] == [number + 1 for number in reads[1:-1]]
+
+
+def test_processes_that_share_a_folder_shrink_each_image_once(tmp_path: Path) -> None:
+    images, others = CountedImages(6), CountedImages(6)
+    processor, larger = tiny_processor(), transformers.ViTImageProcessor(size={"height": 48, "width": 48})
+    one, other = (ShrunkImages(each, folder=tmp_path, is_shared=True) for each in (images, others))
+    first_half = one.part([0, 1, 2])
+    prepare, part = first_half.prepared_by(processor)
+    prepare([part[0], part[1], part[2]])
+    assert torch.equal(prepared(other, processor), prepare_images(processor, images.images))
+    assert others.reads[1:3] == [0, 0]  # found; the first and the last are read by each, to see what its processor does
+    assert others.reads[3:5] == [1, 1]
+    reads = list(images.reads)
+    assert torch.equal(prepared(one, processor), prepare_images(processor, images.images))
+    assert images.reads == reads
+    assert torch.equal(prepared(one, larger), prepare_images(larger, images.images))
+    assert len(list(tmp_path.iterdir())) == 2
+    assert {path.stat().st_mode & 0o077 for path in tmp_path.iterdir()} == {0}
+
+
+def test_what_one_process_forgets_another_still_reads(tmp_path: Path) -> None:
+    images = CountedImages(5)
+    sizes = [transformers.ViTImageProcessor(size={"height": side, "width": side}) for side in (32, 33)]
+    one = ShrunkImages(images, folder=tmp_path, is_shared=True, most_bytes=5 * 3 * 33**2)
+    other = ShrunkImages(images, folder=tmp_path, is_shared=True)
+    for shrunk in (one, other):
+        prepared(shrunk, sizes[0])
+    reads = list(images.reads)
+    prepared(one, sizes[1])  # for which the first size makes room
+    assert len(list(tmp_path.iterdir())) == 1
+    assert torch.equal(prepared(other, sizes[0]), prepare_images(sizes[0], images.images))
+    assert images.reads[1:-1] == [number + 1 for number in reads[1:-1]]  # by the other size
+
+
+def test_an_array_that_was_not_written_to_its_end_is_not_there(tmp_path: Path) -> None:
+    kept = KeptPixels((2, 3), n_images=3, folder=tmp_path, name="pixels")
+    pixels = np.arange(6, dtype=np.uint8).reshape(2, 3)
+    kept.write(1, pixels)
+    assert [found.tolist() if (found := kept.read(number)) is not None else None for number in range(3)] == [
+        *(None, pixels.tolist(), None)
+    ]
+    # As another process leaves it that is killed between the pixels and the byte before them.
+    with (tmp_path / "pixels").open("r+b") as file:
+        file.seek(2 * 7 + 1)
+        file.write(pixels.tobytes())
+    assert kept.read(2) is None
+    assert KeptPixels((2, 3), n_images=3, folder=tmp_path, name="pixels").read(1) is not None
 
 
 def test_nothing_is_kept_where_there_is_no_room_at_all() -> None:

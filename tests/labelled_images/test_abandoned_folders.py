@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lead_hub.access import Access
-from lead_hub.labelled_images.abandoned_folders import PREFIX, prefix_of_this_process, remove_abandoned
+from lead_hub.labelled_images.abandoned_folders import PREFIX, SHARED_PREFIX, prefix_of_this_process, remove_abandoned
 from lead_hub.labelled_images.loading import load_labelled_images
 from lead_hub.labelled_images.query import DatasetQuery
 from tests.labelled_images.small_datasets import image_folder
@@ -77,3 +77,32 @@ def test_whose_folders_are_removed(tmp_path: Path) -> None:
     remove_abandoned(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {*kept.values(), "elsewhere", link.name}
     remove_abandoned(tmp_path / "nowhere")  # is no error
+
+
+def test_a_shared_folder_goes_when_the_last_of_its_processes_is_over(tmp_path: Path) -> None:
+    machine = prefix_of_this_process().removeprefix(PREFIX).partition("-")[0]
+    over = f"{PREFIX}{machine}-{2**22 + 1}-7-used"
+    owners = {
+        "of the dead": [over, over.replace("-7-", "-8-")],
+        "of the dead, of two splits": [f"train/{over}", f"test/{over}"],
+        "of one that lives": [over, f"{prefix_of_this_process()}used"],
+        "of one that lives, of two splits": [f"train/{over}", f"test/{prefix_of_this_process()}used"],
+        "not marked yet": [],
+    }
+    for name, files in owners.items():
+        (tmp_path / f"{SHARED_PREFIX}{name}").mkdir()
+        for file in files:
+            (tmp_path / f"{SHARED_PREFIX}{name}" / file).parent.mkdir(exist_ok=True)
+            (tmp_path / f"{SHARED_PREFIX}{name}" / file).touch()
+    remove_abandoned(tmp_path)
+    assert {path.name.removeprefix(SHARED_PREFIX) for path in tmp_path.iterdir()} == {
+        *("of one that lives", "of one that lives, of two splits", "not marked yet")
+    }
+
+
+def test_whoever_opens_a_shared_folder_marks_it(colour_folder: Path, tmp_path: Path) -> None:
+    query, mark = DatasetQuery(str(colour_folder)), f"{prefix_of_this_process()}used"
+    for folder, is_marked in ((f"{SHARED_PREFIX}x", True), (f"{SHARED_PREFIX}y/train", True), ("my own", False)):
+        for _ in range(2):  # decoded, then found
+            load_labelled_images(query, Access(progress=False), decoded_folder=tmp_path / folder)
+        assert (tmp_path / folder / mark).exists() is is_marked
