@@ -25,6 +25,7 @@ import argparse
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import NormalDist
 from typing import TypeVar
 
 import numpy as np
@@ -141,6 +142,19 @@ def fit(
     return Calibration(METHOD, SCORES[METHOD].version, *rounded, fitted_on=fitted_on)
 
 
+def least_width(matrix: GroundTruthMatrix) -> float:
+    """Mean width in points of 90% intervals that only held the chance of test images and seeds."""
+    n_test = np.array([target.n_test for target in matrix.targets])
+    of_images = matrix.accuracy * (100 - matrix.accuracy) / n_test
+    n_seeds = np.sum(~np.isnan(matrix.seed_accuracy), axis=0)
+    several = n_seeds > 1
+    of_a_seed = np.var(
+        matrix.seed_accuracy[:, several], axis=0, ddof=1, where=~np.isnan(matrix.seed_accuracy[:, several])
+    )
+    of_seeds = of_a_seed.mean() / np.maximum(n_seeds, 1)
+    return float(2 * NormalDist().inv_cdf((1 + LEVEL) / 2) * np.nanmean(np.sqrt(of_images + of_seeds)))
+
+
 def figures_of_kind(
     name: str, targets: Sequence[FineTunedTarget], calibration: Calibration, outcomes: Sequence[Outcome]
 ) -> MatrixFigures:
@@ -188,6 +202,9 @@ def fitted(matrix: GroundTruthMatrix, real: GroundTruthMatrix) -> dict[Part, Cal
         if len(kinds) > 1:
             figures = tuple(figures_of_kind(name, targets, found, outcomes) for name, targets in of_kind.items())
             found = dataclasses.replace(found, fitted_on=dataclasses.replace(found.fitted_on, by_matrix=figures))
+            for name, (of_kind_matrix, _) in kinds.items():
+                width = least_width(of_kind_matrix)
+                print(f"{name}: chance of test images and seeds alone makes intervals {width:.1f} points wide")
         calibrations[part], data = found, found.fitted_on
         print(f"mean over left-out datasets: {data.left_out_coverage:.1%} inside, {data.left_out_hit_rate:.1%} hold")
         print(*(one.in_words() for one in data.by_matrix), sep="\n")

@@ -5,16 +5,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import pytest
 
 from lead_hub.bench import MATRIX_FOLDER, REAL_MATRIX_FOLDER
-from lead_hub.bench.matrix import read_matrix
+from lead_hub.bench.matrix import GroundTruthMatrix, read_matrix
 from lead_hub.bench.matrix_files import read_targets
 from lead_hub.bench.report import judged_confidence
 from lead_hub.confidence.calibration import Confirmation, calibrations_text, find_calibration, parse_calibrations
 from lead_hub.transferability import SCORES
 from tests.bench.small_matrix import write_small_matrix
-from tests.benchmarks.calibration import fitted
+from tests.benchmarks.calibration import fitted, least_width
 from tests.confidence.made_calibration import made_calibration
 
 CONFIRMATION_MATRIX = Path(__file__).parent.parent / "benchmarks" / "ground_truth" / "confirmation"
@@ -101,3 +102,22 @@ def test_nothing_is_fitted_on_confirmation_targets(tmp_path: Path) -> None:
 def test_other_scores_and_other_versions_have_none() -> None:
     assert find_calibration("logme", 1) is None
     assert find_calibration("lead", SCORES["lead"].version + 1) is None
+
+
+def test_the_width_that_chance_alone_makes() -> None:
+    """By hand: 50% of 100 test images vary by 25 squared points, and two seeds 4 apart by 8, their mean by 4; then 29.
+
+    One at 90%, of one seed, varies by 9 and, as no second seed tells, by the 8 of a seed elsewhere.
+    """
+    small = read_matrix()
+    matrix = GroundTruthMatrix(
+        folder=Path(),
+        checkpoints=small.checkpoints[:1],
+        targets=tuple(replace(target, n_test=100) for target in small.targets[:2]),
+        accuracy=np.array([[50.0, 90.0]]),
+        seed_accuracy=np.array([[[48.0, 90.0]], [[52.0, np.nan]]]),
+        other_rate_accuracy=np.full((1, 2), np.nan),
+        left_out=(),
+    )
+    expected = 2 * 1.6448536 * (29**0.5 + 17**0.5) / 2
+    assert least_width(matrix) == pytest.approx(expected, rel=1e-6)
