@@ -6,7 +6,7 @@ from html import escape
 from lead_hub.errors import LeadHubError
 from lead_hub.hub import LOGIN_ADVICE
 from lead_hub.labelled_images import DatasetDescription
-from lead_hub.leaderboard import Leaderboard, bdi, without_paths
+from lead_hub.leaderboard import Leaderboard, bdi, duration_in_words, without_paths
 from lead_hub.recommendation import RunEstimate
 from lead_hub.score_cards import Push
 from spaces_app.request import RunRequest
@@ -73,9 +73,12 @@ def estimate_html(estimate: RunEstimate) -> str:
     downloads = [f"{estimate.download_bytes / 1e9:.2f} GB"] if estimate.download_bytes else []
     downloads += [f"{estimate.n_unknown_size} of unknown size"] if estimate.n_unknown_size else []
     size = f"{' and '.join(downloads) or 'nothing'} to download{' at most' if estimate.download_bytes else ''}"
-    time = "" if estimate.duration_s is None else f", roughly {duration(estimate.duration_s)} of computing here"
-    if estimate.budget and estimate.duration_s is not None and estimate.full_duration_s is not None:
-        time = f", ready in about {duration(estimate.duration_s)}; the full run {duration(estimate.full_duration_s)}"
+    time = ""
+    if estimate.duration_s is not None:
+        computed = duration_in_words(estimate.duration_s)
+        time = f", roughly {computed} of computing here"
+        if estimate.budget and estimate.full_duration_s is not None:
+            time = f", ready in about {computed}; the full run {duration_in_words(estimate.full_duration_s)}"
     return paragraph(f"{counted(estimate.n_checkpoints)} on up to {estimate.n_images:,} images: {size}{time}.")
 
 
@@ -160,9 +163,9 @@ def running_text(state: RunState) -> str:
     if progress.stage == "extract" and progress.images_per_s:
         parts.append(f"{progress.images_per_s:.0f} images/s on {progress.device}")
     if progress.remaining_s is not None:
-        parts.append(f"about {duration(progress.remaining_s)} left")
+        parts.append(f"about {duration_in_words(progress.remaining_s)} left")
     elif share > 0 and state.ranking_s > 1:
-        parts.append(f"about {duration(state.ranking_s * (1 - share) / share)} left")
+        parts.append(f"about {duration_in_words(state.ranking_s * (1 - share) / share)} left")
     return ", ".join(parts)
 
 
@@ -174,15 +177,6 @@ def bytes_in_words(n_bytes: int) -> str:
 def counted(n_checkpoints: int) -> str:
     """Say so many checkpoints in words."""
     return "1 checkpoint" if n_checkpoints == 1 else f"{n_checkpoints} checkpoints"
-
-
-def duration(seconds: float) -> str:
-    """Say a duration, rounded as one would say it."""
-    if seconds < 55:
-        return f"{max(1, round(seconds))} s"
-    if seconds < 5400:
-        return f"{max(1, round(seconds / 60))} min"
-    return f"{seconds / 3600:.1f}".removesuffix(".0") + " h"
 
 
 def sign_in_html(deployment: Deployment, *, name: str | None, has_login: bool) -> str:

@@ -75,6 +75,8 @@ def images_of_split(query: "DatasetQuery", access: "Access") -> int:
 
 def in_words(estimate: "RunEstimate") -> str:
     """The estimate as a person reads it."""
+    from lead_hub.leaderboard import duration_in_words
+
     size = f"about {estimate.download_bytes / 1e9:.1f} GB of weights to download"
     unknown = f", and {estimate.n_unknown_size} of unknown size" if estimate.n_unknown_size else ""
     here = f"; those of {estimate.n_weights_here} are here" if estimate.n_weights_here else ""
@@ -84,9 +86,9 @@ def in_words(estimate: "RunEstimate") -> str:
     ]
     if estimate.duration_s is None or estimate.full_duration_s is None:
         return "\n".join([*lines, "how long it takes cannot be told: no checkpoint's size is known"])
-    time = f"roughly {duration(estimate.duration_s)} of computing here, by a factor of 2 or 3 more or less"
+    time = f"roughly {duration_in_words(estimate.duration_s)} of computing here, by a factor of 2 or 3 more or less"
     raced = (
-        f"; the full run {duration(estimate.full_duration_s)}"
+        f"; the full run {duration_in_words(estimate.full_duration_s)}"
         if estimate.duration_s != estimate.full_duration_s
         else ""
     )
@@ -99,13 +101,8 @@ def say_race(full_s: float) -> None:
     Args:
         full_s: about how many seconds that would take.
     """
-    full = f"the full run would take about {duration(full_s)}"
+    from lead_hub.leaderboard import duration_in_words
+
+    full = f"the full run would take about {duration_in_words(full_s)}"
     told = f"{full}: this is a race within 15min; for the full run, add --budget none"
     Console(stderr=True, soft_wrap=True).print(Text(told))
-
-
-def duration(seconds: float) -> str:
-    """Say minutes, or from an hour and a half on hours."""
-    if seconds < 5400:
-        return f"{max(1, round(seconds / 60))} min"
-    return f"{seconds / 3600:.1f}".removesuffix(".0") + " h"

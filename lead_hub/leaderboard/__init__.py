@@ -21,7 +21,14 @@ from lead_hub.leaderboard.shown_text import (
 from lead_hub.leaderboard.terminal import TerminalColumn, news, print_board
 from lead_hub.leaderboard.two_checkpoints import side_by_side
 from lead_hub.leaderboard.verdict import rows_verdict
-from lead_hub.leaderboard.words import count_in_words, expected_interval, is_bold, summary, whole_interval
+from lead_hub.leaderboard.words import (
+    count_in_words,
+    duration_in_words,
+    expected_interval,
+    is_bold,
+    summary,
+    whole_interval,
+)
 
 __all__ = [
     "FURTHER",
@@ -38,6 +45,7 @@ __all__ = [
     "check_ending",
     "confusion_heat_map",
     "count_in_words",
+    "duration_in_words",
     "escaped",
     "expected_interval",
     "folder_name",

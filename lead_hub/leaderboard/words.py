@@ -89,3 +89,12 @@ def summary(board: Board) -> str:
     parts += [f"{on_cards} of {len(board.rows)} taken from score cards"] if on_cards else []
     parts += [f"{len(board.skipped)} skipped"] if board.skipped else []
     return "; ".join(parts)
+
+
+def duration_in_words(seconds: float) -> str:
+    """Say a duration, rounded as one would say it."""
+    if seconds < 55:
+        return f"{max(1, round(seconds))} s"
+    if seconds < 5400:
+        return f"{max(1, round(seconds / 60))} min"
+    return f"{seconds / 3600:.1f}".removesuffix(".0") + " h"

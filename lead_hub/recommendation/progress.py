@@ -11,6 +11,7 @@ from huggingface_hub.utils import tqdm  # type: ignore[attr-defined]  # public, 
 from lead_hub.access import Access
 from lead_hub.candidates import Candidate
 from lead_hub.errors import Stage
+from lead_hub.leaderboard import duration_in_words
 from lead_hub.recommendation.estimate import measured_speed
 from lead_hub.recommendation.remaining_time import RemainingTime
 
@@ -130,7 +131,7 @@ class RunFollower:
         if self._bar is not None:
             self._bar.update(self._number * self._total_images - self._bar.n)
             if self._is_followed:
-                self._bar.set_postfix_str(f"about {in_minutes(self._remaining.left_s(1.0))} left")
+                self._bar.set_postfix_str(f"about {duration_in_words(self._remaining.left_s(1.0))} left")
 
     def are_done(self, n_candidates: int) -> None:
         """So many candidates are done with, by this process or by others."""
@@ -168,14 +169,3 @@ class RunFollower:
             )
         )
         self.is_asking_caller = False
-
-
-def in_minutes(seconds: float) -> str:
-    """Say a duration as a bar has room for."""
-    return (
-        f"{seconds:.0f} s"
-        if seconds < 100
-        else f"{seconds / 60:.0f} min"
-        if seconds < 6000
-        else f"{seconds / 3600:.1f} h"
-    )

@@ -8,7 +8,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from lead_hub.leaderboard import Leaderboard, Skipped, TerminalColumn, news, print_board
+from lead_hub.leaderboard import Leaderboard, Skipped, TerminalColumn, duration_in_words, news, print_board
 from lead_hub.leaderboard.drawing import Scale
 from lead_hub.leaderboard.terminal import board_lines
 from lead_hub.leaderboard.text_drawing import fitted, text_bar, text_interval
@@ -166,3 +166,10 @@ def test_notes_are_said_once() -> None:
     seen = printed(noted, 120)
     assert "note on 1, 2: from cache" in seen
     assert "note on 3: trained on this dataset" in seen
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0.2, "1 s"), (54, "54 s"), (90, "2 min"), (5400, "1.5 h"), (7200, "2 h")]
+)
+def test_durations_as_one_would_say_them(seconds: float, words: str) -> None:
+    assert duration_in_words(seconds) == words

@@ -9,7 +9,7 @@ from lead_hub.hub import LOGIN_ADVICE
 from lead_hub.labelled_images import describe_dataset
 from lead_hub.recommendation import RunEstimate, RunProgress
 from spaces_app.runs import RunState, share_done
-from spaces_app.status import duration, estimate_html, running_text, state_html, told
+from spaces_app.status import estimate_html, running_text, state_html, told
 from spaces_app.visitors import Deployment
 from tests.leaderboard.made_boards import FAIR, GOOD, board_of
 from tests.loopback_hub import HubServer
@@ -57,13 +57,6 @@ def test_a_race_that_ends_with_its_budget_says_who_is_missing() -> None:
     assert words in state_html(RunState("finished", board=board), OWN)
     whole = replace(board, n_candidates=2)
     assert "Finished: 2 checkpoints ranked. Choose" in state_html(RunState("finished", board=whole), OWN)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"), [(0.2, "1 s"), (54, "54 s"), (90, "2 min"), (5400, "1.5 h"), (7200, "2 h")]
-)
-def test_durations_as_one_would_say_them(seconds: float, words: str) -> None:
-    assert duration(seconds) == words
 
 
 def test_what_a_run_takes() -> None:
