@@ -1,7 +1,7 @@
 """Endpoints for programs: `/recommend` and `/push` for gradio_client, the same as tools for agents over MCP."""
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import gradio as gr
@@ -96,16 +96,13 @@ def add_endpoints(deployment: Deployment, runs: RunsUnderWay, *, follow: Follow)
             raise refused(error, deployment) from error
         ticket, _ = runs.announce(session)
         with runs.started(ticket) as cancelled:
-            state = RunState("running")
-            seen: Leaderboard | None = None
             progress = gr.Progress()  # as a parameter gr.api would take it for an input
-            for state in follow(question, who, deployment=deployment, cancelled=cancelled):
+
+            def show(state: RunState) -> None:
                 progress(steps_done(state), desc=running_text(state), unit="checkpoints")
-                if state.board and state.board != seen:  # in a race the rows of one board are judged anew in the next
-                    seen = state.board
-                    yield answer(question, state.board, deployment, full_board=full_board)
-        if state.error is not None:
-            raise refused(state.error, deployment) from state.error
+
+            states = follow(question, who, deployment=deployment, cancelled=cancelled)
+            yield from answers_of(states, question, deployment, full_board=full_board, show=show)
 
     def push_score_cards(
         request: gr.Request,
@@ -149,6 +146,36 @@ def steps_done(state: RunState) -> tuple[int, int | None]:
     """Checkpoints that are finished, of how many: gradio passes only such steps on to an agent."""
     now = state.progress
     return (max(0, now.number - 1), now.n_candidates) if now else (0, None)
+
+
+def answers_of(
+    states: Iterator[RunState],
+    question: RunRequest,
+    deployment: Deployment,
+    *,
+    full_board: bool,
+    show: Callable[[RunState], object],
+) -> Iterator[dict[str, Any]]:
+    """The answer after every checkpoint of a run, each of whose moments is shown.
+
+    Raises:
+        gr.Error: the run failed, or ended without an answer.
+    """
+    state = RunState("running")
+    seen: Leaderboard | None = None
+    for state in states:
+        show(state)
+        if state.board and state.board != seen:  # in a race the rows of one board are judged anew in the next
+            seen = state.board
+            yield answer(question, state.board, deployment, full_board=full_board)
+    if state.error is not None:
+        raise refused(state.error, deployment) from state.error
+    if seen is None and state.loan_s is not None:
+        late = (
+            f"the images must be read within the {state.loan_s} seconds that a GPU was lent for, and were not: ask for"
+            " fewer (max_images), or again"
+        )
+        raise refused(LeadHubError(late), deployment)
 
 
 def calling(deployment: Deployment, request: gr.Request, token: gr.OAuthToken | None) -> Visitor:

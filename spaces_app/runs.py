@@ -20,9 +20,22 @@ from spaces_app.visitor_reading import visitor_access
 from spaces_app.visitors import Deployment, Visitor
 
 SHARED_DISK = "20GB"  # the most weights that one run keeps on a machine of many
-Moment: TypeAlias = Leaderboard | RunProgress | SamplePictures | PredictedClasses
 TICK_S = 0.4  # a page need not be drawn more often
 Outcome = Literal["running", "finished", "cancelled", "failed"]
+
+
+@dataclass(frozen=True)
+class Keeping:
+    """Told at the start of a run.
+
+    Attributes:
+        stays: whether what it computes is there for the next run of the same question.
+    """
+
+    stays: bool
+
+
+Moment: TypeAlias = Leaderboard | RunProgress | SamplePictures | PredictedClasses | Keeping
 
 
 @dataclass(frozen=True)
@@ -37,6 +50,7 @@ class RunState:
         error: what went wrong.
         pictures: of the images, for the visitor who ranks on them alone.
         loan_s: seconds that a GPU was lent for, where the end of that time ended the run.
+        stays: whether what was computed is there for the next run of the same question.
     """
 
     outcome: Outcome
@@ -46,6 +60,7 @@ class RunState:
     error: LeadHubError | None = None
     pictures: RunPictures = field(default_factory=RunPictures)
     loan_s: int | None = None
+    stays: bool = True
 
 
 def share_done(state: RunState) -> float:
@@ -198,6 +213,8 @@ def followed_run(
                 elif isinstance(moment, RunProgress):
                     started = started or (time.monotonic() if moment.number else None)
                     state = replace(state, progress=moment)
+                elif isinstance(moment, Keeping):
+                    state = replace(state, stays=moment.stays)
                 else:
                     state = replace(state, pictures=state.pictures.told(moment))
             yield replace(state, ranking_s=time.monotonic() - started if started else 0.0)
@@ -206,7 +223,8 @@ def followed_run(
     except LeadHubError as error:
         yield replace(state, outcome="failed", error=error)
     else:
-        is_whole = state.board is not None and state.board.is_complete
+        # All rows of a race are there after its first stage, long before its end.
+        is_whole = state.board is not None and state.board.is_complete and not state.board.settings.get("budget")
         yield replace(state, outcome="cancelled" if cancelled.is_set() and not is_whole else "finished")
 
 
@@ -262,6 +280,7 @@ def _work(
     dataset = images.folder if images else request.dataset_source(paths_allowed=paths_allowed)
     candidates = request.candidates(paths_allowed=paths_allowed)
     with visitor_access(request, visitor, deployment=deployment, has_images=images is not None) as access:
+        tell(Keeping(stays=access.cache_dir is None))
         boards = Recommendation(
             dataset,
             candidates,

@@ -119,10 +119,12 @@ def state_html(state: RunState, deployment: Deployment) -> str:
         )
     if state.outcome == "cancelled":
         why = f"The GPU was lent for {state.loan_s} seconds and went back," if state.loan_s else "Cancelled"
-        return paragraph(
-            f"{why} with {counted(n_rows)} ranked{skipped}. Nothing computed is lost: the same question goes on"
-            " from here."
-        )
+        further = "Nothing computed is lost: the same question goes on from here."
+        if not state.stays:
+            further = (
+                "What was computed from images that only you may see is not kept here: a smaller question ends sooner."
+            )
+        return paragraph(f"{why} with {counted(n_rows)} ranked{skipped}. {further}")
     if state.outcome == "finished":
         if not n_rows:
             return problem("No checkpoint could be ranked; the reasons are below.", after=" Try other candidates.")
@@ -140,7 +142,7 @@ def budget_over(board: Leaderboard) -> str:
     within = board.settings.get("budget")
     if not n_left or not within:
         return ""
-    return escape(f" The budget of {within} was over before the turn of {n_left} more; more time ranks them, too.")
+    return escape(f" The budget of {within} was over before the turn of {n_left} more; a larger one ranks them, too.")
 
 
 def running_html(state: RunState) -> str:

@@ -19,20 +19,21 @@ from spaces_app.runs import Images, RunState, followed_run
 from spaces_app.visitors import Deployment, Visitor
 
 GPU = "cuda"
-SHORTEST_S, LONGEST_S = 60, 300
+SHORTEST_S, LONGEST_S = 120, 300  # reading images and downloading weights, which no estimate holds, needs the first
 SPARE = 2.0  # an estimate may be off by that factor
 # So long before the loan ends a run is ended here, with the board so far: ZeroGPU would only end its process.
 ENDING_S = 30
+LONGEST_RACE_S = LONGEST_S - 2 * ENDING_S  # which ends by itself, though the images be read first
 
 
 def within_loan(request: RunRequest) -> RunRequest:
     """The same question; a longer race, or by default a run that may be longer, is a race within the longest loan."""
     budget = parse_race_budget(None if request.budget in (AUTO, FULL_RUN) else request.budget)
-    is_long_race = budget is not None and (budget.duration_s or 0.0) > LONGEST_S - ENDING_S
+    is_long_race = budget is not None and (budget.duration_s or 0.0) > LONGEST_RACE_S
     may_become_race = (
         request.estimated_budget == AUTO and seconds_to_lend(replace(request, budget=FULL_RUN)) == LONGEST_S
     )
-    return replace(request, budget=f"{LONGEST_S - ENDING_S}s") if is_long_race or may_become_race else request
+    return replace(request, budget=f"{LONGEST_RACE_S}s") if is_long_race or may_become_race else request
 
 
 def as_carried_out(request: RunRequest) -> RunRequest:
@@ -56,8 +57,11 @@ def seconds_to_lend(request: RunRequest) -> int:
 
 
 def seconds_to_borrow(estimated_s: float | None) -> int:
-    """Twice what a run is estimated to take, within what ZeroGPU lends; the longest where there is no estimate."""
-    return int(min(LONGEST_S, max(SHORTEST_S, SPARE * (estimated_s or LONGEST_S))))
+    """Twice what a run is estimated to take and the time to end it in, within what ZeroGPU lends.
+
+    The longest where there is no estimate.
+    """
+    return int(min(LONGEST_S, max(SHORTEST_S, SPARE * (estimated_s or LONGEST_S) + ENDING_S)))
 
 
 def gpu_seconds(

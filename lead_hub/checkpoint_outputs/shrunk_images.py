@@ -96,6 +96,8 @@ class ShrunkImages:
         return PartOfShrunkImages(self, [int(position) for position in positions])
 
     def _kept_by(self, processor: BaseImageProcessor) -> "KeptPixels | None":
+        if not hasattr(os, "pread"):  # Windows
+            return None
         key = shrinking_key(processor)
         if key not in self._kept:
             if not comes_apart(processor, [self.images[position] for position in {0, len(self.images) - 1}]):

@@ -202,7 +202,8 @@ def dry_run_of(run: "Recommendation", *, processes: int | None, on_jobs: str | N
     n_gpus = n_visible_gpus()
     n_processes = n_to_start(processes, device=run.device, n_gpus=n_gpus, environment=os.environ)
     full = on_jobs is not None and run.budget == AUTO
-    show_estimate(replace(run, budget=None) if full else run, n_gpus=min(n_gpus, n_processes), as_json=as_json)
+    n_used = min(n_gpus, n_processes) if run.device == "auto" else 0
+    show_estimate(replace(run, budget=None) if full else run, n_gpus=n_used, as_json=as_json)
     if on_jobs is not None:
         say_price(on_jobs, run.access)
 

@@ -48,10 +48,11 @@ def remove_abandoned(parent: Path) -> None:
         is_ours = stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid()
         if not is_ours:
             continue
-        owners = {entry.name: status.st_mtime}
+        owners = [entry.name]
         if entry.name.startswith(SHARED_PREFIX):
-            owners = {path.name: status.st_mtime for path in Path(entry.path).rglob(f"{PREFIX}*")}
-        if owners and all(_is_abandoned(name, changed_at=changed) for name, changed in owners.items()):
+            owners = [name for _, folders, files in os.walk(entry.path) for name in (*folders, *files)]
+            owners = [name for name in owners if name.startswith(PREFIX)]
+        if owners and all(_is_abandoned(name, changed_at=status.st_mtime) for name in owners):
             shutil.rmtree(entry.path, ignore_errors=True)
 
 

@@ -62,13 +62,19 @@ def measured_speed(device: str = "auto") -> MachineSpeed:
         device: "auto" (a GPU if there is one), or a torch device; one that is not here, as the GPU that a Space only
             borrows for its runs, is taken for one of ASSUMED_GPU_FLOPS_PER_S.
     """
-    name = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    name = accelerator_or_cpu() if device == "auto" else device
     shares_cores = torch.device(name).type == "cpu"
     return MachineSpeed(
         flops_per_s=convolution_flops_per_s(name),
         prepared_images_per_s=prepared_images_per_s(),
         shares_cores=shares_cores,
     )
+
+
+def accelerator_or_cpu() -> str:
+    """What a run computes on unless it is told."""
+    found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    return "cpu" if found is None else found.type
 
 
 def convolution_flops_per_s(device: str) -> float:
@@ -86,8 +92,8 @@ def convolution_flops_per_s(device: str) -> float:
 
             def compute() -> None:
                 convolution(images)
-                if place.type == "cuda":
-                    torch.cuda.synchronize(place)
+                if not is_cpu:
+                    torch.accelerator.synchronize(place)
 
             return flops * times_per_s(compute)
     except (RuntimeError, AssertionError):  # AssertionError: a torch built without that kind of device

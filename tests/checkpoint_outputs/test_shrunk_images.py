@@ -1,5 +1,6 @@
 """Pixels shrunk once for many checkpoints: exactly what each processor makes itself, kept within bounds."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -170,6 +171,13 @@ def test_a_folder_that_cannot_be_written_costs_time_alone(tmp_path: Path) -> Non
     with pytest.warns(UserWarning, match="shrunk anew for every checkpoint"):
         found = prepared(ShrunkImages(images, folder=tmp_path / "file" / "folder"), processor)
     assert torch.equal(found, prepare_images(processor, images.images))
+
+
+def test_where_a_system_cannot_read_at_a_place_images_are_shrunk_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "pread")  # as on Windows
+    images = CountedImages(3)
+    processor = tiny_processor()
+    assert torch.equal(prepared(ShrunkImages(images), processor), prepare_images(processor, images.images))
 
 
 def test_a_narrow_image_is_refused_as_ever() -> None:

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import gradio as gr
 import pytest
 
+from spaces_app.programs import answers_of
 from spaces_app.request import MOST_IMAGES, RunRequest
 from spaces_app.runs import Images, RunState, RunsUnderWay, followed_run
 from spaces_app.status import state_html
@@ -93,6 +95,30 @@ def test_a_cancel_after_the_last_row_takes_nothing_from_it() -> None:
         if state.board and state.board.is_complete:
             cancelled.set()
     assert state.outcome == "finished"
+
+
+def test_a_race_that_is_cancelled_is_not_finished_though_every_checkpoint_has_a_row() -> None:
+    cancelled = threading.Event()
+    question = replace(demo(score="lead"), budget="1h")
+    for state in followed_run(question, NOBODY, deployment=SHARED, cancelled=cancelled):
+        if state.board and state.board.is_complete:  # as after the first stage
+            cancelled.set()
+    assert state.board is not None
+    assert state.board.is_complete
+    assert state.outcome == "cancelled"
+
+
+@pytest.mark.parametrize("has_own_images", [False, True])
+def test_a_cancelled_run_says_whether_the_next_one_goes_on_from_it(
+    colour_folder: Path, *, has_own_images: bool
+) -> None:
+    cancelled = threading.Event()
+    cancelled.set()
+    images = Images(colour_folder, "colours of alice") if has_own_images else None
+    last = ended(followed_run(demo(), NOBODY, deployment=SHARED, cancelled=cancelled, images=images))
+    assert (last.outcome, last.stays) == ("cancelled", not has_own_images)
+    assert ("goes on from here" in state_html(last, SHARED)) is not has_own_images
+    assert ("is not kept here" in state_html(last, SHARED)) is has_own_images
 
 
 def test_closing_the_iterator_stops_the_run() -> None:
@@ -194,8 +220,8 @@ def test_a_cancelled_run_ends_at_once() -> None:
 
 
 def test_a_gpu_is_borrowed_for_as_long_as_a_run_may_take() -> None:
-    assert [seconds_to_borrow(estimated_s) for estimated_s in (0.1, 30.0, 31.0, 149.6, 150.0, 1e6)] == [
-        *(SHORTEST_S, SHORTEST_S, 62, 299, LONGEST_S, LONGEST_S)
+    assert [seconds_to_borrow(estimated_s) for estimated_s in (0.1, 45.0, 46.0, 134.6, 135.0, 1e6)] == [
+        *(120, 120, 122, 299, 300, 300)
     ]
     assert seconds_to_borrow(None) == LONGEST_S
     # What a run is estimated to take depends on how fast this machine prepares images, just now.
@@ -203,26 +229,26 @@ def test_a_gpu_is_borrowed_for_as_long_as_a_run_may_take() -> None:
     large = RunRequest("org/birds", max_images=MOST_IMAGES)
     assert seconds_to_lend(large) == LONGEST_S
     # Where a race may be, it is borrowed for no longer than that; where none may be, for the full run.
-    assert seconds_to_lend(replace(large, budget="40s")) == 80
+    assert seconds_to_lend(replace(large, budget="50s")) == 130
     assert seconds_to_lend(replace(large, score="knn")) == LONGEST_S
 
 
 @pytest.mark.parametrize(
     ("question", "budget"),
     [
-        (RunRequest("org/birds", max_images=MOST_IMAGES), "270s"),  # by default, and long
+        (RunRequest("org/birds", max_images=MOST_IMAGES), "240s"),  # by default, and long
         (RunRequest("org/birds", max_images=MOST_IMAGES, score="knn"), "auto"),  # cannot race
         (RunRequest("org/birds", max_images=MOST_IMAGES, budget="none"), "none"),  # shall not race
-        (RunRequest("org/birds", budget="15min"), "270s"),
-        (RunRequest("org/birds", budget="271s"), "270s"),
-        (RunRequest("org/birds", budget="270s"), "270s"),
+        (RunRequest("org/birds", budget="15min"), "240s"),
+        (RunRequest("org/birds", budget="241s"), "240s"),
+        (RunRequest("org/birds", budget="240s"), "240s"),
         (RunRequest("org/birds", budget="20%"), "20%"),
         (RunRequest("org/birds", budget="5GB"), "5GB"),
         (replace(demo(), score="lead", max_images=4), "auto"),  # by default, and short
     ],
 )
 def test_a_race_on_a_lent_gpu_ends_before_the_loan(question: RunRequest, budget: str) -> None:
-    """A loan is of 300 seconds at the most, of which 30 are to end the run in."""
+    """A loan is of 300 seconds at the most: 30 of them are to end the run in, 30 for what comes before the race."""
     assert within_loan(question) == replace(question, budget=budget)
     assert as_carried_out(question) == question  # there is no ZeroGPU here
     assert computing_device() == "auto"
@@ -235,6 +261,14 @@ def test_where_a_loan_ends_first_the_board_so_far_is_shown() -> None:
     whole = ended(on_borrowed_gpu(demo(), NOBODY, SHARED, None, LONGEST_S))
     assert (whole.outcome, whole.loan_s) == ("finished", None)
     assert "Finished: 14 checkpoints ranked" in state_html(whole, SHARED)
+
+
+def test_a_program_is_told_where_a_loan_ended_before_the_first_row() -> None:
+    shown: list[RunState] = []
+    states = on_borrowed_gpu(demo(), NOBODY, SHARED, None, ENDING_S)
+    with pytest.raises(gr.Error, match="within the 30 seconds that a GPU was lent for, and were not: ask for fewer"):
+        list(answers_of(states, demo(), SHARED, full_board=False, show=shown.append))
+    assert shown[-1].outcome == "cancelled"
 
 
 def test_on_zero_gpu_a_run_is_the_same() -> None:

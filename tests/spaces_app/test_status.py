@@ -53,7 +53,7 @@ def test_a_moment_of_a_race_in_words() -> None:
 
 def test_a_race_that_ends_with_its_budget_says_who_is_missing() -> None:
     board = replace(board_of(GOOD, FAIR, n_candidates=61), settings={"budget": "15min"})
-    words = "Finished: 2 checkpoints ranked. The budget of 15min was over before the turn of 59 more; more time"
+    words = "Finished: 2 checkpoints ranked. The budget of 15min was over before the turn of 59 more; a larger one"
     assert words in state_html(RunState("finished", board=board), OWN)
     whole = replace(board, n_candidates=2)
     assert "Finished: 2 checkpoints ranked. Choose" in state_html(RunState("finished", board=whole), OWN)
