@@ -160,6 +160,8 @@ class Downloads:
 
 def delete_files(paths: Sequence[Path], cache_folder: Path) -> None:
     """Delete files of a Hub cache, and their content where no other cached file shares it."""
+    # The scan tells places without links on their way, and not relative to where this process works.
+    paths = [path.parent.resolve() / path.name for path in paths]
     info = scan_cache_dir(cache_folder)
     files = [
         file

@@ -1,5 +1,6 @@
 """Which commit of a repository is meant, and what it holds: asked of the Hub only where the cache cannot tell."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,7 +92,9 @@ def note_branch(pinned: HubCheckpoint, candidate: Candidate, *, access: Access) 
     revision = candidate.revision or constants.DEFAULT_REVISION
     if not is_commit(revision):
         reference = snapshot(pinned.checkpoint, pinned.sha, access).parents[1] / "refs" / revision
-        write_text_whole(reference, pinned.sha)
+        with suppress(OSError):  # a cache that may only be read
+            if not reference.is_file() or reference.read_text(encoding="utf-8") != pinned.sha:
+                write_text_whole(reference, pinned.sha)
 
 
 def listed(candidate: Candidate, access: Access) -> HubCheckpoint:

@@ -22,8 +22,10 @@ from lead_hub.hub import (
     AnnouncedHash,
     HubDownError,
     cancellable_bar,
+    content_of,
     is_commit,
     is_content_sha,
+    remove_cached,
     write_text_whole,
 )
 
@@ -72,8 +74,7 @@ def fetch_whole(file: RemoteFile, pinned: HubCheckpoint, access: Access, *, forc
         if file.announced.fits(path):
             note_verified(path, file.announced, access)
             return
-    path.resolve().unlink()
-    path.unlink(missing_ok=True)
+    remove_cached(path)
     raise CandidateError(
         f"{file.name} of {pinned.checkpoint}@{pinned.sha} must have the content that the Hub announced, found"
         f" other bytes {REPAIRS + 1} times: a proxy or a full disk does this, try again",
@@ -112,7 +113,7 @@ def verify(names: Sequence[str], pinned: HubCheckpoint, access: Access) -> None:
 
 def hash_in_the_cache(path: Path) -> AnnouncedHash | None:
     """What the Hub announced of a cached file, by the name of its content; None where the cache does not name it so."""
-    name = path.resolve().name
+    name = content_of(path).name
     if is_content_sha(name):
         return AnnouncedHash(None, sha256=name, git_sha1=None)
     return AnnouncedHash(None, sha256=None, git_sha1=name) if is_commit(name) else None  # git's ids have one form

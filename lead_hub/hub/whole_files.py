@@ -32,7 +32,7 @@ def written_whole(path: Path, *, private: bool = False) -> Iterator[Path]:
         if private:  # before the first byte is in it
             part.touch(mode=OWNER_ALONE)
         yield part
-        with part.open("rb") as file:
+        with part.open("r+b") as file:  # Windows flushes no file that may only be read
             os.fsync(file.fileno())
         if private:  # a writer may have put another file in its place
             part.chmod(OWNER_ALONE)

@@ -119,4 +119,4 @@ def _is_configured(commit: DatasetCommit, access: Access) -> bool:
 
 def _files_in_cache(dataset: str, sha: str, access: Access) -> OwnFiles:
     files = DatasetFiles(dataset, sha, downloads_folder(access))
-    return OwnFiles(folder=files.snapshot, home=files.home)
+    return OwnFiles(folder=files.snapshot, home=files.home, cache=files.cache)

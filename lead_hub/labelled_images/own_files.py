@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from lead_hub.hub import lies_in_cache
+
 
 @dataclass(frozen=True)
 class OwnFiles:
@@ -17,12 +19,14 @@ class OwnFiles:
     Attributes:
         paths: absolute paths, as the rows name them.
         folder: whatever lies in it is the dataset's own, too; None for no folder.
-        home: where links in the folder may lead, as those of the Hub's cache do; None for the folder itself.
+        home: the dataset's part of the Hub's cache, into which links in the folder may lead; None for the folder itself.
+        cache: root of that cache, in whose store the content may lie, too.
     """
 
     paths: frozenset[str] = frozenset()
     folder: Path | None = None
     home: Path | None = None
+    cache: Path | None = None
 
     def __contains__(self, path: str) -> bool:
         if path in self.paths:
@@ -30,8 +34,11 @@ class OwnFiles:
         if self.folder is None or not os.path.isabs(path) or "\0" in path:  # noqa: PTH117 - Path takes no such text
             return False
         named, folder = Path(os.path.normpath(path)), Path(os.path.normpath(self.folder))
-        home = Path(os.path.realpath(self.home or folder))
-        return named.is_relative_to(folder) and Path(os.path.realpath(named)).is_relative_to(home)
+        if not named.is_relative_to(folder):
+            return False
+        if self.home is None or self.cache is None:
+            return Path(os.path.realpath(named)).is_relative_to(os.path.realpath(self.home or folder))
+        return lies_in_cache(named, home=self.home, cache=self.cache)
 
 
 NO_FILES = OwnFiles()

@@ -18,7 +18,7 @@ from huggingface_hub.utils import tqdm  # type: ignore[attr-defined]  # public, 
 
 from lead_hub.access import Access
 from lead_hub.errors import HubError
-from lead_hub.hub import AnnouncedHash, patiently, write_text_whole
+from lead_hub.hub import AnnouncedHash, patiently, remove_cached, write_text_whole
 
 REPAIRS = 2
 _NAMES_PER_REQUEST = 500
@@ -152,8 +152,7 @@ def fetch_verified(
         path = Path(patiently(again, asked_for=f"{name} of {files.dataset}", cancelled=cancelled))
         if announced is None or announced.fits(path):
             return path
-    path.resolve().unlink(missing_ok=True)
-    path.unlink(missing_ok=True)
+    remove_cached(path)
     raise HubError(
         f"{name} of {files.dataset}@{files.sha} must have the content that {constants.ENDPOINT} lists, found other"
         f" bytes {REPAIRS + 1} times: a proxy or a full disk does this, try again"

@@ -113,6 +113,21 @@ def test_a_limited_disk_keeps_the_best_and_what_was_there(hub: HubServer, access
     assert (snapshot("org/m1", candidates[1].revision or "", access) / "config.json").is_file()  # it is small, and kept
 
 
+def test_a_limited_disk_is_kept_below_a_link_and_a_relative_path(
+    hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "large disk").mkdir()
+    (tmp_path / "linked").symlink_to(tmp_path / "large disk", target_is_directory=True)
+    monkeypatch.chdir(tmp_path)
+    access = Access(Path("linked/cache"))
+    candidates = candidates_on(hub, 3)
+    with Downloads(candidates, access, always, max_disk_bytes=SIZE).running() as downloads:
+        for number, score in enumerate((0.9, 0.2, 0.3)):
+            downloads.take(downloads.candidates[number])
+            assert blob_bytes(access) == SIZE
+            downloads.scored(downloads.candidates[number], score)
+
+
 def test_a_checkpoint_beyond_the_limit_is_skipped_and_the_others_are_not(hub: HubServer, access: Access) -> None:
     big = {**SETTINGS, "model.safetensors": b"b" * 3 * SIZE}
     candidates = [Candidate("org/big", revision=hub.add_repo("org/big", files=big)), *candidates_on(hub, 1)]

@@ -224,3 +224,16 @@ def test_offline_the_cached_copy_of_a_branch_is_used(hub: HubServer, access: Acc
     assert found == f"{sha} ()"
     assert never.startswith("download org/never is no local folder, is not in the cache")
     assert asked(hub) == []
+
+
+def test_a_branch_that_is_noted_already_is_not_written_again(hub: HubServer, access: Access) -> None:
+    """A cache of a cluster may only be read: what it holds is enough."""
+    hub.add_repo("org/model", files=FILES)
+    fetched(Candidate("org/model"), access)
+    reference = access.hub_folder / "models--org--model" / "refs" / "main"
+    before = reference.stat()
+    fetched(Candidate("org/model"), access)
+    assert reference.stat() == before
+    reference.unlink()
+    reference.mkdir()  # nothing can be written in its place
+    fetched(Candidate("org/model"), access)

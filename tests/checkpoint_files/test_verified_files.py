@@ -1,5 +1,6 @@
 """Files in the Hub cache, whoever put them there: compared with their hash once, and fetched again where damaged."""
 
+import hashlib
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -14,10 +15,11 @@ from lead_hub.checkpoint_files.local_files import fetch_weights, find_checkpoint
 from lead_hub.checkpoint_files.pinned_commit import snapshot
 from lead_hub.checkpoint_files.verified_download import hash_in_the_cache, was_verified
 from lead_hub.errors import CandidateError
-from lead_hub.hub import HubDownError
+from lead_hub.hub import HubDownError, remove_cached
 from tests.checkpoint_files.test_pinned_commit import FILES, SETTINGS, asked, fetched
 from tests.loopback_hub import HubServer
 from tests.loopback_hub.faults import Fault
+from tests.shared_store import move_to_shared_store
 
 READ = ("config.json", "preprocessor_config.json", "model.safetensors")  # small files have git's hash, large sha256
 
@@ -35,6 +37,10 @@ def candidate_in_the_cache(hub: HubServer, access: Access) -> Candidate:
     return Candidate("org/model", revision=sha)
 
 
+def hash_of(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
 def damage(path: Path) -> None:
     """Change one byte in the middle, and nothing that a listing of the folder shows."""
     content = path.resolve()
@@ -49,6 +55,35 @@ def test_whole_files_of_another_program_cost_no_request(hub: HubServer, access: 
     candidate = candidate_in_the_cache(hub, access)
     fetched(candidate, access)
     assert asked(hub) == []
+
+
+def test_content_in_the_store_of_all_repositories_is_named_by_its_link(hub: HubServer, access: Access) -> None:
+    candidate = candidate_in_the_cache(hub, access)
+    places = move_to_shared_store(access.hub_folder)
+    path = snapshot("org/model", candidate.revision or "", access) / "model.safetensors"
+    assert path.resolve() in places
+    announced = hash_in_the_cache(path)
+    assert announced is not None
+    assert announced.sha256 == hash_of(FILES["model.safetensors"])
+    fetched(candidate, access)
+    assert asked(hub) == []
+    assert was_verified(path, announced, access)
+    damage(path)
+    fetched(candidate, access)
+    assert path.read_bytes() == FILES["model.safetensors"]
+
+
+def test_a_damaged_file_that_cannot_be_had_takes_nothing_from_other_repositories(
+    hub: HubServer, access: Access
+) -> None:
+    candidate = candidate_in_the_cache(hub, access)
+    move_to_shared_store(access.hub_folder)
+    path = snapshot("org/model", candidate.revision or "", access) / "model.safetensors"
+    stored = path.resolve()
+    remove_cached(path)
+    assert not path.is_symlink()
+    assert not (access.hub_folder / "models--org--model" / "blobs" / hash_of(FILES["model.safetensors"])).is_symlink()
+    assert stored.is_file()
 
 
 @pytest.mark.parametrize("name", READ)

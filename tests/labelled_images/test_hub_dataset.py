@@ -15,6 +15,7 @@ from PIL import Image
 
 from tests.loopback_hub import HubServer
 from tests.loopback_hub.faults import Fault
+from tests.shared_store import move_to_shared_store
 
 pytestmark = pytest.mark.slow
 
@@ -96,6 +97,21 @@ def test_image_folder_is_pinned_and_then_read_offline(hub: HubServer, tmp_path, 
     assert offline == at_commit == online
     assert other["error"] == "HubError"
     assert sha in other["message"]
+
+
+def test_images_in_the_store_of_all_repositories_are_the_datasets_own(hub: HubServer, tmp_path, closed_endpoint):
+    folder = image_folder(tmp_path / "repo", "cat", "dog")
+    home = tmp_path / "home"
+    sha = hub.add_repo("org/pets", kind="dataset", folder=folder)
+    (before,) = load(hub.endpoint, home, {"dataset": "org/pets"})
+    assert before["sha"] == sha
+    (cache,) = (path.parent for path in home.rglob("datasets--org--pets") if (path / "snapshots").is_dir())
+    assert len(move_to_shared_store(cache)) == 6
+    after, offline = (
+        *load(hub.endpoint, home, {"dataset": "org/pets"}),
+        *load(closed_endpoint, home, {"dataset": "org/pets"}, offline=True),
+    )
+    assert after == offline == before
 
 
 def test_configurations_and_splits_are_listed(hub: HubServer, tmp_path):
