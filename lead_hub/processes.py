@@ -17,6 +17,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import IO, Protocol, TypeVar, runtime_checkable
 
@@ -31,6 +32,7 @@ from lead_hub.errors import CandidateError, LeadHubError, Stage, redacted
 log = logging.getLogger("lead_hub")
 
 Result = TypeVar("Result")
+LONGEST_WAIT = timedelta(hours=3)  # of one process for another
 
 
 @runtime_checkable
@@ -67,7 +69,9 @@ class OneProcess:
 def running_processes() -> PartialState:
     """The processes of this run: one unless `accelerate launch`, `torchrun` or `--processes` started more."""
     # Without being told that it is on the CPU, accelerate takes each of several CPU processes for the only one.
-    return PartialState(cpu=not torch.accelerator.is_available() or parse_flag_from_env("ACCELERATE_USE_CPU"))
+    cpu = not torch.accelerator.is_available() or parse_flag_from_env("ACCELERATE_USE_CPU")
+    # While one of them reads the dataset, or fetches a large file, the others wait: longer than torch's ten minutes.
+    return PartialState(cpu=cpu, timeout=LONGEST_WAIT)
 
 
 LAUNCHED = ("WORLD_SIZE", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE")  # as accelerate looks for

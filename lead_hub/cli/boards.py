@@ -43,6 +43,8 @@ class Interrupts:
             raise KeyboardInterrupt
         with suppress(OSError):  # print() may be what was interrupted, and does not bear being called within itself
             os.write(2, b"\nStopping as soon as this batch of images allows; Ctrl-C again stops at once.\n")
+        # In a thread: its lock may be held by what was interrupted.
+        threading.Thread(target=_break_off_downloads, name="lead-hub-break-off", daemon=True).start()
 
     @contextmanager
     def noted(self) -> Iterator[None]:
@@ -55,6 +57,12 @@ class Interrupts:
             yield
         finally:
             signal.signal(signal.SIGINT, before)
+
+
+def _break_off_downloads() -> None:
+    from lead_hub.hub import break_off_xet
+
+    break_off_xet()
 
 
 def last_board(

@@ -35,10 +35,15 @@ def exit_codes(*, quiet: bool = False) -> Iterator[None]:
         with plain_warnings(quiet=quiet):
             yield
     except LeadHubError as error:
-        Console(stderr=True, soft_wrap=True).print(Text(f"error: {error}", style="red"))
+        Console(stderr=True, soft_wrap=True).print(Text(without_escapes(f"error: {error}"), style="red"))
         raise typer.Exit(BAD_INPUT) from error
     except KeyboardInterrupt as error:
         raise typer.Exit(INTERRUPTED) from error
+
+
+def without_escapes(text: str) -> str:
+    """The text without what a terminal obeys, which others may have written; its lines stay."""
+    return "".join(sign if sign.isprintable() or sign in "\n\t" else " " for sign in text)
 
 
 @contextmanager
@@ -48,7 +53,8 @@ def plain_warnings(*, quiet: bool) -> Iterator[None]:
 
     def said(message: Warning | str, category: type[Warning], *place: Any, **how: Any) -> None:
         if issubclass(category, UserWarning):
-            Console(stderr=True, soft_wrap=True).print(Text(f"warning: {redacted(str(message))}", style="yellow"))
+            text = without_escapes(f"warning: {redacted(str(message))}")
+            Console(stderr=True, soft_wrap=True).print(Text(text, style="yellow"))
         else:
             before(message, category, *place, **how)
 

@@ -20,6 +20,7 @@ from lead_hub.confidence.calibration import (
     shipped_calibration,
 )
 from lead_hub.confidence.chance_of_best import chances_of_best, could_be_best
+from lead_hub.confidence.checked_types import with_checked_types
 from lead_hub.confidence.class_errors import MOST_CLASSES, ClassAccuracy, Confusion, listed_accuracies
 from lead_hub.confidence.disagreement import PairOfPredictions, compare_predictions, telling_mistakes
 from lead_hub.confidence.image_bootstrap import resampled_scores, widened
@@ -68,6 +69,7 @@ __all__ = [
     "staged_chances",
     "telling_mistakes",
     "widened",
+    "with_checked_types",
     "without_dataset",
     "without_ranks",
 ]

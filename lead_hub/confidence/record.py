@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from lead_hub.confidence.checked_types import with_checked_types
 from lead_hub.confidence.class_errors import ClassAccuracy, ConfusedPair, Confusion, parse_confusion
 
 # What depends on the other rows: a score card leaves it out, as it leaves out the rank.
@@ -60,16 +61,16 @@ def parse_confidence(document: Mapping[str, Any]) -> Confidence:
     """The record of `dataclasses.asdict`, also after a journey through JSON.
 
     Raises:
-        TypeError: keys that are missing or unknown.
+        TypeError: keys that are missing or unknown, or a value of another kind.
         KeyError: likewise.
     """
     confusion = document.get("confusion")
     nested = {
-        "worst_classes": tuple(ClassAccuracy(**figure) for figure in document["worst_classes"]),
-        "confused_pairs": tuple(ConfusedPair(**pair) for pair in document["confused_pairs"]),
+        "worst_classes": tuple(with_checked_types(ClassAccuracy(**figure)) for figure in document["worst_classes"]),
+        "confused_pairs": tuple(with_checked_types(ConfusedPair(**pair)) for pair in document["confused_pairs"]),
         "confusion": None if confusion is None else parse_confusion(confusion),
     }
-    return Confidence(**{**document, **nested})
+    return with_checked_types(Confidence(**{**document, **nested}))
 
 
 def without_ranks(confidence: Confidence) -> Confidence:

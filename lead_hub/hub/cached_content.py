@@ -1,7 +1,7 @@
 """Where the content of a file lies in the Hub's cache: a snapshot's file is a link to it.
 
-The link leads to `<repository>/blobs/<hash that the Hub announced>`. From huggingface_hub 2 on that may be a link itself,
-into a store that all repositories share, `<cache>/blobs/ab/<another hash>`.
+The link leads to `<repository>/blobs/<hash that the Hub announced>`. From huggingface_hub 2 on that may be a link
+itself, into a store that all repositories share, `<cache>/blobs/ab/<another hash>`.
 """
 
 import os

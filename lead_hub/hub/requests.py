@@ -11,9 +11,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import partial
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Protocol, TypeVar
 
@@ -170,8 +171,12 @@ def patiently(request: Callable[[], Result], *, asked_for: str, cancelled: Calla
                 raise
             failure: Exception = error
             told_s = told_wait_s(error.response.headers)
-        except (TRANSPORT_ERROR, ConnectionError) as error:
+        except (TRANSPORT_ERROR, ConnectionError, json.JSONDecodeError) as error:  # the last: a proxy's page for JSON
             failure = error
+        except RuntimeError as error:  # as Xet ends
+            if not cancelled():
+                raise
+            raise RunCancelledError("the run is over") from error
         patience.wait_after(failure, told_s=told_s)
 
 
@@ -197,18 +202,29 @@ def limited(cancelled: Callable[[], bool] = bool, *, asked_for: str = "its files
 
 
 def cancellable_bar(cancelled: Callable[[], bool], *, shown: bool) -> type[tqdm]:
-    """A progress bar for the client that ends a download which is not wanted any more."""
+    """A progress bar for the client that ends a download which is not wanted any more.
+
+    Not one by Xet, which tells of its progress from a thread of its own and would only print the error: what is under
+    way comes to its end, unless `break_off_xet` is called.
+    """
 
     class CancellableBar(tqdm):
         def __init__(self, *arguments: object, **options: object) -> None:
+            self._made_in = threading.get_ident()
             super().__init__(*arguments, **options if shown else {**options, "disable": True})  # type: ignore[no-untyped-call]
 
         def update(self, n: float | None = 1) -> bool | None:
-            if cancelled():
+            if threading.get_ident() == self._made_in and cancelled():
                 raise RunCancelledError("the run is over")
             return super().update(n)  # type: ignore[no-any-return]
 
     return CancellableBar
+
+
+def break_off_xet() -> None:
+    """End all downloads by Xet in this process, also those of others: where the whole process is to end."""
+    with suppress(ImportError, AttributeError):  # an older client has none
+        import_module("huggingface_hub.utils._xet").abort_xet_session()
 
 
 def wait(duration_s: float, cancelled: Callable[[], bool]) -> None:
@@ -345,8 +361,9 @@ def _note_answer(response: _Response) -> None:
     if patience is None:
         return
     patience.check_wanted()
-    response.stream = _wanted_part_by_part(response.stream, patience)
-    if response.status_code not in PASSING:
+    is_answer = response.status_code not in PASSING
+    response.stream = _wanted_part_by_part(response.stream, patience, is_answer=is_answer)
+    if is_answer:
         patience.answered()
         return
     patience.told(told_wait_s(response.headers))
@@ -357,13 +374,15 @@ def _note_answer(response: _Response) -> None:
         )
 
 
-def _wanted_part_by_part(stream: _ByteStream, patience: _Patience) -> _ByteStream:
+def _wanted_part_by_part(stream: _ByteStream, patience: _Patience, *, is_answer: bool) -> _ByteStream:
     """The body of an answer, broken off as soon as it is not wanted any more; the client asks only every 10 MB."""
 
     class WantedStream(_BYTE_STREAM):  # type: ignore[misc]  # the HTTP library insists on its own class
         def __iter__(self) -> Iterator[bytes]:
             for part in stream:
                 patience.check_wanted()
+                if is_answer:  # a long body is no silence
+                    patience.give_up_at = time.monotonic() + SILENCE_S
                 yield part
 
         def close(self) -> None:

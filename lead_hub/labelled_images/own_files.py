@@ -19,7 +19,7 @@ class OwnFiles:
     Attributes:
         paths: absolute paths, as the rows name them.
         folder: whatever lies in it is the dataset's own, too; None for no folder.
-        home: the dataset's part of the Hub's cache, into which links in the folder may lead; None for the folder itself.
+        home: the dataset's part of the Hub's cache, into which its links may lead; None for the folder itself.
         cache: root of that cache, in whose store the content may lie, too.
     """
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from lead_hub.confidence import Confidence, as_columns, parse_confidence
+from lead_hub.confidence import Confidence, as_columns, parse_confidence, with_checked_types
 from lead_hub.errors import CandidateError, LeadHubError
 
 
@@ -189,14 +189,14 @@ def read_row(values: Mapping[str, Any]) -> RankedCheckpoint:
     """A row of a leaderboard's document.
 
     Raises:
-        KeyError, TypeError: keys are missing or unknown.
+        KeyError, TypeError: keys are missing or unknown, or a value is of another kind.
     """
     finetuned, confidence = values.get("finetuned"), values.get("confidence")
     nested = {
-        "finetuned": None if finetuned is None else FineTunedAccuracy(**finetuned),
+        "finetuned": None if finetuned is None else with_checked_types(FineTunedAccuracy(**finetuned)),
         "confidence": None if confidence is None else parse_confidence(confidence),
     }
-    return RankedCheckpoint(**{**values, **nested})
+    return with_checked_types(RankedCheckpoint(**{**values, **nested}))
 
 
 def finetuned_figures(row: RankedCheckpoint) -> dict[str, object]:

@@ -60,7 +60,7 @@ def other_scores(board: Board) -> tuple[TerminalColumn, ...]:
         return "undefined" if value is None else f"{value:.4g}"
 
     names = dict.fromkeys(name for row in board.rows for name in row.other_scores)
-    return tuple(TerminalColumn(name, partial(cell, name=name)) for name in names)
+    return tuple(TerminalColumn(one_line(name), partial(cell, name=name)) for name in names)
 
 
 def outcomes(board: Board) -> tuple[TerminalColumn, ...]:
@@ -75,7 +75,7 @@ def outcomes(board: Board) -> tuple[TerminalColumn, ...]:
     def macro_f1(row: RankedCheckpoint) -> str:
         return "" if row.finetuned is None else f"{row.finetuned.macro_f1:.3f}"
 
-    modes = sorted({row.finetuned.mode for row in board.rows if row.finetuned})
+    modes = sorted({one_line(row.finetuned.mode) for row in board.rows if row.finetuned})
     if not modes:
         return ()
     fine_tuned = TerminalColumn(f"fine-tuned ({', '.join(modes)})", accuracy)

@@ -1,5 +1,6 @@
 """Outputs of one checkpoint -> its scores and its row; or its row as a score card has it."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -40,7 +41,11 @@ def from_card(candidate: Candidate, files: CheckpointFiles, cards: ScoreCards | 
     card = cards.find(checkpoint=candidate.checkpoint, sha=files.sha) if cards else None
     if card is None:
         return None
-    return ScoredCandidate(read_row({**card, "revision": candidate.revision, "is_private": files.is_private}))
+    try:
+        return ScoredCandidate(read_row({**card, "revision": candidate.revision, "is_private": files.is_private}))
+    except (KeyError, TypeError) as error:
+        warnings.warn(f"a score card of {candidate.checkpoint} is not used, for a row needs {error}", stacklevel=2)
+        return None
 
 
 def scored_candidate(

@@ -178,7 +178,7 @@ def read_card(content: bytes, *, path: str) -> list[ScoreResult]:
         card = json.loads(content)
         refuse_newer(card["schema_version"], path=path)
         results = [read_result(entry, path=path) for entry in card["results"]]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         warnings.warn(f"{path} is no score card that this version can read and is ignored: {error!r}", stacklevel=2)
         return []
     return [result for result in results if result is not None]

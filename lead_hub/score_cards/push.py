@@ -103,6 +103,8 @@ def push_scores(  # noqa: PLR0913 - the one call that users see carries every ch
         HubError: the Hub refused or cannot be reached, or a private dataset's scores, or nothing but private
             checkpoints' rows, would become public.
     """
+    if "/" not in repo_id:  # the client would create one of the caller's, and look for another
+        raise HubError(f"cannot write score cards to {repo_id}: a repository is named 'user/name'")
     results = results_of(document)
     # Unknown counts as private: what was published by mistake cannot be taken back.
     is_private = document["dataset"].get("is_private") is not False if private is None else private

@@ -20,6 +20,8 @@ from lead_hub.score_cards.table import TABLE_PATH, ScoreRow, fits_table, read_ta
 README_PATH = "README.md"
 PATHS_A_REQUEST = 100
 READERS = 8
+MOST_FILE_BYTES = 256 << 20  # a card has some kilobytes, the table some hundred bytes a result
+REFUSED_CARD = "Invalid metadata in README.md"
 READS = 3  # of one file, before its bytes are called wrong
 
 
@@ -67,6 +69,11 @@ class Repository:
     def read(self, files: Iterable[RepoFile]) -> dict[str, bytes]:
         """Read the contents of files, by path."""
         wanted = list(files)
+        if large := [file for file in wanted if file.size > MOST_FILE_BYTES]:
+            raise HubError(
+                f"a file of score cards must have at most {MOST_FILE_BYTES / 1e6:.0f} MB, {large[0].path} of"
+                f" {self.repo_id} has {large[0].size / 1e6:.0f}: name another repository"
+            )
         with ThreadPoolExecutor(max_workers=READERS) as readers:
             return {
                 file.path: content for file, content in zip(wanted, readers.map(self.read_one, wanted), strict=True)
@@ -147,3 +154,7 @@ def plain_errors(repo_id: str, *, to: str) -> Iterator[None]:
     except (HfHubHTTPError, HFValidationError, OfflineModeIsEnabled) as error:
         refusal = why_refused(error, name=repo_id, noun="repository")
         raise HubError(f"cannot {to} {repo_id}: {refusal.words if refusal else error}") from error
+    except ValueError as error:
+        if not str(error).startswith(REFUSED_CARD):  # what the client makes of the Hub's own check
+            raise
+        raise HubError(f"cannot {to} {repo_id}: {error}") from error

@@ -169,15 +169,15 @@ def is_sound(row: ScoreRow) -> bool:
         return False
     try:
         companions, *others = (json.loads(text) for text in (row.companions, row.settings, row.versions))
-    except ValueError:
+        if not all(isinstance(value, dict) for value in (companions, *others)):
+            return False
+        measured = [value for value in (row.finetuned_accuracy, row.finetuned_accuracy_sd) if value is not None]
+        numbers = (row.score, *measured, *companions.values())
+        if (row.finetuned_accuracy is None) != (row.finetuned_mode is None):
+            return False
+        return all(isinstance(value, int | float) and math.isfinite(value) for value in numbers)
+    except (ValueError, OverflowError, RecursionError):  # no JSON, an integer beyond all floats, brackets without end
         return False
-    if not all(isinstance(value, dict) for value in (companions, *others)):
-        return False
-    measured = [value for value in (row.finetuned_accuracy, row.finetuned_accuracy_sd) if value is not None]
-    numbers = (row.score, *measured, *companions.values())
-    if (row.finetuned_accuracy is None) != (row.finetuned_mode is None):
-        return False
-    return all(isinstance(value, int | float) and math.isfinite(value) for value in numbers)
 
 
 def with_ranks(rows: Iterable[ScoreRow]) -> list[tuple[int, ScoreRow]]:

@@ -32,7 +32,7 @@ def outcome_of(dataset: Mapping[str, Any], row: Mapping[str, Any], *, source: st
             "source": source,
             "dataset": dataset.get("sha"),
             "checkpoint": row.get("sha"),
-            "n_images": dataset.get("n_images"),
+            "n_images": row.get("n_images") or dataset.get("n_images"),
             "n_classes": len(dataset["class_names"]),
             "left_out": confidence.get("probe_accuracy"),
             "accuracy": finetuned.get("accuracy"),

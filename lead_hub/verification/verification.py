@@ -14,7 +14,7 @@ from typing import ParamSpec
 
 from lead_hub.access import Access, access_of
 from lead_hub.candidates import Candidate
-from lead_hub.errors import CandidateError, DatasetError, LeadHubError, RunCancelledError
+from lead_hub.errors import CandidateError, DatasetError, HubError, LeadHubError, RunCancelledError
 from lead_hub.finetuning import (
     Budget,
     FineTuned,
@@ -29,7 +29,7 @@ from lead_hub.finetuning import (
     settings_of,
     this_hardware,
 )
-from lead_hub.hub import HubDownError, Token, is_commit
+from lead_hub.hub import Token, is_commit
 from lead_hub.labelled_images import SHARED_PREFIX, DatasetQuery, LabelledImages, rows_sha256
 from lead_hub.leaderboard import FineTunedAccuracy, Leaderboard, RankedCheckpoint, RankedDataset
 from lead_hub.processes import first_on_each_node, shared_folder
@@ -231,7 +231,7 @@ def finetuned_row(row: RankedCheckpoint, images: FineTuningImages, training: Row
             )
         job = FineTuningJob(candidate, files, images, verification.settings, verification.access, hardware)
         result = finetune_job(job, budget=training.budget, on_epochs=training.tell)
-    except (CandidateError, HubDownError) as error:
+    except (CandidateError, HubError) as error:
         stage = error.stage if isinstance(error, CandidateError) else "download"
         return replace(row, note="; ".join(filter(None, [note, f"{FAILED}{stage}: {error}"])))
     return replace(row, finetuned=finetuned_accuracy(result), note=note)

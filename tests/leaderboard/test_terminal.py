@@ -173,3 +173,12 @@ def test_notes_are_said_once() -> None:
 )
 def test_durations_as_one_would_say_them(seconds: float, words: str) -> None:
     assert duration_in_words(seconds) == words
+
+
+def test_names_by_others_reach_the_terminal_as_text() -> None:
+    red = "\x1b[31mred"
+    rows = [replace(row, other_scores={red: 0.5}) for row in (GOOD, FAIR)]
+    shown = io.StringIO()
+    print_board(board_of(*rows), Console(file=shown, width=200))
+    assert "\x1b" not in shown.getvalue()
+    assert "[31mred" in shown.getvalue()

@@ -238,6 +238,12 @@ def test_a_misspelt_repository_is_refused(hub: HubServer) -> None:
         BOARD.push_to_hub("a/b/c", token=hub.add_user("alice"))
 
 
+def test_a_repository_without_its_owner_is_refused_before_one_is_made(hub: HubServer) -> None:
+    with pytest.raises(HubError, match="a repository is named 'user/name'"):
+        BOARD.push_to_hub("scores", token=hub.add_user("alice"))
+    assert [each for each in hub.requests if each.method == "POST"] == []
+
+
 def test_nothing_to_push(hub: HubServer) -> None:
     token = hub.add_user("alice")
     with pytest.raises(LeadHubError, match="nothing to push"):
