@@ -115,16 +115,34 @@ class Downloads:
             files = find_checkpoint(candidate, access)
             if not self.needs_weights(candidate, files):
                 return files
-            sizes: list[int] = []
-            paths = fetch_weights(files, access, make_room=lambda size: sizes.append(self._make_room(candidate, size)))
+            is_new = self._fetch_weights(candidate, files, access)
         except HubDownError:
             self._silences += 1
             raise
-        if paths:
+        if is_new:
             self._silences = 0
+        return files
+
+    def fetch_again(self, files: CheckpointFiles) -> None:
+        """Have the weights of files that were taken before, and maybe deleted for others, within the same limit.
+
+        Raises:
+            CandidateError, HubDownError: they cannot be had.
+        """
+        for candidate, future in self._futures.items():
+            if future.done() and not future.exception() and future.result() == files:
+                self._fetch_weights(candidate, files, self.access)
+                return
+        fetch_weights(files, self.access)
+
+    def _fetch_weights(self, candidate: Candidate, files: CheckpointFiles, access: Access) -> bool:
+        """Download what is not there, where there is room, and remember it; whether there was any."""
+        sizes: list[int] = []
+        paths = fetch_weights(files, access, make_room=lambda size: sizes.append(self._make_room(candidate, size)))
+        if paths:
             with self._changed:
                 self._held[candidate] = DownloadedWeights(paths, sum(sizes))
-        return files
+        return bool(paths)
 
     def _make_room(self, candidate: Candidate, size_bytes: int) -> int:
         """Wait until the bytes may come, deleting scored checkpoints, the worst first, where the disk is limited."""

@@ -222,8 +222,11 @@ class OutputsOfImages:
 
     def _loaded(self, files: CheckpointFiles, follower: RunFollower) -> LoadedCheckpoint:
         """The network; its weights are there, unless another run's limit, or a damaged file, came in between."""
-        processes = self._processes
-        on_every_process(guarded(lambda: fetch_weights(files, self._access), stage="download"), processes)
+        processes, downloads = self._processes, self.networks.downloads
+        fetch = (
+            partial(fetch_weights, files, self._access) if downloads is None else partial(downloads.fetch_again, files)
+        )
+        on_every_process(guarded(fetch, stage="download"), processes)
         follower.reached("load")
         checkpoint = on_every_process(guarded(partial(self.networks.take, files), stage="load"), processes)
         follower.reached("extract")

@@ -128,6 +128,23 @@ def test_a_limited_disk_is_kept_below_a_link_and_a_relative_path(
             downloads.scored(downloads.candidates[number], score)
 
 
+def test_what_comes_again_is_within_the_limit_as_well(hub: HubServer, access: Access) -> None:
+    """As in a race, of which every candidate has several turns."""
+    candidates = candidates_on(hub, 3)
+    with Downloads(candidates, access, always, max_disk_bytes=SIZE).running() as downloads:
+        files = []
+        for number, score in enumerate((0.9, 0.2, 0.3)):
+            files.append(downloads.take(downloads.candidates[number]))
+            downloads.scored(downloads.candidates[number], score)
+        assert weights_in(access) == {"m2"}
+        for number in (0, 2, 0, 1):
+            downloads.fetch_again(files[number])
+            assert weights_in(access) == {f"m{number}"}
+            assert blob_bytes(access) == SIZE
+            downloads.scored(downloads.candidates[number], 0.5)
+    downloads.fetch_again(files[1])  # which are there
+
+
 def test_a_checkpoint_beyond_the_limit_is_skipped_and_the_others_are_not(hub: HubServer, access: Access) -> None:
     big = {**SETTINGS, "model.safetensors": b"b" * 3 * SIZE}
     candidates = [Candidate("org/big", revision=hub.add_repo("org/big", files=big)), *candidates_on(hub, 1)]
