@@ -14,7 +14,7 @@ from torch.distributed import DistError
 from lead_hub.candidates import Candidate
 from lead_hub.checkpoint_files import Downloads
 from lead_hub.confidence import Calibration
-from lead_hub.errors import LeadHubError, RunCancelledError
+from lead_hub.errors import CandidateError, LeadHubError, RunCancelledError
 from lead_hub.hub import HubDownError
 from lead_hub.labelled_images import LabelledImages
 from lead_hub.leaderboard import Leaderboard, Skipped
@@ -28,6 +28,7 @@ from lead_hub.recommendation.work_queue import MAIN_IS_GONE, NAP_S, WorkQueue, c
 # Of the time that an even share would take, without any loss: whole checkpoints may take so much more.
 MOST_UNEVEN = 1.25
 FEWEST_A_PROCESS = 2  # checkpoints
+MOST_LOST = 2  # processes, over one checkpoint: a third one is not risked
 Outcome: TypeAlias = ScoredCandidate | LeadHubError
 
 
@@ -76,6 +77,14 @@ def taken_in_turn(downloads: Downloads, queue: WorkQueue) -> Downloads:
     # What was fetched ahead may be another's in the end, and would take its place on the disk for ever.
     share = limit // n_on_this_machine()
     return replace(downloads, candidates=queued, every=queue.n_processes, ahead=0, max_disk_bytes=share)
+
+
+def _deadly(candidate: Candidate, n_lost: int) -> CandidateError:
+    return CandidateError(
+        f"{candidate.checkpoint} must leave its process alive, but {n_lost} were lost over it, maybe for want of"
+        " memory: rank it alone, with a smaller batch_size",
+        stage="extract",
+    )
 
 
 @dataclass(eq=False)
@@ -156,7 +165,8 @@ class SharedRun:
             time.sleep(NAP_S)
             return
         candidate, downloads = self._queued[piece], self.scoring.downloads
-        outcome = self._outcome_of(candidate)
+        n_lost = self.queue.n_takers(piece) - 1
+        outcome = self._outcome_of(candidate) if n_lost < MOST_LOST else _deadly(candidate, n_lost)
         downloads.scored(candidate, outcome.row.score if isinstance(outcome, ScoredCandidate) else None)
         self.queue.answer(piece, outcome)
 

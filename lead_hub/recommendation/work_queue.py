@@ -113,7 +113,14 @@ class WorkQueue:
         return self._store.get(key).decode() if self._store.check([key]) else ""
 
     def _becomes_mine(self, piece: int, *, of: str) -> bool:
-        return bool(self._store.compare_set(f"holder {piece}", of, str(self._me)).decode() == str(self._me))
+        is_mine = bool(self._store.compare_set(f"holder {piece}", of, str(self._me)).decode() == str(self._me))
+        if is_mine:
+            self._store.add(f"takers {piece}", 1)
+        return is_mine
+
+    def n_takers(self, piece: int) -> int:
+        """How many processes have taken it, this one included: all others were lost over it."""
+        return self._store.add(f"takers {piece}", 0)
 
     def _is_lost(self, process: int) -> bool:
         if process == self._me:

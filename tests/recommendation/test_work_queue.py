@@ -44,6 +44,7 @@ def test_the_piece_of_a_lost_process_is_taken_again_by_one(store: TCPStore) -> N
     now[0] = 15.1
     assert third.take() == 0
     assert main.take() is None  # it is the third one's now, which has just been seen
+    assert [main.n_takers(0), main.n_takers(1)] == [2, 1]
 
 
 def test_a_process_that_beats_keeps_its_piece(store: TCPStore) -> None:
