@@ -14,13 +14,13 @@ from lead_hub.checkpoint_outputs.extraction import (
     extract_images,
     fastest_passes,
     out_of_memory,
-    prepared_batches,
     whole_outputs,
 )
 from lead_hub.checkpoint_outputs.frozen_outputs import CheckpointOutputs, ImageOutputs, PartialOutputs
 from lead_hub.checkpoint_outputs.loaded_checkpoint import LoadedCheckpoint, load_checkpoint
 from lead_hub.checkpoint_outputs.network_extraction import with_network_kernel
 from lead_hub.checkpoint_outputs.outputs_cache import OutputsCache, outputs_key
+from lead_hub.checkpoint_outputs.preparing_ahead import prepared_batches
 from lead_hub.checkpoint_outputs.shrunk_images import ShrunkImages
 
 __all__ = [

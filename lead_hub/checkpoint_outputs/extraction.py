@@ -1,9 +1,6 @@
 """One checkpoint x the labelled images -> CheckpointOutputs, split over every process there is."""
 
-import os
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -19,7 +16,8 @@ from lead_hub.checkpoint_outputs.fast_layout import can_be_faster, in_fast_layou
 from lead_hub.checkpoint_outputs.frozen_outputs import CheckpointOutputs, ImageOutputs
 from lead_hub.checkpoint_outputs.loaded_checkpoint import LoadedCheckpoint
 from lead_hub.checkpoint_outputs.number_format import NumberFormat, checked_format, fast_dtype, tried_positions
-from lead_hub.checkpoint_outputs.shrunk_images import PartOfShrunkImages, PixelArrays, Preparation, Shrunk, ShrunkImages
+from lead_hub.checkpoint_outputs.preparing_ahead import prepared_batches
+from lead_hub.checkpoint_outputs.shrunk_images import PartOfShrunkImages, Preparation, ShrunkImages
 from lead_hub.errors import CandidateError, LeadHubError
 from lead_hub.labelled_images import Pixels
 from lead_hub.processes import Processes, gather_rows, guarded, on_every_process, on_main_process
@@ -33,8 +31,6 @@ AUTO_BATCH_SIZE = {"cpu": 16, "cuda": 256}
 MOST_IMAGES_FOR_DEPTHS = 5000
 # The layout changes nothing but rounding, a thousandth of what is allowed: two images tell.
 LAYOUT_TRIED = 2
-# Threads that prepare pixels while the device computes. More than this only adds contention.
-MOST_PREPARING_THREADS = 8
 
 
 @runtime_checkable
@@ -372,28 +368,3 @@ def preparation(checkpoint: LoadedCheckpoint, images: ImageSequence) -> Preparat
     if isinstance(images, (ShrunkImages, PartOfShrunkImages)):
         return images.prepared_by(checkpoint.image_processor)
     return checkpoint.prepare, images
-
-
-def prepared_batches(
-    prepare: Callable[[list[Shrunk]], Tensor], images: PixelArrays, positions: Sequence[int], batch_size: int
-) -> Iterator[Float[Tensor, "image channel height width"]]:
-    """The image processor's output, batch by batch in order, prepared ahead in threads.
-
-    At most as many batches as threads, and one more, are held at once.
-    """
-    threads = max(1, min(MOST_PREPARING_THREADS, (os.cpu_count() or 1) - 1))
-    starts = deque(range(0, len(positions), batch_size))
-    pending: deque[Future[Tensor]] = deque()
-
-    def prepare_from(start: int) -> Tensor:
-        return prepare([images[position] for position in positions[start : start + batch_size]])
-
-    with ThreadPoolExecutor(threads, thread_name_prefix="lead-hub-prepare") as pool:
-        try:
-            while starts or pending:
-                while starts and len(pending) <= threads:
-                    pending.append(pool.submit(prepare_from, starts.popleft()))
-                yield pending.popleft().result()
-        finally:
-            for future in pending:
-                future.cancel()

@@ -7,10 +7,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lead_hub.checkpoint_outputs.extraction import ExtractionSettings, ImageSequence, preparation, prepared_batches
+from lead_hub.checkpoint_outputs.extraction import ExtractionSettings, ImageSequence, preparation
 from lead_hub.checkpoint_outputs.frozen_outputs import CheckpointOutputs
 from lead_hub.checkpoint_outputs.loaded_checkpoint import LoadedCheckpoint
 from lead_hub.checkpoint_outputs.network_kernel import network_kernels
+from lead_hub.checkpoint_outputs.preparing_ahead import prepared_batches
 from lead_hub.errors import CandidateError
 from lead_hub.processes import Processes
 
