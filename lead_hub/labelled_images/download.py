@@ -16,7 +16,7 @@ from huggingface_hub import constants
 from huggingface_hub.utils import tqdm  # type: ignore[attr-defined]  # public, exported lazily
 
 from lead_hub.access import Access
-from lead_hub.errors import RunCancelledError
+from lead_hub.errors import DatasetError, RunCancelledError
 from lead_hub.hub import cancellable_bar
 from lead_hub.labelled_images.builder import files_by_split
 from lead_hub.labelled_images.commit import DatasetCommit
@@ -54,6 +54,7 @@ def fetch_files(builder: DatasetBuilder, dataset: str, *, sha: str, access: Acce
     nothing is needed any more; images stay in their files.
 
     Raises:
+        DatasetError: they do not fit the disk.
         RunCancelledError: cancelled; nothing goes on in the background.
         HubDownError: the Hub does not answer.
         HubError: the Hub lists another content than it gives.
@@ -81,11 +82,14 @@ def fetch_all_verified(names: Sequence[str], files: DatasetFiles, *, access: Acc
     """Fetch files that are not there, and compare those with the Hub's hashes that were not compared before.
 
     Raises:
+        DatasetError: they do not fit the disk.
         RunCancelledError, HubDownError, HubError, HfHubHTTPError, OSError: as `fetch_files`.
     """
     verdicts = Verdicts(files)
     missing = [name for name in names if not verdicts.holds(name)]
     announced = announced_hashes(missing, files, access)
+    absent = [each for name, each in announced.items() if not (files.snapshot / name).is_file()]
+    check_room(sum(each.size_bytes or 0 for each in absent), files)
     is_over = threading.Event()
 
     def cancelled() -> bool:
@@ -110,6 +114,22 @@ def fetch_all_verified(names: Sequence[str], files: DatasetFiles, *, access: Acc
             raise
     verdicts.write()
     return {name: files.snapshot / name for name in names}
+
+
+def check_room(size_bytes: int, files: DatasetFiles) -> None:
+    """Refuse to begin what would fill the disk.
+
+    Raises:
+        DatasetError: the files that are missing have no room.
+    """
+    place = next(folder for folder in (files.cache, *files.cache.absolute().parents) if folder.is_dir())
+    free_bytes = shutil.disk_usage(place).free
+    if size_bytes > free_bytes:
+        raise DatasetError(
+            f"the files of all splits of {files.dataset}, {size_bytes / 1e9:.1f} GB, must fit the disk, and"
+            f" {free_bytes / 1e9:.1f} GB are free in {place}: free some, choose another cache_dir, or name a smaller"
+            " dataset or configuration"
+        )
 
 
 def _shown(futures: Iterable["Future[None]"], *, progress: bool) -> Iterable["Future[None]"]:

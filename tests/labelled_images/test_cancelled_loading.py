@@ -1,5 +1,6 @@
 """A loading that nobody wants any more: it ends soon, leaves nothing half done, and nothing of it goes on."""
 
+import shutil
 import threading
 import time
 from collections import Counter
@@ -10,7 +11,7 @@ import pytest
 from datasets import ClassLabel
 
 from lead_hub.access import Access
-from lead_hub.errors import RunCancelledError
+from lead_hub.errors import DatasetError, RunCancelledError
 from lead_hub.labelled_images.download import THREADS
 from lead_hub.labelled_images.loading import LabelledImages, load_labelled_images
 from lead_hub.labelled_images.query import DatasetQuery
@@ -118,3 +119,17 @@ def test_every_step_asks(hub: HubServer, tmp_path: Path, kind: str) -> None:
         images = load(f"org/steps-{kind}", cache)
         assert len(images) == 20
         images.close()
+
+
+def test_what_does_not_fit_the_disk_is_not_begun(
+    hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = image_folder(tmp_path / "repo", cat=3, dog=3)
+    hub.add_repo("org/large", kind="dataset", folder=folder)
+    usage = shutil.disk_usage(tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr("shutil.disk_usage", lambda _place: usage._replace(free=100))
+        with pytest.raises(DatasetError, match=r"must fit the disk, and 0\.0 GB are free in .*: free some"):
+            load("org/large", tmp_path / "cache")
+    assert downloads(hub, ".png") == []
+    assert len(load("org/large", tmp_path / "cache")) == 6
