@@ -1,6 +1,6 @@
 """A ground-truth matrix: checkpoints x targets, each pair really fine-tuned, and the outputs that scores read."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -147,8 +147,12 @@ def missing(
     checkpoints: Sequence[CheckpointFacts],
     targets: Sequence[TargetFacts],
 ) -> tuple[str, ...]:
-    """One sentence for every target of which something is not there yet."""
-    most = max((n_runs(pair) for pair in runs.values()), default=0)
+    """One sentence for every target of which something is not there yet.
+
+    A pair is to have the runs, by rate and seed, that most pairs have; some may have more, of a rate that was given up.
+    """
+    times = Counter(run for pair in runs.values() for run in runs_of(pair))
+    usual = {run for run, n_pairs in times.items() if 2 * n_pairs > len(runs)}
     sentences = []
     for column, target in enumerate(targets):
         absent = [each.name for row, each in enumerate(checkpoints) if np.isnan(accuracy[row, column])]
@@ -160,11 +164,12 @@ def missing(
                 f" without stored outputs: {', '.join(absent)}"
             )
         there = [runs[target.name, each.name] for each in checkpoints if (target.name, each.name) in runs]
-        fewer = sum(n_runs(pair) < most for pair in there)
+        fewer = sum(not usual <= runs_of(pair) for pair in there)
         if fewer:
-            sentences.append(f"{target.name}: {fewer} checkpoints have fewer than {most} fine-tuning runs so far")
+            sentences.append(f"{target.name}: {fewer} checkpoints have fewer than {len(usual)} fine-tuning runs so far")
     return tuple(sentences)
 
 
-def n_runs(pair: PairRuns) -> int:
-    return sum(len(by_seed) for by_seed in pair.values())
+def runs_of(pair: PairRuns) -> set[tuple[float, int]]:
+    """Rate and seed of each run of a pair."""
+    return {(rate, seed) for rate, by_seed in pair.items() for seed in by_seed}

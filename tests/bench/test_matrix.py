@@ -79,6 +79,14 @@ def test_missing_runs_leave_pairs_out_and_are_said(tmp_path: Path) -> None:
     )
 
 
+def test_runs_at_a_rate_that_was_given_up_are_missing_nowhere(tmp_path: Path) -> None:
+    def is_run(target: str, checkpoint: str, rate: float, seed: int) -> bool:
+        return rate == RATES[0] or (target, checkpoint) == ("letters", "vit-b")
+
+    matrix = read_matrix(write_small_matrix(tmp_path / "matrix", is_run=is_run))
+    assert matrix.left_out == ()
+
+
 def test_a_target_without_stored_outputs_is_left_out(folder: Path) -> None:
     (folder / "outputs" / "digits.safetensors").unlink()
     matrix = read_matrix(folder)
