@@ -121,6 +121,7 @@ def test_every_door_is_a_room_of_the_map() -> None:
     assert len(ROOMS) <= MOST_DOORS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", FILES, ids=short)
 def test_imports_run_one_way(path: Path) -> None:
     own = room_of(path)
@@ -184,6 +185,7 @@ def own_module(name: str) -> str:
     return name if name in MODULES and name != "lead_hub" else ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", FILES, ids=short)
 def test_libraries_stay_in_their_rooms(path: Path) -> None:
     libraries = {name.split(".")[0] for name in imported(path)}

@@ -30,6 +30,7 @@ def no_files_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[N
     assert [path for path in (tmp_path / "metrics").rglob("*") if path.is_file()] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", list(SCORES))
 def test_a_measurement_is_the_score_and_its_companions(method: str) -> None:
     rows = np.asarray(FEATURES, dtype=float)

@@ -54,6 +54,7 @@ def published(file: str) -> list[dict[str, str]]:
         return list(csv.DictReader(lines))
 
 
+@pytest.mark.slow
 def test_every_row_is_recommends_own_order_against_the_published_accuracies(stand_ins: Path, tmp_path: Path) -> None:
     saved = [tmp_path / f"paper{suffix}" for suffix in (".md", ".csv", ".json")]
     outputs = [argument for path in saved for argument in ("-o", path)]

@@ -73,6 +73,7 @@ def test_draws_keep_their_error_at_every_stage() -> None:
     assert of_best.std() == pytest.approx(0.5, rel=0.15)
 
 
+@pytest.mark.slow
 def test_every_target_of_a_half(tmp_path: Path) -> None:
     folder = write_small_matrix(tmp_path / "matrix")
     told: list[tuple[int, int]] = []

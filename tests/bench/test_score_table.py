@@ -58,6 +58,7 @@ def test_only_pairs_with_an_accuracy_are_scored(tmp_path: Path) -> None:
     assert seen == [(done, 14) for done in range(1, 15)]
 
 
+@pytest.mark.slow
 def test_a_second_run_reads_what_the_first_computed(folder: Path, tmp_path: Path) -> None:
     matrix = read_matrix(folder)
     samples = [ImageSample(), ImageSample(30, 1)]
@@ -94,6 +95,7 @@ def test_other_outputs_have_other_cells(tmp_path: Path) -> None:
     assert len(list(cache.iterdir())) == 8
 
 
+@pytest.mark.slow
 def test_processes_give_the_same_numbers(folder: Path) -> None:
     matrix = read_matrix(folder)
     (here,) = score_tables(matrix, [ImageSample(20)], methods=["logme"], n_workers=1)
@@ -138,6 +140,7 @@ def with_kernels(folder: Path, *, n_images: int = 60) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_scores_of_kernels_need_those_that_are_stored(tmp_path: Path) -> None:
     folder = write_small_matrix(tmp_path / "matrix")
     methods, samples = ("lead", "lead-network"), [ImageSample(), ImageSample(30, 1)]

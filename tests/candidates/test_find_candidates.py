@@ -79,6 +79,7 @@ def test_a_timm_checkpoint(hub: HubServer, api: HfApi) -> None:
     assert (entry.family, entry.parameters) == ("convnextv2", 5)
 
 
+@pytest.mark.slow
 def test_two_thousand_models_take_few_requests(hub: HubServer, api: HfApi) -> None:
     # Shared bytes: 1,000 models of each task, more than fit on one page of 500.
     resnet = classifier(license="mit")
@@ -280,6 +281,7 @@ def test_a_disk_that_keeps_no_progress_ends_no_crawl(hub: HubServer, api: HfApi,
     assert [entry.id for entry in found.candidates] == ["team/classifier"]
 
 
+@pytest.mark.slow
 def test_passing_failures_change_nothing(hub: HubServer, api: HfApi) -> None:
     hub.add_repo("team/classifier", files=classifier())
     calm = find_candidates(CandidateQuery(), api=api)

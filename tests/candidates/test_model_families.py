@@ -26,6 +26,7 @@ def test_transformers_knows_the_encoders() -> None:
     assert not IMAGE_ENCODERS & set(OTHER_TASKS)
 
 
+@pytest.mark.slow
 def test_whatever_loads_is_an_encoder_or_a_part_of_something_else() -> None:
     """The sweep over transformers' own tables of models, which holds that each of these gives one vector an image."""
     assert set(accepted_types()) - IMAGE_ENCODERS == PARTS_OF_OTHERS

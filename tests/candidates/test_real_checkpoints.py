@@ -50,6 +50,7 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return folders
 
 
+@pytest.mark.slow
 def test_what_is_kept_is_what_loads(hub: HubServer, checkpoints: dict[str, Path]) -> None:
     for name, folder in checkpoints.items():
         hub.add_repo(f"team/{name}", folder=folder)

@@ -69,6 +69,7 @@ def test_one_recipe_of_a_network_and_a_pretraining() -> None:
     assert [pair for pair, count in seen.items() if count > 1] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("entry", TIMM, ids=lambda entry: str(entry.id))
 def test_timm_lists_the_checkpoint(entry: IndexEntry) -> None:
     name = entry.id.removeprefix("timm/")

@@ -231,6 +231,7 @@ def test_waiting_for_files_can_be_cancelled(hub: HubServer, access: Access) -> N
     assert not weights_in(access)
 
 
+@pytest.mark.slow
 def test_the_end_of_the_run_breaks_off_a_download(hub: HubServer, access: Access) -> None:
     candidates = candidates_on(hub, 2)
     slow = b"s" * (64 << 20)

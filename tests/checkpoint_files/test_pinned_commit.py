@@ -122,6 +122,7 @@ def test_no_weights_at_all(hub: HubServer, access: Access) -> None:
         fetched(Candidate("org/onnx"), access)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after_bytes", [0, 5000])
 def test_a_cut_connection_goes_on_where_it_broke(hub: HubServer, access: Access, after_bytes: int) -> None:
     sha = hub.add_repo("org/model", files=FILES)

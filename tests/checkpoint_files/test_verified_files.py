@@ -86,6 +86,7 @@ def test_a_damaged_file_that_cannot_be_had_takes_nothing_from_other_repositories
     assert stored.is_file()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", READ)
 @pytest.mark.parametrize("was_used_before", [False, True])
 def test_a_damaged_file_is_fetched_again(hub: HubServer, access: Access, name: str, was_used_before: bool) -> None:

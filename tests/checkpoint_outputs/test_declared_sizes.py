@@ -34,6 +34,7 @@ TOO_LARGE = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "changes", "words"), TOO_LARGE)
 def test_far_more_than_the_file_holds_is_not_built(
     name: str, changes: dict[str, object], words: str, tmp_path: Path

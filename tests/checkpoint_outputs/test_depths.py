@@ -89,6 +89,7 @@ def heard(checkpoint: LoadedCheckpoint, blocks: Sequence[nn.Module], images: Seq
     return outputs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(set(BUILT) - set(UNASKED)))
 def test_depths_are_what_hooks_by_hand_hear(name: str, tmp_path: Path) -> None:
     checkpoint, images = loaded(tmp_path, BUILT[name]), random_images(5)
@@ -170,6 +171,7 @@ TOKENS_BEFORE_PATCHES = {"test_vit": (1, 1), "test_vit2": (0, 1), "test_vit4": (
 CHANNELS_LAST = {"test_mambaout", "swin_tiny_patch4_window7_224", "swinv2_tiny_window8_256"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TIMM_NETWORKS)
 def test_depths_of_timm_are_what_hooks_by_hand_hear(name: str) -> None:
     torch.manual_seed(0)
@@ -203,6 +205,7 @@ def timm_numbers(name: str, output: Tensor) -> Tensor:
     return nn.functional.adaptive_avg_pool2d(output, 2).flatten(1)
 
 
+@pytest.mark.slow
 def test_every_class_of_timm_with_a_rule_is_tested() -> None:
     tested = {type(timm.create_model(name, **settings)).__name__ for name, settings in TIMM_NETWORKS.items()}
     transformers = {"VisionTransformer", "VisionTransformerDistilled", "Eva", "Beit"}

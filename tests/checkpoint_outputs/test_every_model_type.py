@@ -45,6 +45,7 @@ def types_of(families: dict[str, TinyFamily]) -> set[str]:
     return {family.tiny_config().model_type for family in families.values()}
 
 
+@pytest.mark.slow
 def test_every_model_type_is_accounted_for() -> None:
     built = types_of(BUILT) | set(BUILT) | {"timm_wrapper", "siglip2_vision_model"}
     known = built | set(NOT_BUILT) | set(WITHOUT_VECTOR)
@@ -58,6 +59,7 @@ def saved(folder: Path, family: TinyFamily, *, head: bool) -> tuple[PreTrainedMo
     return model, load_checkpoint(folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BUILT)
 def test_two_passes_and_two_loads_agree(name: str, tmp_path: Path) -> None:
     torch.manual_seed(1)
@@ -95,6 +97,7 @@ def unexplained(logits: Tensor, features: Tensor) -> float:
     return float(left.abs().max() / logits.std())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name, family in BUILT.items() if family.classifier])
 def test_the_own_head_is_an_affine_map_of_the_vector(name: str, tmp_path: Path) -> None:
     if name in OTHER_HEADS:

@@ -38,6 +38,7 @@ def heard(checkpoint: LoadedCheckpoint, pixels: Tensor) -> list[Tensor]:
     return [features, logits, *taps.taken()]
 
 
+@pytest.mark.slow
 def test_the_fast_layout_changes_no_number_beyond_rounding(checkpoint: LoadedCheckpoint) -> None:
     pixels = checkpoint.prepare(random_images(5))
     before = heard(checkpoint, pixels)

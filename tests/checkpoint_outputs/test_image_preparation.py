@@ -38,6 +38,7 @@ def test_pixels_by_hand() -> None:
     torch.testing.assert_close(pixels, expected[None, :, None, None].expand(2, 3, 64, 64), rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("height", [1, 3, 4])
 @pytest.mark.parametrize("width", [1, 3, 4])
 def test_tiny_images_are_not_read_sideways(height: int, width: int, tmp_path: Path) -> None:

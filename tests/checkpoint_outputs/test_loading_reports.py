@@ -3,11 +3,13 @@
 import logging
 import threading
 
+import pytest
 from transformers.utils import logging as transformers_logging
 
 from lead_hub.checkpoint_outputs.checkpoint_folder import quiet_transformers
 
 
+@pytest.mark.slow
 def test_one_thread_does_not_end_the_quiet_of_another() -> None:
     before = transformers_logging.get_verbosity()
     inside, first_is_out = threading.Event(), threading.Event()

@@ -34,6 +34,7 @@ def extracted(checkpoint: LoadedCheckpoint, n_images: int = 7) -> CheckpointOutp
     return extract(checkpoint, IMAGES[:n_images], **settings)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_size", ["auto", 1, 3])
 def test_it_is_the_unit_kernel_of_adam_and_changes_nothing_else(
     resnet: LoadedCheckpoint, batch_size: int | str

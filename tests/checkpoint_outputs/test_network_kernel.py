@@ -173,6 +173,7 @@ def computed(network: nn.Module, pixels: Tensor, *, batch: int = 3, **settings: 
     return network_kernels(network, network, lambda: pixels.split(batch), **settings)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 def test_equals_autograd_where_all_coordinates_are_taken(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(LIMIT, 10**9)
@@ -190,6 +191,7 @@ def test_equals_autograd_where_all_coordinates_are_taken(name: str, monkeypatch:
         torch.testing.assert_close(getattr(found, f"{kind}_sampled"), expected, rtol=0, atol=1e-10 * scale)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("limit", [5, 40])
 def test_sampled_coordinates_are_autograds_and_stand_for_all(
@@ -224,6 +226,7 @@ def test_samples_are_near_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not torch.equal(sampled[0], sampled[1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch", [2, 3, 5, 7])
 def test_neither_batches_nor_passes_matter(batch: int) -> None:
     network, pixels = built("norms"), pixels_of(7)
@@ -249,6 +252,7 @@ def test_memory_that_is_allowed_decides_the_number_of_passes() -> None:
     assert len(starts) == 2 + len(list(network.parameters()))
 
 
+@pytest.mark.slow
 def test_out_of_memory_halves_the_batch_and_goes_on() -> None:
     network, pixels = built("strided"), pixels_of(9)
     sizes: list[int] = []
@@ -350,6 +354,7 @@ LEFT_OUT = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FAMILIES | OTHER_FAMILIES)
 def test_every_familys_kernel_is_that_of_autograd(name: str, tmp_path: Path) -> None:
     family = (FAMILIES | OTHER_FAMILIES)[name]
@@ -357,6 +362,7 @@ def test_every_familys_kernel_is_that_of_autograd(name: str, tmp_path: Path) -> 
     assert_is_autograds(tmp_path, LEFT_OUT.get(name, ()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["test_resnet", "test_vit", "test_convnext", "test_efficientnet", "test_byobnet"])
 def test_timms_kernels_are_those_of_autograd(name: str, tmp_path: Path) -> None:
     save_timm(tmp_path, name, classes=3)

@@ -69,6 +69,7 @@ def score(outputs: CheckpointOutputs, labels: Tensor) -> float:
     return transferability(outputs.features, labels, "lead", kernels=kernels).value  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["photographs", "scripts"])
 def test_trained_checkpoints_keep_features_and_order_in_bfloat16(target: str, folder: Path) -> None:
     exact, labels = demo_outputs(target, "float32", folder)

@@ -51,6 +51,7 @@ def assert_close(found: Tensor, expected: Tensor) -> None:
     torch.testing.assert_close(found, expected, rtol=TOLERANCE, atol=TOLERANCE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ALL_FAMILIES)
 def test_bare_model_gives_the_vector_worked_out_by_hand(name: str, tmp_path: Path) -> None:
     model = ALL_FAMILIES[name].build(head=False)
@@ -64,6 +65,7 @@ def test_bare_model_gives_the_vector_worked_out_by_hand(name: str, tmp_path: Pat
     assert features.dtype == torch.float32
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CLASSIFIERS)
 def test_classifier_gives_the_same_vector_and_its_own_logits(name: str, tmp_path: Path) -> None:
     model = ALL_FAMILIES[name].build(head=True)
@@ -77,6 +79,7 @@ def test_classifier_gives_the_same_vector_and_its_own_logits(name: str, tmp_path
     assert checkpoint.parameters == sum(weight.numel() for weight in model.parameters())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CLASSIFIERS)
 def test_vector_does_not_depend_on_the_head(name: str, tmp_path: Path) -> None:
     model = ALL_FAMILIES[name].build(head=True)
@@ -88,6 +91,7 @@ def test_vector_does_not_depend_on_the_head(name: str, tmp_path: Path) -> None:
     assert bare.pooling == with_head.pooling
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in CLASSIFIERS if name not in TWO_TOWERS])
 def test_vector_is_what_the_own_classifier_reads(name: str, tmp_path: Path) -> None:
     model = ALL_FAMILIES[name].build(head=True)

@@ -49,6 +49,7 @@ def has_batch_norm(model: nn.Module) -> bool:
     return any(isinstance(module, nn.BatchNorm2d) for module in model.modules())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("classes", [0, 5])
 def test_the_vector_is_what_timm_gives_before_its_classifier(name: str, classes: int, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from tests.tiny_checkpoints import random_images, save_timm
 TIMM_ARCHITECTURES = ("test_resnet", "test_vit", "test_convnext", "test_efficientnet", "test_byobnet", "test_vit4")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", TIMM_ARCHITECTURES)
 def test_timm_classifier(architecture: str, tmp_path: Path) -> None:
     model = save_timm(tmp_path, architecture, classes=4)
@@ -35,6 +36,7 @@ def test_timm_classifier(architecture: str, tmp_path: Path) -> None:
     assert checkpoint.source_classes == ("class 0", "class 1", "class 2", "class 3")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", TIMM_ARCHITECTURES)
 def test_timm_backbone_without_classifier(architecture: str, tmp_path: Path) -> None:
     model = save_timm(tmp_path, architecture, classes=0)

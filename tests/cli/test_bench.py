@@ -42,6 +42,7 @@ def mean_tau_of_lead(folder: Path) -> float:
     return sum(taus) / 2
 
 
+@pytest.mark.slow
 def test_a_pipe_gets_json(folder: Path, tmp_path: Path) -> None:
     saved = [tmp_path / f"table{suffix}" for suffix in (".md", ".csv", ".json")]
     outputs = [argument for path in saved for argument in ("-o", path)]
@@ -124,6 +125,7 @@ def test_without_a_matrix_the_tables_are_of_both_that_a_clone_has() -> None:
     assert asked_tables(Path("other"), Half.both) == [(Path("other"), ("held-out", "all"))]
 
 
+@pytest.mark.slow
 def test_reports_of_two_matrices_are_one(folder: Path, tmp_path: Path) -> None:
     settings = BenchSettings(methods=("leep",), n_few_samples=0, n_resamples=40)
     other = write_small_matrix(tmp_path / "other", targets={"photographs": "real"})
@@ -139,6 +141,7 @@ def test_reports_of_two_matrices_are_one(folder: Path, tmp_path: Path) -> None:
     assert "real: 5 checkpoints x 1 targets" in to_markdown(both)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_report(folder: Path, tmp_path: Path) -> None:
     settings = BenchSettings(methods=("logme",), n_few_samples=0, n_resamples=40, seed=3)
     one, other = (run_bench(folder, settings, cache_folder=tmp_path, n_workers=1) for _ in range(2))
@@ -147,6 +150,7 @@ def test_the_same_seed_gives_the_same_report(folder: Path, tmp_path: Path) -> No
     assert one.comparisons[0].rows[0].tau_few_images is None
 
 
+@pytest.mark.slow
 def test_confidence_is_judged_on_the_held_out_targets_alone(tmp_path: Path) -> None:
     folder = write_small_matrix(tmp_path / "matrix")
     judged = run_bench(folder, JUDGING, n_workers=1)

@@ -159,6 +159,7 @@ def test_bad_options(options: tuple[str, ...], message: str) -> None:
     assert message in finished.stderr
 
 
+@pytest.mark.slow
 def test_a_hub_that_is_down(hub: HubServer, monkeypatch: pytest.MonkeyPatch, own_index: Path) -> None:
     monkeypatch.setattr(hub_requests, "SILENCE_S", 1.0)  # twenty seconds, shortened
     hub.add_fault(Fault("status", status=503, times=None))

@@ -89,6 +89,7 @@ def test_both_entry_points_are_declared() -> None:
     assert 'hf-lead = "lead_hub.cli:main"' in project
 
 
+@pytest.mark.slow
 def test_a_pipe_gets_json_and_nothing_else(colour_folder: Path, tiny_pool: Path, tmp_path: Path) -> None:
     saved = [tmp_path / f"board{ending}" for ending in (".json", ".csv", ".parquet")]
     outputs = [argument for path in saved for argument in ("--output", path)]
@@ -213,6 +214,7 @@ def test_feature_files_that_cannot_be_scored(tmp_path: Path) -> None:
         assert finished.stdout == ""
 
 
+@pytest.mark.slow
 def test_a_part_of_the_model_index(
     colour_folder: Path, tiny_pool: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -243,6 +245,7 @@ def test_a_part_of_the_model_index(
     assert "found none of 3 (2 family not asked for, 1 too large)" in none.stderr
 
 
+@pytest.mark.slow
 def test_a_race_says_on_how_many_images_each_row_rests(colour_folder: Path, tiny_pool: Path, tmp_path: Path) -> None:
     # 30% of 3 x 36 are 32 passes: nine images each, and no more.
     arguments = ("recommend", colour_folder, "-c", tiny_pool, "--budget", "30%", "--cache-dir", tmp_path, "--json")
@@ -267,6 +270,7 @@ A_RACE = re.compile(
 )
 
 
+@pytest.mark.slow
 def test_what_would_take_too_long_is_a_race_unless_asked_otherwise(
     colour_folder: Path, tiny_pool: Path, endless: Path, tmp_path: Path
 ) -> None:

@@ -63,6 +63,7 @@ def test_the_file_of_the_package_is_for_the_score_as_it_is_defined_today(part: L
     assert set(data.targets) == {target.name for target in targets if part in ("all", target.half)}
 
 
+@pytest.mark.slow
 def test_what_is_told_of_the_confirmation_targets_is_what_their_matrix_says() -> None:
     calibration = find_calibration("lead", SCORES["lead"].version)
     assert calibration is not None

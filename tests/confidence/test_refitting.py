@@ -57,6 +57,7 @@ def test_what_is_seen_moves_what_is_expected_and_is_said() -> None:
     assert found.calibration.spread == SHIPPED.spread
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("off", [-4.0, 3.0])
 def test_a_source_that_contradicts_all_others_is_set_aside_and_named(off: float) -> None:
     found = refit(SHIPPED, [*told("evil/cards", off=off, n_datasets=50), *told("org/cards", off=0.1)])
@@ -69,6 +70,7 @@ def test_a_source_that_contradicts_all_others_is_set_aside_and_named(off: float)
     assert kept.sources[0].is_used
 
 
+@pytest.mark.slow
 def test_a_source_just_within_what_is_believed_moves_it_no_more_than_the_package_weighs() -> None:
     """However many datasets it claims: half of the way at the most."""
     off = 0.8 * SHIPPED.error_quantile * SHIPPED.error_sd

@@ -24,6 +24,7 @@ def timeless(result: FineTuned) -> list[FinishedTraining]:
     return [replace(training, duration_s=0.0) for training in result.trainings]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("mode", "family"), [("full", "resnet"), ("full", "vit"), ("lora", "vit"), ("probe", "dinov2")]
 )
@@ -38,6 +39,7 @@ def test_easy_colours_are_learnt(tune: FineTune, tiny_pool: Path, mode: str, fam
     assert (result.mode, result.test_source, result.dropped) == (mode, "split 'test'", ())
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_numbers_and_another_one_others(
     tune: FineTune, tiny_pool: Path, tmp_path: Path
 ) -> None:
@@ -77,6 +79,7 @@ def test_training_stops_once_nothing_gets_better(tune: FineTune, tiny_pool: Path
     assert training.best_epoch < training.epochs_run < 60
 
 
+@pytest.mark.slow
 def test_test_images_choose_nothing(tune: FineTune, tiny_pool: Path, images: FineTuningImages, tmp_path: Path) -> None:
     assert images.test is not None
     rates = [1e-4, 1e-1]
@@ -153,6 +156,7 @@ def test_a_killed_run_loses_one_training_alone(tiny_pool: Path, images: FineTuni
     assert len(list((tmp_path / "finetuned").iterdir())) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change", [{"epochs": 3}, {"flip": False}, {"learning_rates": [1e-3]}, {"seeds": [4]}, {"mode": "probe"}]
 )

@@ -105,6 +105,7 @@ def network_of(folder: Path, mode: str) -> Network:
     return Network(trunk, n_features=count_features(checkpoint, pixels), n_classes=3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["resnet", "vit", "dinov2"])
 @pytest.mark.parametrize("mode", ["full", "lora"])
 def test_before_the_first_step_the_head_reads_the_features_that_recommend_scores(
@@ -190,6 +191,7 @@ class Greedy(nn.Module):
         return inputs * self.scale
 
 
+@pytest.mark.slow
 def test_out_of_memory_halves_what_goes_through_at_once_and_changes_no_gradient() -> None:
     inputs, labels = (
         torch.tensor(np.random.default_rng(0).normal(size=(7, 3)), dtype=torch.float32),

@@ -31,6 +31,7 @@ def users(hub: HubServer) -> set[str | None]:
     return asked
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("logged_in")
 def test_a_private_dataset_is_not_there_for_nobody(hub: HubServer, tiny_pool: Path, tmp_path: Path) -> None:
     colours = coloured_images(tmp_path / "colours", classes=COLOURS, n_images=4)
@@ -49,6 +50,7 @@ def test_a_private_dataset_is_not_there_for_nobody(hub: HubServer, tiny_pool: Pa
     assert users(hub) == {None}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("logged_in")
 def test_everything_that_a_run_asks_for_is_asked_as_nobody(hub: HubServer, tiny_pool: Path, tmp_path: Path) -> None:
     colours = coloured_images(tmp_path / "colours", classes=COLOURS, n_images=4)

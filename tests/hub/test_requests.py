@@ -33,6 +33,7 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hub_requests, "FIRST_WAIT_S", 0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "headers",
     [{}, {"Retry-After": "0"}, {"RateLimit": '"api";r=0;t=0', "RateLimit-Policy": '"fixed window";q=500;w=300'}],
@@ -46,6 +47,7 @@ def test_what_the_client_does_not_retry_is_retried(hub: HubServer, status: int, 
     assert [request.status for request in hub.requests] == [status, status, 200]
 
 
+@pytest.mark.slow
 def test_a_told_wait_is_waited(hub: HubServer) -> None:
     hub.add_repo("org/model", files={"config.json": b"{}"})
     hub.add_fault(Fault("status", match="/api/models/org/model", status=429, headers={"Retry-After": "2"}))
@@ -69,6 +71,7 @@ def test_a_wait_beyond_the_hubs_own_window_is_refused(hub: HubServer) -> None:
         patiently(lambda: list(hub_api().list_models(limit=1)), asked_for="the listing")
 
 
+@pytest.mark.slow
 def test_a_cut_connection_is_tried_again(hub: HubServer) -> None:
     sha = hub.add_repo("org/model", files={"config.json": b"{}"})
     hub.add_fault(Fault("cut", match="/api/models/org/model"))
@@ -81,6 +84,7 @@ def test_a_refusal_is_passed_on_at_once(hub: HubServer) -> None:
     assert len(hub.requests) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("short_waits")
 def test_a_hub_that_only_fails_is_down(hub: HubServer) -> None:
     hub.add_fault(Fault("status", match="/api/models", times=None, status=503))
@@ -90,12 +94,14 @@ def test_a_hub_that_only_fails_is_down(hub: HubServer) -> None:
     assert len(hub.requests) <= 5
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("short_waits")
 def test_a_silent_hub_is_down_also_where_the_client_takes_no_timeout(silent_endpoint: str) -> None:
     with pytest.raises(HubDownError, match="cannot be reached"):  # the client alone would wait for ever
         patiently(lambda: list(HfApi(endpoint=silent_endpoint).list_models(limit=1)), asked_for="the listing")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("short_waits")
 def test_pages_that_come_slowly_but_come_are_not_silence(hub: HubServer) -> None:
     for number in range(8):
@@ -148,6 +154,7 @@ def dripping_endpoint() -> Iterator[str]:
         thread.join(timeout=10)
 
 
+@pytest.mark.slow
 def test_an_answer_that_is_not_wanted_any_more_is_broken_off(dripping_endpoint: str) -> None:
     start = time.monotonic()
     with pytest.raises(RunCancelledError):
@@ -158,6 +165,7 @@ def test_an_answer_that_is_not_wanted_any_more_is_broken_off(dripping_endpoint: 
         )
 
 
+@pytest.mark.slow
 def test_a_block_has_an_end_and_work_between_two_requests_does_not_count(hub: HubServer, short_waits: None) -> None:
     hub.add_repo("org/model", files={"config.json": b"{}"})
     with limited():
@@ -188,6 +196,7 @@ TRANSIENT = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("request_of", ["/tree/", "/README.md", "/api/models/org/model"])
 @pytest.mark.parametrize("kind", TRANSIENT)
 def test_what_a_library_reads_outlives_a_fault(
@@ -200,6 +209,7 @@ def test_what_a_library_reads_outlives_a_fault(
     assert hub.faults.left() == []
 
 
+@pytest.mark.slow
 def test_an_answer_that_is_no_json_is_asked_for_again(hub: HubServer) -> None:
     sha = hub.add_repo("org/model", files={"config.json": b"{}"})
     hub.add_fault(Fault("wrong_bytes", match="/api/models/org/model"))
@@ -221,6 +231,7 @@ def test_a_refusal_need_not_be_json_and_is_passed_on(hub: HubServer) -> None:
     assert len(hub.requests) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("short_waits")
 def test_a_library_without_a_context_of_ours_does_not_wait_for_ever(silent_endpoint: str) -> None:
     files = HfFileSystem(endpoint=silent_endpoint, skip_instance_cache=True)

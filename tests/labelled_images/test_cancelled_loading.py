@@ -30,6 +30,7 @@ def downloads(hub: HubServer, ending: str) -> list[str]:
     return [each.path for each in hub.requests if each.method == "GET" and each.path.endswith(ending)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_images", [10, 60])  # one after the other, and several at a time
 def test_a_slow_download_ends_and_can_be_taken_up_again(hub: HubServer, tmp_path: Path, n_images: int) -> None:
     repository = f"org/slow-{n_images}"
@@ -57,6 +58,7 @@ def test_a_slow_download_ends_and_can_be_taken_up_again(hub: HubServer, tmp_path
     with_what_there_is.close()
 
 
+@pytest.mark.slow
 def test_it_ends_without_fetching_the_rest(hub: HubServer, tmp_path: Path) -> None:
     folder = image_folder(tmp_path / "repo", cat=20, dog=20)
     hub.add_repo("org/forty", kind="dataset", folder=folder)
@@ -84,6 +86,7 @@ def test_files_are_fetched_once_and_not_again_for_a_prepared_dataset(hub: HubSer
     assert downloads(hub, ".parquet") == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["parquet", "folder"])
 def test_every_step_asks(hub: HubServer, tmp_path: Path, kind: str) -> None:
     """Cancelled at whichever question, it ends there; and at the next try nothing is in the way."""

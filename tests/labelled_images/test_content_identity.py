@@ -112,6 +112,7 @@ def test_a_falsified_card_is_fetched_again(hub: HubServer, tmp_path: Path) -> No
     images.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [".huggingface.yaml", "dataset_infos.json"])
 def test_falsified_settings_are_fetched_again(hub: HubServer, tmp_path: Path, name: str) -> None:
     folder = image_folder(tmp_path / "repo", cat=2, dog=2, cow=2)

@@ -113,6 +113,7 @@ def test_full_disk_is_foreseen(tmp_path, monkeypatch):
         decode_images(images, tmp_path, total=1000, access=Access(progress=False))
 
 
+@pytest.mark.slow
 def test_temporary_folder_goes_with_its_images(tmp_path):
     for end in ("close", "collect"):
         folder = tmp_path / end

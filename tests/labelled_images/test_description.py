@@ -195,6 +195,7 @@ def test_no_image_column(hub: HubServer, tmp_path: Path) -> None:
             describe_dataset(dataset, cache_dir=tmp_path / "cache")
 
 
+@pytest.mark.slow
 # The datasets library leaves a csv file to the garbage collector.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_table_that_only_names_images(hub: HubServer, tmp_path: Path) -> None:

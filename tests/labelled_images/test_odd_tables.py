@@ -25,6 +25,7 @@ def test_an_odd_table_is_no_traceback(tmp_path: Path, name: str, text: str) -> N
     assert n_images in {0, 9}
 
 
+@pytest.mark.slow
 # What the library's JSON reader does not survive, and what it survives.
 @pytest.mark.parametrize(
     ("text", "found"),
@@ -67,6 +68,7 @@ def test_empty_lines_and_odd_values_in_a_table_are_the_librarys_to_judge(tmp_pat
     images.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["train.jsonl", "train.json", "train.csv", "train.txt", "train.xml"])
 @pytest.mark.parametrize("text", ["null\n", "a,b\n1,2\n"])
 def test_a_table_without_images_is_refused_before_it_is_read(

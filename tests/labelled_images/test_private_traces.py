@@ -25,6 +25,7 @@ def shared_files() -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in paths}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["parquet", "folder"])
 def test_nothing_stays_behind(hub: HubServer, tmp_path: Path, kind: str) -> None:
     token = hub.add_user("alice")

@@ -21,6 +21,7 @@ def dataset(folder: Path, *, kind: str, n_images: int) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["folder", "parquet"])
 @pytest.mark.parametrize("failing", ["/tree/", "/revision/", ".huggingface.yaml"])
 def test_an_older_copy_is_not_taken_for_the_newer_commit(

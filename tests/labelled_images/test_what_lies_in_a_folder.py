@@ -271,6 +271,7 @@ def test_the_hash_of_a_folder_is_over_its_names_sizes_and_content(load, tmp_path
     assert load(folder).sha == digest.hexdigest()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "classes", [("airport", "train station", "train_tracks"), ("cat", "__background__"), ("cat", "#1", "100% [a]")]
 )

@@ -25,6 +25,7 @@ def statuses(hub: HubServer) -> list[int]:
     return [request.status for request in hub.requests]
 
 
+@pytest.mark.slow
 def test_a_busy_hub_is_asked_again(hub: HubServer, api: HfApi) -> None:
     """The client waits for one second more than it is told."""
     hub.add_fault(Fault("status", match="/api/models", status=429, headers={"Retry-After": "0"}))
@@ -45,6 +46,7 @@ def test_an_unavailable_hub_is_told(hub: HubServer, api: HfApi) -> None:
     assert api.model_info("alice/model").id == "alice/model"
 
 
+@pytest.mark.slow
 def test_a_cut_download_goes_on_where_it_stopped(hub: HubServer, api: HfApi, tmp_path: Path) -> None:
     """The client keeps what it has in pieces of 10 MiB."""
     content = bytes(range(256)) * 44_000
@@ -64,6 +66,7 @@ def test_a_connection_cut_before_the_answer(hub: HubServer, api: HfApi) -> None:
     assert api.model_info("alice/model").id == "alice/model"
 
 
+@pytest.mark.slow
 def test_a_slow_answer_comes(hub: HubServer, api: HfApi) -> None:
     hub.add_fault(Fault("slow", match="/api/models", seconds=0.5))
     start = time.monotonic()

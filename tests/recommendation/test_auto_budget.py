@@ -73,6 +73,7 @@ def test_an_estimate_says_what_auto_is() -> None:
     assert unknown == RunEstimate(1, 100, 0, 1, 900, pytest.approx(1756.8), 0, "15min")
 
 
+@pytest.mark.slow
 def test_gpus_share_the_passes_and_the_cores_of_the_machine() -> None:
     one = measured_speed()
     assert speed_of_gpus(3) == replace(one, flops_per_s=3 * one.flops_per_s)
@@ -122,6 +123,7 @@ def endless(pool: Path) -> list[Candidate]:
     return [Candidate(str(folder), multiply_adds=ENDLESS) for folder in sorted(pool.iterdir())]
 
 
+@pytest.mark.slow
 def test_small_work_gives_the_full_runs_board_to_the_last_bit(rank: Recommend, tiny_pool: Path) -> None:
     told: list[float] = []
     found = rank(tiny_pool, budget="auto", on_race=told.append)
@@ -130,6 +132,7 @@ def test_small_work_gives_the_full_runs_board_to_the_last_bit(rank: Recommend, t
     assert told == []
 
 
+@pytest.mark.slow
 def test_large_work_is_a_race_and_says_so(rank: Recommend, tiny_pool: Path) -> None:
     told: list[float] = []
     boards = rank(endless(tiny_pool), budget="auto", on_race=told.append, stream=True)
@@ -142,6 +145,7 @@ def test_large_work_is_a_race_and_says_so(rank: Recommend, tiny_pool: Path) -> N
     assert found.rows[0].confidence is not None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("score", ["logme", ["lead", "lead-network"]])
 def test_where_there_can_be_no_race_it_is_the_full_run(
     rank: Recommend, tiny_pool: Path, score: str | list[str]
@@ -167,6 +171,7 @@ def test_amounts_that_no_number_holds_are_none(amount: str) -> None:
     assert parse_race_budget("999999999GB") == RaceBudget("999999999GB", download_bytes=999_999_999 * 10**9)
 
 
+@pytest.mark.slow
 def test_the_machine_is_measured_where_that_decides(rank: Recommend, tiny_pool: Path) -> None:
     measured_speed.cache_clear()
     rank(endless(tiny_pool)[:1], budget="auto", score="knn")

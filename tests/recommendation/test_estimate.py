@@ -113,6 +113,7 @@ def test_nothing_known_is_no_time() -> None:
     assert estimate_run([], n_images=5) == RunEstimate(0, 5, 0, 0, None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "architecture",
     [

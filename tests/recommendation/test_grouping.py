@@ -45,6 +45,7 @@ def once(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Leaderboard:
     return board_of(save_pictures(tmp_path_factory.mktemp("once"), PICTURES, LABELS), cache)
 
 
+@pytest.mark.slow
 def test_pictures_that_occur_once_are_left_out_alone(once: Leaderboard) -> None:
     assert once.dataset.groups_sha256 is None
     assert once.dataset.notes == ()
@@ -74,6 +75,7 @@ def test_every_picture_twice_scores_about_as_once(change: str, once: Leaderboard
             assert score(features, np.sort(LABELS * 2)) > expected[name] + 2 * abs(found[name] - expected[name])
 
 
+@pytest.mark.slow
 def test_no_interval_is_narrower_for_copies(once: Leaderboard, cache: Path, tmp_path: Path) -> None:
     board = board_of(save_pictures(tmp_path / "thrice", PICTURES * 3, LABELS * 3), cache)
     before = {row.checkpoint: row.confidence for row in once.rows}
@@ -88,6 +90,7 @@ def width(confidence: Confidence | None, name: str) -> float:
     return float(getattr(confidence, f"{name}_high") - getattr(confidence, f"{name}_low"))
 
 
+@pytest.mark.slow
 def test_copies_of_other_classes_are_counted_and_turn_nothing_upside_down(
     once: Leaderboard, cache: Path, tmp_path: Path
 ) -> None:
@@ -101,6 +104,7 @@ def test_copies_of_other_classes_are_counted_and_turn_nothing_upside_down(
     assert board.rows[-1].checkpoint == once.rows[-1].checkpoint
 
 
+@pytest.mark.slow
 def test_scores_that_leave_nothing_out_say_so(cache: Path, tmp_path: Path) -> None:
     folder = save_pictures(tmp_path / "twice", PICTURES[:40] * 2, LABELS[:40] * 2)
     board = board_of(folder, cache, score=["lead", "logme", "knn", "parameters", "h-score"])
@@ -127,6 +131,7 @@ def png(picture: Picture) -> dict[str, object]:
     return {"bytes": file.getvalue(), "path": None}
 
 
+@pytest.mark.slow
 def test_a_column_joins_images(tmp_path: Path) -> None:
     rows, own_cache = grouped_rows(tmp_path), tmp_path / "cache"
     board = board_of(rows, own_cache, group_column="scene")
@@ -149,6 +154,7 @@ def test_a_column_joins_images(tmp_path: Path) -> None:
     assert scores_of(without) != scores_of(board)
 
 
+@pytest.mark.slow
 def test_cards_of_other_groups_are_not_compared(cache: Path, tmp_path: Path) -> None:
     rows = grouped_rows(tmp_path)
     alone, joined_rows = board_of(rows, cache), board_of(rows, cache, group_column="scene")

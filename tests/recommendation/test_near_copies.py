@@ -76,6 +76,7 @@ def test_labels_of_copies_do_not_matter() -> None:
     assert len(found_pairs(copied, labels + contradicting)) >= 0.9 * len(decoded)
 
 
+@pytest.mark.slow
 def test_the_order_of_images_does_not_matter() -> None:
     decoded, labels = every_kth("emoji", 5)
     copied, twice = [*decoded, *map(COPIES["shifted by 5 px"], decoded)], labels * 2

@@ -42,6 +42,7 @@ def test_a_folder_in_place_of_a_file_is_skipped(
     assert board.is_complete
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("card", ["datasets: 7", "license: 7", "datasets: {a: b}", "- a list", "datasets: [[a]]"])
 def test_an_odd_card_costs_no_other_candidate(colour_folder: Path, tiny_pool: Path, tmp_path: Path, card: str) -> None:
     odd = shutil.copytree(tiny_pool / "vit", tmp_path / "odd")
@@ -51,6 +52,7 @@ def test_an_odd_card_costs_no_other_candidate(colour_folder: Path, tiny_pool: Pa
     assert len(board.rows) + len(board.skipped) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["a" * 5000, "~nobody-of-that-name/x", "with\0zero", "a/b\nc", "", " ", "@main"])
 def test_a_name_that_nothing_can_have_is_skipped(
     colour_folder: Path, tiny_pool: Path, tmp_path: Path, name: str
@@ -72,6 +74,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_hub_that_fails_for_one_model_costs_that_model_alone(
     hub: HubServer, colour_folder: Path, tiny_pool: Path, tmp_path: Path, fault: str
@@ -114,6 +117,7 @@ class OddCandidate(Candidate):
         return None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("error", "words"),
     [
@@ -142,6 +146,7 @@ def test_an_error_that_nobody_has_foreseen_is_a_skipped_row(
     assert "Traceback" in caplog.text
 
 
+@pytest.mark.slow
 def test_the_callers_own_error_is_the_callers(colour_folder: Path, tiny_pool: Path, tmp_path: Path) -> None:
     def failing(moment: object) -> None:
         if getattr(moment, "n_images", 0):

@@ -42,6 +42,7 @@ def test_what_a_run_would_rank_on(tmp_path: Path) -> None:
     assert not list((tmp_path / "cache").rglob("pixels.uint8"))
 
 
+@pytest.mark.slow
 def test_of_many_classes_the_largest_are_shown(tmp_path: Path) -> None:
     sizes = {f"class {number:02d}": 2 + number for number in range(MOST_CLASSES + 3)}
     found = look_at_images(

@@ -42,6 +42,7 @@ def by_name(board: Leaderboard) -> dict[str, int | None]:
     return {Path(row.checkpoint).name: row.n_images for row in board.rows}
 
 
+@pytest.mark.slow
 def test_those_that_go_on_get_what_the_full_run_gives(rank: Recommend, tmp_path: Path) -> None:
     raced = rank(budget="100%")
     full = rank(cache_dir=tmp_path / "other")
@@ -58,6 +59,7 @@ def test_those_that_go_on_get_what_the_full_run_gives(rank: Recommend, tmp_path:
     assert "budget" not in full.settings
 
 
+@pytest.mark.slow
 def test_every_stage_runs_new_images_alone(rank: Recommend) -> None:
     told: list[RunProgress] = []
     boards = list(cast("Iterator[Leaderboard]", rank(budget="100%", stream=True, on_progress=told.append)))
@@ -72,6 +74,7 @@ def test_every_stage_runs_new_images_alone(rank: Recommend) -> None:
     assert counts == sorted(counts, reverse=True)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not multiplies_bfloat16(), reason="this processor multiplies no bfloat16")
 def test_the_number_format_of_the_first_stage_is_that_of_all(
     colour_folder: Path, tiny_pool: Path, tmp_path: Path
@@ -90,6 +93,7 @@ def test_the_number_format_of_the_first_stage_is_that_of_all(
     assert formats[1:] == [{"fragile": "float32", "vit": "bfloat16"}] * (len(formats) - 1)
 
 
+@pytest.mark.slow
 def test_a_budget_of_passes_is_kept(rank: Recommend) -> None:
     told: list[RunProgress] = []
     # 30% of 3 x 36 are 32 passes: 27 for the first stage, and none of the second, which takes 9 more a checkpoint.
@@ -100,12 +104,14 @@ def test_a_budget_of_passes_is_kept(rank: Recommend) -> None:
     assert board.rows[0].rows_sha256 != board.dataset.rows_sha256
 
 
+@pytest.mark.slow
 def test_who_has_no_turn_within_the_budget_is_not_on_the_board(rank: Recommend) -> None:
     # 20% of 3 x 36 are 21 passes: two of three have their turn of nine images.
     board = rank(budget="20%")
     assert (len(board.rows), board.skipped, board.n_candidates, board.is_complete) == (2, (), 3, False)
 
 
+@pytest.mark.slow
 def test_nothing_is_computed_twice(rank: Recommend) -> None:
     told: list[RunProgress] = []
     boards = cast("Iterator[Leaderboard]", rank(budget="100%", stream=True, on_progress=told.append))
@@ -125,6 +131,7 @@ def test_nothing_is_computed_twice(rank: Recommend) -> None:
     assert sum("from cache" in row.note for row in full.rows) == n_whole
 
 
+@pytest.mark.slow
 def test_what_is_known_of_all_images_is_used_at_once(rank: Recommend) -> None:
     full = rank()
     told: list[RunProgress] = []
@@ -134,6 +141,7 @@ def test_what_is_known_of_all_images_is_used_at_once(rank: Recommend) -> None:
     assert [row.score for row in raced.rows] == pytest.approx([row.score for row in full.rows])
 
 
+@pytest.mark.slow
 def test_a_run_ends_with_its_time(rank: Recommend) -> None:
     with pytest.raises(RunCancelledError, match="while its dataset was read"):
         rank(budget="0.001s")
@@ -141,6 +149,7 @@ def test_a_run_ends_with_its_time(rank: Recommend) -> None:
     assert {row.n_images for row in whole.rows} >= {None}
 
 
+@pytest.mark.slow
 def test_downloads_take_none_of_what_is_on_the_disk(rank: Recommend) -> None:
     assert len(rank(budget="0.001MB").rows) == 3
 

@@ -24,6 +24,7 @@ def asked(hub: HubServer, text: str) -> list[str]:
     return [request.path for request in hub.requests if text in request.path and request.status in (200, 206)]
 
 
+@pytest.mark.slow
 def test_a_second_run_of_pinned_candidates_asks_for_nothing(
     hub: HubServer, tiny_pool: Path, colour_folder: Path, tmp_path: Path
 ) -> None:
@@ -36,6 +37,7 @@ def test_a_second_run_of_pinned_candidates_asks_for_nothing(
     assert [(row.checkpoint, row.score) for row in second.rows] == [(row.checkpoint, row.score) for row in first.rows]
 
 
+@pytest.mark.slow
 def test_known_outputs_need_no_weights(hub: HubServer, tiny_pool: Path, colour_folder: Path, tmp_path: Path) -> None:
     candidates = add_models(hub, tiny_pool)
     recommend(colour_folder, candidates, cache_dir=tmp_path, progress=False, max_disk="1MB")

@@ -40,6 +40,7 @@ def timeless(row: RankedCheckpoint) -> dict[str, object]:
     return {name: value for name, value in vars(row).items() if name not in {"images_per_s", "note"}}
 
 
+@pytest.mark.slow
 def test_a_board_of_every_candidate(rank: Recommend, tiny_pool: Path, colour_folder: Path) -> None:
     board = rank([tiny_pool / "resnet", tiny_pool / "vit", tiny_pool / "dinov2"])
     assert sorted(Path(row.checkpoint).name for row in board.rows) == ["dinov2", "resnet", "vit"]
@@ -65,6 +66,7 @@ def test_the_score_is_that_of_the_features_on_disk(rank: Recommend, tiny_pool: P
     assert board.best.companions["loo_log_loss"] > 0
 
 
+@pytest.mark.slow
 def test_a_second_run_takes_everything_from_the_cache(rank: Recommend, tiny_pool: Path) -> None:
     first, second = rank(tiny_pool, dtype="float32"), rank(tiny_pool, dtype="float32")
     assert [timeless(row) for row in first.rows] == [timeless(row) for row in second.rows]
@@ -72,6 +74,7 @@ def test_a_second_run_takes_everything_from_the_cache(rank: Recommend, tiny_pool
     assert [row.images_per_s for row in second.rows] == [None] * 3
 
 
+@pytest.mark.slow
 def test_a_run_that_stopped_midway_goes_on_where_it_was(rank: Recommend, tiny_pool: Path) -> None:
     boards = cast("Iterator[Leaderboard]", rank(tiny_pool, stream=True, dtype="float32"))
     partial = next(boards)
@@ -83,12 +86,14 @@ def test_a_run_that_stopped_midway_goes_on_where_it_was(rank: Recommend, tiny_po
     assert list(notes.values()) == ["", ""]
 
 
+@pytest.mark.slow
 def test_streamed_boards_grow_by_one_and_end_as_the_whole_board(rank: Recommend, tiny_pool: Path) -> None:
     boards = list(cast("Iterator[Leaderboard]", rank(tiny_pool, stream=True)))
     assert [len(board.rows) for board in boards] == [1, 2, 3]
     assert [timeless(row) for row in boards[-1].rows] == [timeless(row) for row in rank(tiny_pool).rows]
 
 
+@pytest.mark.slow
 def test_several_scores_in_one_extraction(rank: Recommend, tiny_pool: Path, tmp_path: Path) -> None:
     board = rank(tiny_pool, score=["lead", "logme", "parameters", "imagenet-top1"], dtype="float32")
     assert (board.method, [*board.rows[0].other_scores]) == ("lead", ["logme", "parameters", "imagenet-top1"])
@@ -103,6 +108,7 @@ def test_several_scores_in_one_extraction(rank: Recommend, tiny_pool: Path, tmp_
     assert table["imagenet-top1"].isna().all()
 
 
+@pytest.mark.slow
 def test_depths_are_scored_from_what_is_kept_of_them(rank: Recommend, tiny_pool: Path, tmp_path: Path) -> None:
     board = rank([tiny_pool / "vit", tiny_pool / "resnet"], score=["lead", "lead-head"])
     assert all(row.confidence is not None for row in board.rows)
@@ -118,6 +124,7 @@ def test_depths_are_scored_from_what_is_kept_of_them(rank: Recommend, tiny_pool:
     assert all("from cache" in row.note for row in again.rows)
 
 
+@pytest.mark.slow
 def test_the_whole_network_is_scored_where_that_is_asked(rank: Recommend, tiny_pool: Path, tmp_path: Path) -> None:
     rank(tiny_pool / "vit")
     board = rank([tiny_pool / "vit", tiny_pool / "resnet"], score=["lead", "lead-network"])
@@ -139,6 +146,7 @@ def test_the_whole_network_is_scored_where_that_is_asked(rank: Recommend, tiny_p
     assert len(kept) == 3
 
 
+@pytest.mark.slow
 def test_what_is_not_in_the_networks_kernel_is_said(rank: Recommend, tmp_path: Path) -> None:
     family = FAMILIES["swin"]
     folder = save_checkpoint(tmp_path / "swin", family.build(head=False), family.image_processor())
@@ -177,6 +185,7 @@ def test_a_cancelled_run_ends_with_the_board_so_far(rank: Recommend, tiny_pool: 
     assert not first.is_complete
 
 
+@pytest.mark.slow
 def test_a_run_that_is_cancelled_while_its_dataset_is_read_has_no_board(
     rank: Recommend, tiny_pool: Path, tmp_path: Path
 ) -> None:
@@ -195,6 +204,7 @@ def test_a_run_that_is_cancelled_while_its_dataset_is_read_has_no_board(
     assert len(rank(tiny_pool).rows) == 3
 
 
+@pytest.mark.slow
 def test_a_run_can_be_cancelled_within_a_checkpoint(rank: Recommend, tiny_pool: Path, tmp_path: Path) -> None:
     rank(tiny_pool / "resnet")
     n_kept = len(list((tmp_path / "cache" / "outputs").glob("*.safetensors")))
@@ -212,6 +222,7 @@ def test_a_run_can_be_cancelled_within_a_checkpoint(rank: Recommend, tiny_pool: 
         assert len(list((tmp_path / "cache" / "outputs").glob("*.safetensors"))) == n_kept + n_rows
 
 
+@pytest.mark.slow
 def test_the_cache_serves_another_score_but_not_another_sample(rank: Recommend, tiny_pool: Path) -> None:
     rank(tiny_pool / "vit")
     assert rank(tiny_pool / "vit", score="logme").rows[0].note == "from cache"
@@ -220,6 +231,7 @@ def test_the_cache_serves_another_score_but_not_another_sample(rank: Recommend, 
     assert rank(tiny_pool / "vit", dtype="bfloat16").rows[0].note == ""
 
 
+@pytest.mark.slow
 def test_another_image_processor_is_another_checkpoint(rank: Recommend, tiny_pool: Path, tmp_path: Path) -> None:
     rank(tiny_pool / "vit")
     copy = shutil.copytree(tiny_pool / "vit", tmp_path / "vit")
@@ -260,6 +272,7 @@ def another_size(folder: Path) -> None:
     (folder / "preprocessor_config.json").write_text(json.dumps({**settings, "size": {"height": 48, "width": 48}}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("damage", "stage"),
     [

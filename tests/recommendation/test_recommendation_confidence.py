@@ -48,6 +48,7 @@ def test_a_score_without_terms_has_no_verdict(colour_folder: Path, tiny_pool: Pa
     )
 
 
+@pytest.mark.slow
 def test_a_score_without_a_calibration_is_judged_by_the_images(
     colour_folder: Path, tiny_pool: Path, tmp_path: Path
 ) -> None:
@@ -58,6 +59,7 @@ def test_a_score_without_a_calibration_is_judged_by_the_images(
     assert board.verdict.endswith("(by the images alone: knn is not calibrated on fine-tuning)")
 
 
+@pytest.mark.slow
 def test_rows_of_score_cards_leave_the_ranks_open(
     hub: HubServer, colour_folder: Path, tiny_pool: Path, tmp_path: Path
 ) -> None:

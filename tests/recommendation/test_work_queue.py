@@ -95,6 +95,7 @@ def test_nothing_that_is_answered_is_taken_again(store: TCPStore) -> None:
     assert list(main.answers()) == [(0, "done")]
 
 
+@pytest.mark.slow
 def test_all_hear_that_it_is_over_and_what_came_of_it(store: TCPStore) -> None:
     main, second, third = (member(store, process) for process in range(3))
     heard: list[object] = []
@@ -127,6 +128,7 @@ def test_one_that_stops_stops_all(store: TCPStore) -> None:
             time.sleep(0.01)
 
 
+@pytest.mark.slow
 def test_the_others_end_without_the_main_process() -> None:
     store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
     second = member(store, 1)

@@ -120,6 +120,7 @@ def test_no_card_says_who_may_read_its_checkpoint(hub: HubServer) -> None:
     assert {row.is_private for row in Leaderboard.from_hub(SCORES, dataset="org/flowers", token=token).rows} == {True}
 
 
+@pytest.mark.slow
 def test_a_run_knows_who_may_read_what_it_ranked(hub: HubServer, tiny_pool: Path, tmp_path: Path) -> None:
     token = hub.add_user("alice")
     coloured_images(tmp_path / "repo", classes=COLOURS, n_images=4)

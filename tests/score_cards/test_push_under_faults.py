@@ -33,6 +33,7 @@ def expected_cards(*shas: str) -> set[str]:
     return {f"cards/org--flowers/org--good@{sha}.json" for sha in shas}
 
 
+@pytest.mark.slow
 def test_four_writers_at_once_lose_nothing(hub: HubServer) -> None:
     tokens = [hub.add_user(name, orgs=("team",)) for name in WRITERS]
     shared = replace(GOOD, sha="f" * 40)
@@ -80,6 +81,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 def test_a_fault_changes_nothing_of_the_final_state(hub: HubServer, fault: Fault) -> None:
     token = hub.add_user("ada", orgs=("team",))
@@ -90,6 +92,7 @@ def test_a_fault_changes_nothing_of_the_final_state(hub: HubServer, fault: Fault
     assert len([commit for commit in hub.repo(SCORES, kind="dataset").commits if commit.title.startswith("Add")]) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["scores.parquet", "org--good", "README.md"])
 def test_bytes_that_are_not_those_listed_are_never_merged(hub: HubServer, path: str) -> None:
     token = hub.add_user("ada", orgs=("team",))
@@ -104,6 +107,7 @@ def test_bytes_that_are_not_those_listed_are_never_merged(hub: HubServer, path: 
     assert len(table(hub)) == 2
 
 
+@pytest.mark.slow
 def test_a_lost_answer_to_a_pull_request_opens_no_second_one(hub: HubServer) -> None:
     hub.add_repo(SCORES, kind="dataset")
     hub.add_fault(Fault("lost_reply", COMMIT))

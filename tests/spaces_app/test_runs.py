@@ -52,6 +52,7 @@ def ended(states: Iterator[RunState]) -> RunState:
     return last
 
 
+@pytest.mark.slow
 def test_rows_come_one_by_one_and_the_last_moment_has_them_all() -> None:
     states = list(followed_run(demo(), NOBODY, deployment=SHARED, cancelled=threading.Event()))
     n_rows = [len(state.board.rows) for state in states if state.board]
@@ -62,6 +63,7 @@ def test_rows_come_one_by_one_and_the_last_moment_has_them_all() -> None:
     assert states[-1].outcome == "finished"
 
 
+@pytest.mark.slow
 def test_a_run_is_a_race_where_the_full_run_takes_long(
     colour_folder: Path, tiny_pool: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -79,6 +81,7 @@ def test_a_run_is_a_race_where_the_full_run_takes_long(
     assert budgets == {"auto": "15min", "none": None, "1h": "1h"}
 
 
+@pytest.mark.slow
 def test_a_run_stops_when_it_is_cancelled_and_keeps_its_rows() -> None:
     cancelled = threading.Event()
     for state in followed_run(demo(), NOBODY, deployment=SHARED, cancelled=cancelled):
@@ -89,6 +92,7 @@ def test_a_run_stops_when_it_is_cancelled_and_keeps_its_rows() -> None:
     assert 1 <= len(state.board.rows) < 14
 
 
+@pytest.mark.slow
 def test_a_cancel_after_the_last_row_takes_nothing_from_it() -> None:
     cancelled = threading.Event()
     for state in followed_run(demo(), NOBODY, deployment=SHARED, cancelled=cancelled):
@@ -97,6 +101,7 @@ def test_a_cancel_after_the_last_row_takes_nothing_from_it() -> None:
     assert state.outcome == "finished"
 
 
+@pytest.mark.slow
 def test_a_race_that_is_cancelled_is_not_finished_though_every_checkpoint_has_a_row() -> None:
     cancelled = threading.Event()
     question = replace(demo(score="lead"), budget="1h")
@@ -108,6 +113,7 @@ def test_a_race_that_is_cancelled_is_not_finished_though_every_checkpoint_has_a_
     assert state.outcome == "cancelled"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("has_own_images", [False, True])
 def test_a_cancelled_run_says_whether_the_next_one_goes_on_from_it(
     colour_folder: Path, *, has_own_images: bool
@@ -137,6 +143,7 @@ def test_an_error_is_the_last_moment_in_words() -> None:
     assert "by its id on the Hub" in str(state.error)
 
 
+@pytest.mark.slow
 def test_images_that_a_visitor_brought_leave_nothing_behind(own_caches: Path, colour_folder: Path) -> None:
     request = RunRequest("", source="demo", score="logme")
     images = Images(colour_folder, "colours of alice")
@@ -254,6 +261,7 @@ def test_a_race_on_a_lent_gpu_ends_before_the_loan(question: RunRequest, budget:
     assert computing_device() == "auto"
 
 
+@pytest.mark.slow
 def test_where_a_loan_ends_first_the_board_so_far_is_shown() -> None:
     last = ended(on_borrowed_gpu(demo(), NOBODY, SHARED, None, ENDING_S))  # no second of it is left to run in
     assert (last.outcome, last.loan_s) == ("cancelled", 30)
@@ -271,6 +279,7 @@ def test_a_program_is_told_where_a_loan_ended_before_the_first_row() -> None:
     assert shown[-1].outcome == "cancelled"
 
 
+@pytest.mark.slow
 def test_on_zero_gpu_a_run_is_the_same() -> None:
     pytest.importorskip("spaces")
     assert follow_here() is followed_run  # there is no ZeroGPU here, so runs are carried out as anywhere

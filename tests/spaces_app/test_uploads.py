@@ -75,6 +75,7 @@ def test_what_is_too_large_is_refused_before_it_is_unpacked(tmp_path: Path, monk
         pass
 
 
+@pytest.mark.slow
 def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
     # 300 MB of zeros in about 0.3 MB; a twentieth of them would be 15 MB.
     members = {f"{name}/{number}.png": bytes(10**7) for name in ("cat", "dog") for number in range(15)}

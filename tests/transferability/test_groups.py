@@ -64,6 +64,7 @@ def test_equals_refitting_without_each_group(n_images, n_features, relative_stre
     assert found.squared_error == pytest.approx(float(np.square(np.eye(3)[labels] - expected).sum()), rel=1e-8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n_images", "n_features"), [(36, 5), (24, 60)])
 @pytest.mark.parametrize("distance", [0.0, 1.0, 3.0])
 def test_the_strength_has_the_smallest_error_without_groups(n_images, n_features, distance) -> None:
@@ -79,6 +80,7 @@ def test_the_strength_has_the_smallest_error_without_groups(n_images, n_features
     assert found.relative_strength == min(errors, key=errors.__getitem__)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n_images", "n_features"), [(36, 5), (24, 40)])
 @pytest.mark.parametrize("distance", [0.5, 3.0])
 def test_lead_of_a_head_equals_the_naive_definition(n_images, n_features, distance) -> None:
@@ -162,6 +164,7 @@ def test_the_explained_share_by_hand() -> None:
     assert explained_share(predictions, labels, groups=groups) == pytest.approx(3 / 4, abs=1e-14)
 
 
+@pytest.mark.slow
 @every_score
 @pytest.mark.parametrize("n_features", [6, 60, 600])
 def test_groups_of_one_image_change_nothing(method, n_features) -> None:
@@ -184,6 +187,7 @@ def copies(features: Tensor, times: int, *, jitter: float) -> tuple[Tensor, Tens
     return repeated + jitter * noise(*repeated.shape, seed=9), torch.arange(len(features)).repeat(times)
 
 
+@pytest.mark.slow
 @every_score
 @pytest.mark.parametrize("n_features", [20, 200, 2000])
 def test_copies_teach_nothing(method, n_features) -> None:
@@ -199,6 +203,7 @@ def test_copies_teach_nothing(method, n_features) -> None:
         assert naive - once > 2 * abs(found - once)
 
 
+@pytest.mark.slow
 @every_score
 @pytest.mark.parametrize("n_features", [20, 200, 2000])
 @pytest.mark.parametrize("times", [2, 3])
@@ -218,6 +223,7 @@ def test_labels_that_mean_nothing_stay_at_chance_with_copies(method, n_features,
         assert told.value > found.value + 0.05
 
 
+@pytest.mark.slow
 def test_a_copy_of_another_class_does_not_turn_the_ranking_upside_down() -> None:
     # Every image again as the next of four classes: features that tell the classes apart leave two of them open, log 2,
     # features that say nothing all four. Where a copy is left in, the better the features, the surer the wrong class.

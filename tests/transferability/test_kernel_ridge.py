@@ -211,6 +211,7 @@ def test_the_flow_for_images_that_are_not_trained_on_is_the_closed_form(time) ->
     assert errors[0] > 10 * errors[1] or errors[0] < 1e-10  # of fourth order: sixteen times
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("relative_strength", [0.1, 1.0])
 def test_training_with_weight_decay_to_its_end_is_the_left_out_prediction(relative_strength) -> None:
     """The same flow with decay l on the weights, and an intercept, for every image without it."""

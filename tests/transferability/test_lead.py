@@ -83,6 +83,7 @@ def test_depths_that_know_more_than_the_last_features_are_heard() -> None:
     assert abs(values[0] + math.log(4)) < 0.05
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("n_features", [5, 50, 5000])
 def test_noise_and_permuted_labels_are_at_chance(method, n_features) -> None:

@@ -79,6 +79,7 @@ def kernel_entry(image: np.ndarray, other: np.ndarray) -> float:
     return tangent
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n_images", "n_features", "n_classes"), [(14, 4, 3), (12, 20, 2), (20, 6, 4)])
 @pytest.mark.parametrize("distance", [0.5, 3.0])
 def test_equals_the_naive_definition(n_images, n_features, n_classes, distance) -> None:
@@ -149,6 +150,7 @@ def test_left_out_predictions_are_positions_among_the_labels_that_occur() -> Non
     assert separable.predicted.tolist() == [1, 1, 0, 0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_features", [50, 500, 2048, 5000])
 def test_noise_loses_and_separable_classes_win_for_every_shape(n_features) -> None:
     """n / d from 10 to 0.1: noise is near chance, minus log 10; separable near 0."""
@@ -190,6 +192,7 @@ def test_no_seed_matters(seed) -> None:
     assert found.value == transferability(features, labels, "lead-head", seed=0).value
 
 
+@pytest.mark.slow
 def test_a_class_of_5000_among_classes_of_5() -> None:
     labels = torch.cat([torch.zeros(5000, dtype=torch.int64), torch.arange(20) % 4 + 1])
     found = transferability(clusters(labels, 8, distance=12.0), labels, "lead-head")

@@ -68,6 +68,7 @@ def naive_lead_paper(features: Tensor, labels: Tensor, *, seed: int, widths: tup
     return total / n_images
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("n_images", "n_features", "n_classes", "widths", "sample"),
     [(24, 5, 3, (16, 24), 4), (18, 40, 2, (32, 8), 64), (12, 3, 4, (1024, 2048), 64)],
@@ -83,6 +84,7 @@ def test_equals_the_naive_definition(n_images, n_features, n_classes, widths, sa
     assert found.value == pytest.approx(float(found.per_image.mean()), abs=1e-14)
 
 
+@pytest.mark.slow
 def test_takes_noise_for_signal_where_lead_does_not() -> None:
     """The trap of in-sample logits: 2,048 numbers of noise separate 200 images as well as true centres do."""
     labels = balanced_labels(200, 10)

@@ -38,6 +38,7 @@ def test_equals_refitting_without_each_image(n_images, n_features, n_classes, re
     np.testing.assert_allclose(found.logits.numpy(), expected, rtol=0, atol=1e-8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("distance", [0.0, 0.5, 2.0])
 @pytest.mark.parametrize(("n_images", "n_features", "n_classes"), SHAPES)
 def test_strength_has_the_smallest_error_of_the_grid(n_images, n_features, n_classes, distance) -> None:

@@ -23,6 +23,7 @@ def naive_predictions(features: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return min(attempts, key=lambda predictions: float(np.square(targets - predictions).sum()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n_images", "n_features", "n_classes"), [(24, 4, 3), (12, 20, 2)])
 @pytest.mark.parametrize("distance", [0.5, 2.0])
 def test_equals_refitting_without_each_image(n_images, n_features, n_classes, distance) -> None:

@@ -59,6 +59,7 @@ def test_ranks_are_scipys() -> None:
     assert average_ranks(values).tolist() == scipy.stats.rankdata(values.numpy()).tolist()
 
 
+@pytest.mark.slow
 def test_more_than_2000_images_are_represented_by_a_draw() -> None:
     labels = balanced_labels(2100, 3)
     features = clusters(labels, 4, distance=2.0)

@@ -47,6 +47,7 @@ def test_the_list() -> None:
         SCORES["lead"].name = "mine"
 
 
+@pytest.mark.slow
 @every_score
 def test_separable_classes_beat_overlapping_ones_beat_noise(method) -> None:
     labels = balanced_labels(300, 10)
@@ -54,6 +55,7 @@ def test_separable_classes_beat_overlapping_ones_beat_noise(method) -> None:
     assert values[0] < values[1] < values[2]
 
 
+@pytest.mark.slow
 @every_score
 @pytest.mark.parametrize("renamed", [(2, 0, 1), (700, -3, 12)])
 def test_names_of_classes_do_not_matter(method, renamed) -> None:
@@ -94,6 +96,7 @@ WHATEVER_THE_BASIS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", WHATEVER_THE_BASIS)
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("n_features", [8, 150])
@@ -122,6 +125,7 @@ def test_input_is_left_as_it_was(method) -> None:
     assert torch.equal(labels, LABELS)
 
 
+@pytest.mark.slow
 @every_score
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
 def test_narrow_formats_are_widened_before_anything_is_computed(method, dtype) -> None:
@@ -129,6 +133,7 @@ def test_narrow_formats_are_widened_before_anything_is_computed(method, dtype) -
     assert scored(narrow, LABELS, method).value == scored(narrow.double(), LABELS, method).value
 
 
+@pytest.mark.slow
 @every_score
 def test_numpy_and_torch_agree(method) -> None:
     expected = scored(FEATURES, LABELS, method).value
@@ -150,6 +155,7 @@ def test_terms_have_the_score_as_their_mean(method) -> None:
     assert (found.per_image is None) == (method in WITHOUT_TERMS)
 
 
+@pytest.mark.slow
 @every_score
 def test_threads_do_not_matter(method) -> None:
     labels = balanced_labels(300, 4)
@@ -190,6 +196,7 @@ DEGENERATE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["lead", "lead-network", "lead+prior", "lead-head", "lead-paper", "loo-log-loss"])
 @pytest.mark.parametrize("case", DEGENERATE)
 def test_odd_inputs_have_a_score(method, case) -> None:
@@ -229,6 +236,7 @@ UNDEFINED: dict[str, dict[str, str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", UNDEFINED)
 @pytest.mark.parametrize("case", DEGENERATE)
 def test_odd_inputs_have_a_score_or_are_refused(method, case) -> None:
@@ -245,6 +253,7 @@ def test_all_zero_features_have_no_direction_and_no_evolution() -> None:
     assert found.value == pytest.approx(-found.companions["loo_log_loss"], abs=1e-14)
 
 
+@pytest.mark.slow
 @every_score
 @pytest.mark.parametrize(
     ("features", "labels", "message"),

@@ -31,6 +31,7 @@ class Decompositions(TorchFunctionMode):
         return function(*arguments, **(options or {}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", [1, -1])
 @pytest.mark.parametrize("features", FEATURES)
 def test_all_together_give_what_each_gives_alone(features: str, order: int) -> None:

@@ -43,6 +43,7 @@ def verified_board(number: int, *, accuracy: float, mode: str = "full", n_rows: 
     return replace(board, method_version=shipped_calibration().method_version)
 
 
+@pytest.mark.slow
 def test_cards_of_others_teach_what_to_expect(
     hub: HubServer, split_folder: Path, tiny_pool: Path, tmp_path: Path
 ) -> None:
@@ -77,6 +78,7 @@ def test_cards_of_others_teach_what_to_expect(
     assert [row.confidence for row in again.rows] == [row.confidence for row in before.rows]
 
 
+@pytest.mark.slow
 def test_cards_of_other_datasets_teach_how_checkpoints_stand(
     hub: HubServer, split_folder: Path, tiny_pool: Path, tmp_path: Path
 ) -> None:
@@ -130,6 +132,7 @@ def test_a_card_that_was_changed_teaches_nothing(hub: HubServer, tmp_path: Path)
     assert found.sources == ()
 
 
+@pytest.mark.slow
 def test_a_poisoned_repository_is_set_aside_by_name(hub: HubServer, tmp_path: Path) -> None:
     token, evil = hub.add_user("alice"), hub.add_user("evil")
     for number in range(4):
@@ -169,6 +172,7 @@ def test_what_this_machine_found_is_kept_privately_and_once(tmp_path: Path) -> N
     assert found.n_ignored == 2
 
 
+@pytest.mark.slow
 def test_a_verified_board_leaves_its_outcomes_behind(split_folder: Path, tiny_pool: Path, tmp_path: Path) -> None:
     board = recommend(split_folder, tiny_pool, cache_dir=tmp_path, max_images=30, progress=False)
     quick = {"learning_rates": [1e-3], "seeds": [0], "epochs": 1, "cache_dir": tmp_path, "progress": False}

@@ -37,6 +37,7 @@ def board(split_folder: Path, tiny_pool: Path, tmp_path_factory: pytest.TempPath
     return recommend(split_folder, tiny_pool, cache_dir=cache, max_images=30, progress=False)
 
 
+@pytest.mark.slow
 def test_outcome_stands_beside_prediction(board: Leaderboard, tmp_path: Path) -> None:
     verified = verify(board, 2, cache_dir=tmp_path, **QUICK)
     assert [row.finetuned is not None for row in verified.rows] == [True, True, False]
@@ -80,6 +81,7 @@ def test_a_board_of_other_images_is_refused(
         verify(other, 1, cache_dir=tmp_path, **QUICK)
 
 
+@pytest.mark.slow
 def test_one_bad_checkpoint_ends_no_run(board: Leaderboard, tiny_pool: Path, tmp_path: Path) -> None:
     pool = shutil.copytree(tiny_pool, tmp_path / "pool")
     moved = tuple(replace(row, checkpoint=str(pool / Path(row.checkpoint).name)) for row in board.rows)
@@ -150,6 +152,7 @@ def test_people_see_prediction_and_outcome(board: Leaderboard, tmp_path: Path) -
     ]
 
 
+@pytest.mark.slow
 def test_the_command_writes_into_the_board_and_its_table(board: Leaderboard, tmp_path: Path) -> None:
     path = board.save(tmp_path / "board.json")
     result = CliRunner().invoke(app, ["verify", str(path), "--top", "2", "--cache-dir", str(tmp_path), *OPTIONS])
@@ -192,6 +195,7 @@ def test_a_board_of_which_nothing_could_be_fine_tuned(board: Leaderboard, tmp_pa
     assert "fine-tuning failed at" in Leaderboard.load(path).best.note
 
 
+@pytest.mark.slow
 def test_where_it_is_is_told_and_it_can_be_stopped(board: Leaderboard, tmp_path: Path) -> None:
     told: list[VerificationProgress] = []
     verify(board, 2, cache_dir=tmp_path, on_progress=told.append, **QUICK)
@@ -204,6 +208,7 @@ def test_where_it_is_is_told_and_it_can_be_stopped(board: Leaderboard, tmp_path:
     assert {one.total_epochs for one in told if one.n_epochs} == {20}
 
 
+@pytest.mark.slow
 def test_a_verification_that_nobody_waits_for_ends_with_what_it_has(board: Leaderboard, tmp_path: Path) -> None:
     reached: list[VerificationProgress] = []
 
