@@ -115,7 +115,7 @@ class Downloads:
             files = find_checkpoint(candidate, access)
             if not self.needs_weights(candidate, files):
                 return files
-            is_new = self._fetch_weights(candidate, files, access)
+            is_new = self._fetch_weights(candidate, files, access, make_room=self._make_room)
         except HubDownError:
             self._silences += 1
             raise
@@ -131,14 +131,29 @@ class Downloads:
         """
         for candidate, future in self._futures.items():
             if future.done() and not future.exception() and future.result() == files:
-                self._fetch_weights(candidate, files, self.access)
+                self._fetch_weights(candidate, files, self.access, make_room=self._room_at_once)
                 return
         fetch_weights(files, self.access)
 
-    def _fetch_weights(self, candidate: Candidate, files: CheckpointFiles, access: Access) -> bool:
+    def _room_at_once(self, candidate: Candidate, size_bytes: int) -> int:
+        """Delete what is scored, and wait for nothing: whoever takes the turns would be the one that waits."""
+        with self._changed:
+            self._held.pop(candidate, None)  # its files are gone
+            if self.max_disk_bytes is not None:
+                self._evict(self.max_disk_bytes - size_bytes)
+        return size_bytes
+
+    def _fetch_weights(
+        self,
+        candidate: Candidate,
+        files: CheckpointFiles,
+        access: Access,
+        *,
+        make_room: Callable[[Candidate, int], int],
+    ) -> bool:
         """Download what is not there, where there is room, and remember it; whether there was any."""
         sizes: list[int] = []
-        paths = fetch_weights(files, access, make_room=lambda size: sizes.append(self._make_room(candidate, size)))
+        paths = fetch_weights(files, access, make_room=lambda size: sizes.append(make_room(candidate, size)))
         if paths:
             with self._changed:
                 self._held[candidate] = DownloadedWeights(paths, sum(sizes))

@@ -15,7 +15,7 @@ from lead_hub.checkpoint_files.downloads import AHEAD, Downloads
 from lead_hub.checkpoint_files.local_files import CheckpointFiles
 from lead_hub.checkpoint_files.pinned_commit import snapshot
 from lead_hub.errors import CandidateError, RunCancelledError
-from lead_hub.hub import HubDownError
+from lead_hub.hub import HubDownError, remove_cached
 from tests.loopback_hub import HubServer
 from tests.loopback_hub.faults import Fault
 
@@ -143,6 +143,15 @@ def test_what_comes_again_is_within_the_limit_as_well(hub: HubServer, access: Ac
             assert blob_bytes(access) == SIZE
             downloads.scored(downloads.candidates[number], 0.5)
     downloads.fetch_again(files[1])  # which are there
+
+
+def test_weights_that_somebody_else_removed_come_again_and_wait_for_nobody(hub: HubServer, access: Access) -> None:
+    candidates = candidates_on(hub, 1)
+    with Downloads(candidates, access, always, max_disk_bytes=SIZE).running() as downloads:
+        files = downloads.take(downloads.candidates[0])  # not scored yet, and all that the limit allows
+        remove_cached(files.folder / "model.safetensors")
+        downloads.fetch_again(files)
+        assert weights_in(access) == {"m0"}
 
 
 def test_a_checkpoint_beyond_the_limit_is_skipped_and_the_others_are_not(hub: HubServer, access: Access) -> None:
