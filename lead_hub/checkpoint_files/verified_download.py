@@ -5,7 +5,6 @@ What was compared is noted with the file's size and times, so that no file is re
 
 import hashlib
 import json
-import shutil
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -23,6 +22,7 @@ from lead_hub.hub import (
     HubDownError,
     cancellable_bar,
     content_of,
+    free_disk,
     is_commit,
     is_content_sha,
     remove_cached,
@@ -45,8 +45,7 @@ def check_disk(size_bytes: int, pinned: HubCheckpoint, access: Access) -> None:
     Raises:
         CandidateError: not enough room (stage "download").
     """
-    place = next(folder for folder in (access.hub_folder, *access.hub_folder.absolute().parents) if folder.is_dir())
-    free_bytes = shutil.disk_usage(place).free
+    place, free_bytes = free_disk(access.hub_folder)
     if size_bytes + SPARE_DISK_BYTES > free_bytes:
         raise CandidateError(
             f"{pinned.checkpoint}@{pinned.sha} needs {size_bytes / 1e9:.2f} GB and {SPARE_DISK_BYTES / 1e9:.2f} GB to"

@@ -26,7 +26,7 @@ from lead_hub.hub.requests import (
     patiently,
 )
 from lead_hub.hub.tokens import Token, clean_token, hub_address
-from lead_hub.hub.whole_files import assets_folder, make_folder, write_text_whole, written_whole
+from lead_hub.hub.whole_files import assets_folder, free_disk, make_folder, write_text_whole, written_whole
 
 __all__ = [
     "LOGIN_ADVICE",
@@ -42,6 +42,7 @@ __all__ = [
     "clean_token",
     "content_of",
     "files_sha256",
+    "free_disk",
     "hub_address",
     "hub_api",
     "is_commit",

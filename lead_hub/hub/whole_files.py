@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,12 @@ from pathlib import Path
 from huggingface_hub import constants
 
 OWNER_ALONE, OWNERS_FOLDER = 0o600, 0o700
+
+
+def free_disk(folder: Path) -> tuple[Path, int]:
+    """The folder, or the first above it that is there, and how many bytes are free in it."""
+    place = next(each for each in (folder, *folder.absolute().parents) if each.is_dir())
+    return place, shutil.disk_usage(place).free
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from huggingface_hub.utils import tqdm  # type: ignore[attr-defined]  # public, 
 
 from lead_hub.access import Access
 from lead_hub.errors import DatasetError, RunCancelledError
-from lead_hub.hub import cancellable_bar
+from lead_hub.hub import cancellable_bar, free_disk
 from lead_hub.labelled_images.builder import files_by_split
 from lead_hub.labelled_images.commit import DatasetCommit
 from lead_hub.labelled_images.verified_files import DatasetFiles, Verdicts, announced_hashes, fetch_verified
@@ -122,8 +122,7 @@ def check_room(size_bytes: int, files: DatasetFiles) -> None:
     Raises:
         DatasetError: the files that are missing have no room.
     """
-    place = next(folder for folder in (files.cache, *files.cache.absolute().parents) if folder.is_dir())
-    free_bytes = shutil.disk_usage(place).free
+    place, free_bytes = free_disk(files.cache)
     if size_bytes > free_bytes:
         raise DatasetError(
             f"the files of all splits of {files.dataset}, {size_bytes / 1e9:.1f} GB, must fit the disk, and"
