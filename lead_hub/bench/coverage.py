@@ -11,6 +11,7 @@ from lead_hub.bench.stored_outputs import read_outputs
 from lead_hub.confidence import (
     Calibration,
     PredictedAccuracy,
+    PromiseOutcomes,
     chances_of_best,
     could_be_best,
     predicted_accuracy,
@@ -43,29 +44,17 @@ class FineTunedTarget:
     n_classes: int
 
 
-@dataclass(frozen=True)
-class ConfidenceFigures:
-    """What was promised at 90%, and what came of it.
+@dataclass(frozen=True, kw_only=True)
+class ConfidenceFigures(PromiseOutcomes):
+    """What came of promises at 90% on datasets that the calibration was not fitted on; every dataset weighs the same.
 
     Attributes:
         n_targets: datasets.
-        n_pairs: of a checkpoint and a dataset.
-        coverage: share of the pairs whose accuracy lies in its predicted interval.
-        mean_width: of these intervals, in accuracy from 0 to 1.
-        n_held: datasets on which the set of all checkpoints that could be best holds the truly best one.
-        median_size: of these sets.
-        pool_hit_rate: the same as a share over many random pools of the checkpoints, every dataset weighing the same.
-        pool_median_size: of the sets in those pools.
+        pool_median_size: of the sets in random pools.
         pool_median_share: size of the set as a share of its pool, the median.
     """
 
     n_targets: int
-    n_pairs: int
-    coverage: float
-    mean_width: float
-    n_held: int
-    median_size: float
-    pool_hit_rate: float
     pool_median_size: float
     pool_median_share: float
 

@@ -6,26 +6,20 @@ from functools import partial
 from huggingface_hub import ModelInfo
 
 from lead_hub.access import Access
-from lead_hub.hub import searched_text, whole_listing
+from lead_hub.hub import FoundRepository, searched_text, whole_listing
 
 TASKS = ("image-classification", "image-feature-extraction")
 
 
 @dataclass(frozen=True)
-class FoundCheckpoint:
+class FoundCheckpoint(FoundRepository):
     """One checkpoint of a search.
 
     Attributes:
-        id: on the Hub.
         task: the Hub's name of what it is for.
-        downloads: of the last 30 days; None where the Hub does not say.
-        is_private: whether only some may read it.
     """
 
-    id: str
     task: str
-    downloads: int | None
-    is_private: bool
 
 
 def search_checkpoints(text: str, access: Access, *, at_most: int = 8) -> tuple[FoundCheckpoint, ...]:
@@ -43,7 +37,7 @@ def search_checkpoints(text: str, access: Access, *, at_most: int = 8) -> tuple[
     if not (sought := searched_text(text)):
         return ()
     found = [
-        FoundCheckpoint(info.id, task, info.downloads, bool(info.private))
+        FoundCheckpoint(info.id, info.downloads, bool(info.private), task)
         for task in TASKS
         for info in _listed(sought, task, access, at_most=at_most)
     ]

@@ -109,12 +109,11 @@ class CalibrationData:
         )
 
 
-@dataclass(frozen=True)
-class Confirmation:
-    """What came of promises at 90% on datasets that were made after the constants were fixed; none changed since.
+@dataclass(frozen=True, kw_only=True)
+class PromiseOutcomes:
+    """What came of promises at 90%.
 
     Attributes:
-        targets: names of the datasets.
         n_pairs: of a checkpoint and a dataset.
         coverage: share of the pairs whose accuracy lies in its predicted interval, in [0, 1].
         mean_width: of these intervals, in accuracy from 0 to 1.
@@ -123,13 +122,23 @@ class Confirmation:
         pool_hit_rate: share of the sets that hold the best, over random pools of five checkpoints and more, in [0, 1].
     """
 
-    targets: tuple[str, ...]
     n_pairs: int
     coverage: float
     mean_width: float
     n_held: int
     median_size: float
     pool_hit_rate: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Confirmation(PromiseOutcomes):
+    """What came of promises on datasets that were made after the constants were fixed; none changed since.
+
+    Attributes:
+        targets: names of the datasets.
+    """
+
+    targets: tuple[str, ...]
 
     def in_words(self) -> str:
         """One line for people."""

@@ -11,7 +11,7 @@ file_hashes.py     the form of a commit, one hash over files, the hash that the 
 
 from lead_hub.hub.cached_content import content_of, lies_in_cache, remove_cached
 from lead_hub.hub.file_hashes import AnnouncedHash, files_sha256, is_commit, is_content_sha
-from lead_hub.hub.listings import searched_text, whole_listing
+from lead_hub.hub.listings import FoundRepository, searched_text, whole_listing
 from lead_hub.hub.refusals import why_refused
 from lead_hub.hub.requests import (
     LOGIN_ADVICE,
@@ -34,6 +34,7 @@ __all__ = [
     "TIMEOUT_S",
     "TRANSPORT_ERROR",
     "AnnouncedHash",
+    "FoundRepository",
     "HubDownError",
     "Token",
     "assets_folder",

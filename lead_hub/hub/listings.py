@@ -1,6 +1,7 @@
 """One listing of the Hub, whole: asked for patiently, its refusal in words."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import TypeVar
 
 from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
@@ -11,6 +12,21 @@ from lead_hub.hub.requests import patiently
 
 Listed = TypeVar("Listed")
 LONGEST_SEARCH = 100
+
+
+@dataclass(frozen=True)
+class FoundRepository:
+    """One repository of a search.
+
+    Attributes:
+        id: on the Hub.
+        downloads: of the last 30 days; None where the Hub does not say.
+        is_private: whether only some may read it.
+    """
+
+    id: str
+    downloads: int | None
+    is_private: bool
 
 
 def searched_text(text: str) -> str:

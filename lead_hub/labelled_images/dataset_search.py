@@ -6,26 +6,20 @@ from functools import partial
 from huggingface_hub import DatasetInfo
 
 from lead_hub.access import Access
-from lead_hub.hub import searched_text, whole_listing
+from lead_hub.hub import FoundRepository, searched_text, whole_listing
 
 TASK = "task_categories:image-classification"
 
 
 @dataclass(frozen=True)
-class FoundDataset:
+class FoundDataset(FoundRepository):
     """One dataset of a search.
 
     Attributes:
-        id: on the Hub.
         is_for_classification: whether its card names image classification as its task.
-        downloads: of the last 30 days; None where the Hub does not say.
-        is_private: whether only some may read it.
     """
 
-    id: str
     is_for_classification: bool
-    downloads: int | None
-    is_private: bool
 
 
 def search_datasets(text: str, access: Access, *, at_most: int = 8) -> tuple[FoundDataset, ...]:
@@ -56,4 +50,4 @@ def _listed(sought: str, task: str | None, access: Access, *, at_most: int) -> l
 
 
 def _found(info: DatasetInfo, *, is_for_classification: bool) -> FoundDataset:
-    return FoundDataset(info.id, is_for_classification, info.downloads, bool(info.private))
+    return FoundDataset(info.id, info.downloads, bool(info.private), is_for_classification)

@@ -198,20 +198,23 @@ class Leaderboard:
                 checkpoints' rows, would become public.
         """
         from lead_hub.access import Access  # noqa: PLC0415 - reading a saved board needs no Hub
-        from lead_hub.score_cards import push_scores  # noqa: PLC0415
+        from lead_hub.score_cards import PushSettings, push_scores  # noqa: PLC0415
 
         api = Access(token=token).api
-        return push_scores(
-            self.to_document(),
-            repo_id,
-            api=api,
-            opening=partial(_opening, endpoint=hub_address(api.endpoint)),
+        settings = PushSettings(
             private=private,
             create_pr=create_pr,
             commit_message=commit_message,
             collection=collection,
             pr_to_models=pr_to_models,
             dry_run=dry_run,
+        )
+        return push_scores(
+            self.to_document(),
+            repo_id,
+            api=api,
+            opening=partial(_opening, endpoint=hub_address(api.endpoint)),
+            settings=settings,
         )
 
     @staticmethod

@@ -10,7 +10,7 @@ README.md                                 front matter, rankings, how to read th
 
 from lead_hub.score_cards.card import ScoreResult
 from lead_hub.score_cards.public_names import HUB_ID
-from lead_hub.score_cards.push import Push, push_scores
+from lead_hub.score_cards.push import Push, PushSettings, push_scores
 from lead_hub.score_cards.reading import ScoreCards, load_cards, read_scores, scored_results
 from lead_hub.score_cards.readme import escaped as escaped_markdown
 from lead_hub.score_cards.standings import Standings, parse_standings, standings_of, standings_text
@@ -18,6 +18,7 @@ from lead_hub.score_cards.standings import Standings, parse_standings, standings
 __all__ = [
     "HUB_ID",
     "Push",
+    "PushSettings",
     "ScoreCards",
     "ScoreResult",
     "Standings",

@@ -67,18 +67,38 @@ class Push:
     n_left_out: int = 0
 
 
-def push_scores(  # noqa: PLR0913 - the one call that users see carries every choice that they may make
+@dataclass(frozen=True, kw_only=True)
+class PushSettings:
+    """How a board is written.
+
+    Attributes:
+        private: whether a new repository is private; None means if the ranked dataset is. False also allows to write
+            a private dataset's scores, and private checkpoints' rows, where all can see them.
+        create_pr: a pull request instead of a commit to the main branch.
+        commit_message: title of the commit or pull request; None names the dataset and the number of scores.
+        collection: whether a collection of the best checkpoints for the dataset is kept as well.
+        pr_to_models: whether each ranked model in the user's own namespace gets a pull request with its card.
+        dry_run: nothing is written, only what would be is said.
+    """
+
+    private: bool | None = None
+    create_pr: bool = False
+    commit_message: str | None = None
+    collection: bool = False
+    pr_to_models: bool = False
+    dry_run: bool = False
+
+
+DEFAULT_SETTINGS = PushSettings()
+
+
+def push_scores(
     document: Mapping[str, Any],
     repo_id: str,
     *,
     api: HfApi,
     opening: Callable[[Json, int], str] | None = None,
-    private: bool | None = None,
-    create_pr: bool = False,
-    commit_message: str | None = None,
-    collection: bool = False,
-    pr_to_models: bool = False,
-    dry_run: bool = False,
+    settings: PushSettings = DEFAULT_SETTINGS,
 ) -> Push:
     """Write a leaderboard's scores into a dataset repository, which is created if it is missing.
 
@@ -90,13 +110,7 @@ def push_scores(  # noqa: PLR0913 - the one call that users see carries every ch
         api: the client, with the token that is used.
         opening: gives the README's first paragraphs, in Markdown, for the document under public names with the rows
             that are written, and the number of those that are not.
-        private: whether a new repository is private; None means if the ranked dataset is. False also allows to write
-            a private dataset's scores, and private checkpoints' rows, where all can see them.
-        create_pr: open a pull request instead of writing to the main branch.
-        commit_message: title of the commit or pull request.
-        collection: also keep a collection of the best checkpoints for the dataset.
-        pr_to_models: also open a pull request with the card to each ranked model in the user's own namespace.
-        dry_run: read only, and say what would be written.
+        settings: how it is written.
 
     Raises:
         LeadHubError: the leaderboard has no rows, or one without a sha.
@@ -107,28 +121,29 @@ def push_scores(  # noqa: PLR0913 - the one call that users see carries every ch
         raise HubError(f"cannot write score cards to {repo_id}: a repository is named 'user/name'")
     results = results_of(document)
     # Unknown counts as private: what was published by mistake cannot be taken back.
-    is_private = document["dataset"].get("is_private") is not False if private is None else private
+    dataset_is_private = document["dataset"].get("is_private") is not False
+    is_private = dataset_is_private if settings.private is None else settings.private
     with plain_errors(repo_id, to="write score cards to"):
         found = find(repo_id, api=api)
         if found is not None:
             refuse_to_publish(found, is_private=is_private)
-        may_all_go = is_private or private is False
+        may_all_go = is_private or settings.private is False
         open_to_all = results if may_all_go else public_results(results, document["rows"], api=api)
         written = results if may_all_go or (found is not None and found.is_private) else open_to_all
         refuse_nothing(repo_id, n_rows=len(results), n_written=len(written))
         n_left_out = len(results) - len(written)
         new = NewScores(written, opening(public_document(document, results, written), n_left_out) if opening else "")
-        if dry_run:
+        if settings.dry_run:
             return replace(rehearse(new, found, repo_id, api=api, is_private=is_private), n_left_out=n_left_out)
-        title = commit_message or f"Add {len(written)} scores on {results[0].dataset['dataset']}"
+        title = settings.commit_message or f"Add {len(written)} scores on {results[0].dataset['dataset']}"
         repository = found or create(repo_id, api=api, private=is_private)
-        write = request_pull if create_pr else commit_results
+        write = request_pull if settings.create_pr else commit_results
         push = replace(write(new, repository, title=title, is_private=is_private), n_left_out=n_left_out)
-        if collection and open_to_all:
+        if settings.collection and open_to_all:
             namespace = repo_id.split("/", maxsplit=1)[0]
             url = publish_collection(open_to_all, namespace=namespace, api=api, private=is_private)
             push = replace(push, collection_url=url)
-        if pr_to_models:  # each card to its own model, which those see who may read it
+        if settings.pr_to_models:  # each card to its own model, which those see who may read it
             urls, n_refused = open_model_pull_requests(results, api=api, only_private=is_private)
             push = replace(push, model_prs=urls, n_models_refused=n_refused)
     return push

@@ -190,7 +190,9 @@ def test_a_target_that_was_fitted_on_judges_nothing(tmp_path: Path) -> None:
 
 def test_what_the_confirmation_targets_said_stands_below_the_held_out_ones(tmp_path: Path) -> None:
     report = run_bench(write_small_matrix(tmp_path / "matrix"), JUDGING, n_workers=1)
-    found = Confirmation(("x", "y"), 56, coverage=0.5, mean_width=0.25, n_held=1, median_size=2.5, pool_hit_rate=0.75)
+    found = Confirmation(
+        targets=("x", "y"), n_pairs=56, coverage=0.5, mean_width=0.25, n_held=1, median_size=2.5, pool_hit_rate=0.75
+    )
     told = legend(replace(report, confirmed=found))
     assert told[-1] == (
         "by the constants that recommend uses, fitted on the study, the held-out and the real targets: on 2 datasets"

@@ -19,7 +19,9 @@ from tests.benchmarks.calibration import fitted, least_width
 from tests.confidence.made_calibration import made_calibration
 
 CONFIRMATION_MATRIX = Path(__file__).parent.parent / "benchmarks" / "ground_truth" / "confirmation"
-CONFIRMED = Confirmation(("c", "d"), 10, coverage=0.7, mean_width=0.21, n_held=1, median_size=3.0, pool_hit_rate=0.8)
+CONFIRMED = Confirmation(
+    targets=("c", "d"), n_pairs=10, coverage=0.7, mean_width=0.21, n_held=1, median_size=3.0, pool_hit_rate=0.8
+)
 
 
 def test_what_was_written_is_read() -> None:

@@ -33,7 +33,7 @@ def test_what_was_found_can_be_pressed() -> None:
         "me/pets private",
     ]
     assert "2 datasets found, press one to take it:" in text_of(datasets_html(found, sought="pets"))
-    one = (FoundCheckpoint("org/vit", "image-feature-extraction", 7, is_private=False),)
+    one = (FoundCheckpoint("org/vit", 7, is_private=False, task="image-feature-extraction"),)
     assert "1 checkpoint found" in text_of(checkpoints_html(one, sought="vit"))
     assert "image feature extraction, 7 downloads" in text_of(checkpoints_html(one, sought="vit"))
     assert text_of(datasets_html((), sought="zzz")) == "No dataset of the Hub is called like zzz."
@@ -44,7 +44,7 @@ def test_what_was_found_can_be_pressed() -> None:
 def test_names_and_words_by_others_are_text(name: str) -> None:
     found = (FoundDataset(name, is_for_classification=True, downloads=1, is_private=False),)
     assert not list(parsed(datasets_html(found, sought=name)).iter("button"))  # no name of the Hub
-    checkpoints = (FoundCheckpoint("org/vit", name, 1, is_private=False),)
+    checkpoints = (FoundCheckpoint("org/vit", 1, is_private=False, task=name),)
     tags = {element.tag for element in parsed(checkpoints_html(checkpoints, sought=name)).iter()}
     assert tags == {"page", "div", "p", "ul", "li", "button", "bdi", "span"}
 
