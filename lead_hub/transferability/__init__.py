@@ -3,9 +3,12 @@
 `SCORES` is the one list of scores. Adding one: a file with its function and its `ScoreMethod`, a name in this list.
 """
 
-from collections.abc import Iterable, Mapping
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
+from typing import ParamSpec
 
 from numpy.typing import ArrayLike
 from torch import Tensor
@@ -62,7 +65,7 @@ SCORES: Mapping[str, ScoreMethod] = MappingProxyType(
 NO_KERNELS: Mapping[KernelName, Tensor | ArrayLike | None] = MappingProxyType({})
 
 
-def score(  # noqa: PLR0913 - everything that a score can be of
+def transferability(  # noqa: PLR0913 - everything that a score can be of
     features: Tensor | ArrayLike,
     labels: Tensor | ArrayLike,
     method: str = "lead",
@@ -72,8 +75,11 @@ def score(  # noqa: PLR0913 - everything that a score can be of
     seed: int = 0,
     groups: Tensor | ArrayLike | None = None,
     kernels: Mapping[KernelName, Tensor | ArrayLike | None] = NO_KERNELS,
-) -> float:
+) -> TransferabilityScore:
     """How well a checkpoint with these frozen features should do when fine-tuned. Higher is better.
+
+    `transferability` gives the score with its per-image terms and the figures that belong beside it; `score` gives the
+    number alone.
 
     Args:
         features: [n_images, n_features], NumPy or torch, on any device.
@@ -92,29 +98,29 @@ def score(  # noqa: PLR0913 - everything that a score can be of
     Raises:
         ScoreError: unknown method, inputs that do not fit, or a score that is undefined for them.
     """
-    return transferability(
-        features, labels, method, logits=logits, facts=facts, seed=seed, groups=groups, kernels=kernels
-    ).value
-
-
-def transferability(  # noqa: PLR0913 - everything that a score can be of
-    features: Tensor | ArrayLike,
-    labels: Tensor | ArrayLike,
-    method: str = "lead",
-    *,
-    logits: Tensor | ArrayLike | None = None,
-    facts: Mapping[str, float] | None = None,
-    seed: int = 0,
-    groups: Tensor | ArrayLike | None = None,
-    kernels: Mapping[KernelName, Tensor | ArrayLike | None] = NO_KERNELS,
-) -> TransferabilityScore:
-    """`score` with its per-image terms and the figures that belong beside it."""
     found = transferabilities(
         features, labels, (method,), logits=logits, facts=facts, seed=seed, groups=groups, kernels=kernels
     )[method]
     if isinstance(found, ScoreError):
         raise found
     return found
+
+
+Arguments = ParamSpec("Arguments")
+
+
+def _value_of(call: Callable[Arguments, TransferabilityScore]) -> Callable[Arguments, float]:
+    """`score`: the arguments of `transferability` are its own."""
+
+    @functools.wraps(call, assigned=("__doc__", "__module__"), updated=())
+    def score(*arguments: Arguments.args, **options: Arguments.kwargs) -> float:
+        return call(*arguments, **options).value
+
+    score.__signature__ = inspect.signature(call).replace(return_annotation=float)  # type: ignore[attr-defined]
+    return score
+
+
+score = _value_of(transferability)
 
 
 def transferabilities(  # noqa: PLR0913 - everything that scores can be of
