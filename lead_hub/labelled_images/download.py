@@ -3,9 +3,10 @@
 The library's own download of them cannot be stopped, and keeps them in the shared Hub cache whatever it is told.
 """
 
+import os
 import shutil
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,7 @@ from lead_hub.errors import DatasetError, RunCancelledError
 from lead_hub.hub import cancellable_bar, free_disk
 from lead_hub.labelled_images.builder import files_by_split
 from lead_hub.labelled_images.commit import DatasetCommit
+from lead_hub.labelled_images.image_folder_files import is_image_name
 from lead_hub.labelled_images.verified_files import DatasetFiles, Verdicts, announced_hashes, fetch_verified
 
 MANY_FILES = 16  # from here on several at a time, and one bar for all of them
@@ -51,7 +53,8 @@ def fetch_files(builder: DatasetBuilder, dataset: str, *, sha: str, access: Acce
     """Fetch the files of all splits, which the library prepares together, each with the content that the Hub lists.
 
     They go into a Hub cache inside the `cache_dir`, else into the user's own. Of tables that were prepared before
-    nothing is needed any more; images stay in their files.
+    nothing is needed any more. Images stay in their files, of which the library is told where they will be: those of
+    a sample are fetched when it is known (`fetch_images`).
 
     Raises:
         DatasetError: they do not fit the disk.
@@ -64,13 +67,40 @@ def fetch_files(builder: DatasetBuilder, dataset: str, *, sha: str, access: Acce
     addresses: Mapping[str, Sequence[str]] = builder.config.data_files or {}
     if not addresses or (is_prepared and builder.name != "imagefolder"):
         return FetchedFiles({}, builder=builder, access=access)
-    names = [name for of_split in files_by_split(builder).values() for name in of_split]
+    splits = files_by_split(builder)
+    names = [name for of_split in splits.values() for name in of_split]
     pairs = dict(zip(names, (address for of_split in addresses.values() for address in of_split), strict=True))
     # A configuration may name files of another revision of the same repository by their whole address.
     own = [name for name in pairs if not name.startswith("hf://")]
     files = DatasetFiles(dataset, sha, downloads_folder(access))
-    fetched = fetch_all_verified(own, files, access=access)
-    return FetchedFiles({pairs[name]: path for name, path in fetched.items()}, builder=builder, access=access)
+    later = _read_later(splits) if builder.name == "imagefolder" else set()
+    fetch_all_verified([name for name in own if name not in later], files, access=access)
+    return FetchedFiles({pairs[name]: files.snapshot / name for name in own}, builder=builder, access=access)
+
+
+def _read_later(splits: Mapping[str, Sequence[str]]) -> set[str]:
+    """The images of an image folder but the first of each split, which tells the library that these are files."""
+    images = ([name for name in names if is_image_name(name)] for names in splits.values())
+    return {name for of_split in images for name in of_split[1:]}
+
+
+def fetch_images(paths: Iterable[str], files: DatasetFiles, *, names: Collection[str], access: Access) -> None:
+    """Fetch those images of an image folder that rows name.
+
+    Args:
+        paths: as the rows name them; others than those of `names` are not fetched.
+        files: of the dataset.
+        names: of the files that may be fetched, relative to the dataset.
+        access: whose token, and whether the images are still wanted.
+
+    Raises:
+        DatasetError: they do not fit the disk.
+        RunCancelledError, HubDownError, HubError, HfHubHTTPError, OSError: as `fetch_files`.
+    """
+    root = f"{files.snapshot}{os.sep}"
+    named = (path.removeprefix(root).replace(os.sep, "/") for path in paths if path.startswith(root))
+    wanted = set(named).intersection(names)
+    fetch_all_verified([name for name in names if name in wanted], files, access=access)
 
 
 def downloads_folder(access: Access) -> Path:
@@ -125,7 +155,7 @@ def check_room(size_bytes: int, files: DatasetFiles) -> None:
     place, free_bytes = free_disk(files.cache)
     if size_bytes > free_bytes:
         raise DatasetError(
-            f"the files of all splits of {files.dataset}, {size_bytes / 1e9:.1f} GB, must fit the disk, and"
+            f"the files of {files.dataset} that are read, {size_bytes / 1e9:.1f} GB, must fit the disk, and"
             f" {free_bytes / 1e9:.1f} GB are free in {place}: free some, choose another cache_dir, or name a smaller"
             " dataset or configuration"
         )

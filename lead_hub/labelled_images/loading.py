@@ -146,6 +146,7 @@ def load_labelled_images(
     columns = _columns(query, opened)
     classes = _usable_classes(query, columns, read_labels(opened.rows, columns))
     sample = _sample(query, classes.kept)
+    opened.fetch_images(columns.image, sample)
     with scratch_folder(access.datasets_folder if decoded_folder is None else decoded_folder.parent) as folder:
         encoded = encoded_images(opened.rows, columns.image, sample, opened.own_files)
         decoding = decode_images(encoded, folder, total=len(sample), access=access)

@@ -4,7 +4,7 @@ Never runs a dataset's own code (the datasets library no longer can), and reads 
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -12,8 +12,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import datasets
+import numpy as np
 import pyarrow.compute
 from datasets import Dataset, DatasetBuilder
+from jaxtyping import Int64
 
 from lead_hub.access import Access
 from lead_hub.errors import DatasetError
@@ -29,7 +31,13 @@ from lead_hub.labelled_images.builder import (
     saved_splits,
 )
 from lead_hub.labelled_images.commit import DatasetCommit, hub_error, pin_dataset
-from lead_hub.labelled_images.download import FetchedFiles, fetch_files, private_card_removed
+from lead_hub.labelled_images.download import (
+    FetchedFiles,
+    downloads_folder,
+    fetch_files,
+    fetch_images,
+    private_card_removed,
+)
 from lead_hub.labelled_images.hub_dataset import open_hub_dataset
 from lead_hub.labelled_images.image_folder_files import (
     ImageFolderFiles,
@@ -44,6 +52,7 @@ from lead_hub.labelled_images.local_folder import LocalFolder, left_out_tables, 
 from lead_hub.labelled_images.own_files import NO_FILES, OwnFiles
 from lead_hub.labelled_images.query import DatasetQuery
 from lead_hub.labelled_images.saved_dataset import load_saved
+from lead_hub.labelled_images.verified_files import DatasetFiles
 
 
 class SplitNotFoundError(DatasetError):
@@ -63,6 +72,8 @@ class OpenedSplit:
         is_private: False only for a repository that the Hub shows to everybody.
         own_files: the files that rows without an image may name; no other is opened.
         notes: what lies beside the split's files and is not read, as sentences for people.
+        fetch: brings the files of the images that rows name by these paths, where they are not here yet; None where
+            all that rows name is here.
     """
 
     rows: Dataset
@@ -73,6 +84,18 @@ class OpenedSplit:
     is_private: bool = True
     own_files: OwnFiles = NO_FILES
     notes: tuple[str, ...] = ()
+    fetch: Callable[[Collection[str]], object] | None = None
+
+    def fetch_images(self, column: str, numbers: Int64[np.ndarray, " image"]) -> None:
+        """Bring the files of the images of these rows, where they are not here yet.
+
+        Raises:
+            DatasetError: they do not fit the disk.
+            HubError: the Hub refused or could not be reached, or gives another content than it lists.
+            RunCancelledError: nobody waits for them any more.
+        """
+        if self.fetch is not None:
+            self.fetch(_paths_in(self.rows.select_columns([column]).select(numbers.tolist())))
 
 
 def open_split(query: DatasetQuery, access: Access) -> OpenedSplit:
@@ -105,8 +128,9 @@ def _open_hub(query: DatasetQuery, commit: DatasetCommit, *, access: Access) -> 
     with _translated_errors(query, access):
         fetched = fetch_files(builder, commit.dataset, sha=sha, access=access)
     rows = _prepared(builder, query, access=access, fetched=fetched)
-    snapshot = found.own_files.folder
-    listed_files = {str(snapshot / name): name for name in found.splits.get(query.split, ())} if snapshot else {}
+    files = DatasetFiles(commit.dataset, sha, downloads_folder(access))
+    snapshot, names = found.own_files.folder, found.splits.get(query.split, ())
+    listed_files = {str(snapshot / name): name for name in names} if snapshot else {}
     return OpenedSplit(
         rows,
         sha,
@@ -116,7 +140,15 @@ def _open_hub(query: DatasetQuery, commit: DatasetCommit, *, access: Access) -> 
         is_private=commit.is_private,
         own_files=found.own_files,
         notes=_notes(found.images, rows, listed_files),
+        fetch=None if found.images is None else partial(_fetch, query, files, names, access),
     )
+
+
+def _fetch(
+    query: DatasetQuery, files: DatasetFiles, names: Collection[str], access: Access, paths: Collection[str]
+) -> None:
+    with _translated_errors(query, access):
+        fetch_images(paths, files, names=names, access=access)
 
 
 def _open_file(query: DatasetQuery, path: Path, *, access: Access) -> OpenedSplit:
