@@ -85,20 +85,20 @@ class _Patience:
         self.give_up_at = time.monotonic() + SILENCE_S
         self.told_s = 0.0
         self.cancelled = cancelled
-        self._is_answered = False
+        self.is_answered = False
         self._wait_s = FIRST_WAIT_S
 
     def asked(self) -> None:
-        if self._is_answered:  # what was done between the answer and this request was not the Hub's silence
+        if self.is_answered:  # what was done between the answer and this request was not the Hub's silence
             self.give_up_at = time.monotonic() + SILENCE_S
-            self._is_answered = False
+            self.is_answered = False
 
     def check_wanted(self) -> None:
         if self.cancelled():
             raise RunCancelledError("the run is over")
 
     def answered(self) -> None:
-        self._is_answered = True
+        self.is_answered = True
         self._wait_s = FIRST_WAIT_S
         self.give_up_at = time.monotonic() + SILENCE_S
 
@@ -106,8 +106,14 @@ class _Patience:
         self.told_s += wait_s
         self.give_up_at += wait_s
 
-    def wait_after(self, failure: Exception | str, *, told_s: float = 0.0) -> None:
+    def wait_after(self, failure: Exception | str, *, told_s: float = 0.0, broken_since: float | None = None) -> None:
         """Wait for the next attempt: as long as the Hub asked, else twice as long as the last time.
+
+        Args:
+            failure: what came instead of an answer.
+            told_s: how long the Hub asked to wait.
+            broken_since: when an answer to this request began for the first time that did not come to its end; none
+                that did came since.
 
         Raises:
             HubDownError: it would be too late.
@@ -119,7 +125,8 @@ class _Patience:
                 f"{self.asked_for} cannot be asked for, found {describe(failure)}: check the token (HF_TOKEN, `hf auth"
                 " login`) and the address (HF_ENDPOINT)"
             ) from None
-        if time.monotonic() + self._wait_s > self.give_up_at:
+        give_up_at = self.give_up_at if broken_since is None else min(self.give_up_at, broken_since + SILENCE_S)
+        if time.monotonic() + self._wait_s > give_up_at:
             found = failure if isinstance(failure, str) else describe(failure)
             raise HubDownError(
                 f"{constants.ENDPOINT} cannot be reached, found {found} when asked for {self.asked_for}: check"
@@ -295,7 +302,7 @@ def _sent_patiently(
 
 
 def _answer(send: Callable[[], _Response], request: _Request, patience: _Patience, *, is_stream: bool) -> _Response:
-    n_nonsense = 0
+    n_nonsense, broken_since = 0, None
     while True:
         told_s = 0.0
         try:
@@ -312,12 +319,14 @@ def _answer(send: Callable[[], _Response], request: _Request, patience: _Patienc
                 n_nonsense += 1
         except TRANSPORT_ERROR as error:
             failure = error
+            if patience.is_answered:  # and the answer broke off
+                broken_since = broken_since or time.monotonic()
         if n_nonsense == READS_OF_NONSENSE:
             raise HubError(
                 f"{constants.ENDPOINT} must answer with JSON when asked for {patience.asked_for}, found {failure}"
                 f" {n_nonsense} times: a proxy or a login page in between does this; try again later"
             )
-        patience.wait_after(failure, told_s=told_s)
+        patience.wait_after(failure, told_s=told_s, broken_since=broken_since)
 
 
 def _can_be_asked_again(request: _Request) -> bool:

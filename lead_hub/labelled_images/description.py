@@ -28,12 +28,13 @@ from lead_hub.labelled_images.builder import (
 from lead_hub.labelled_images.columns import Role, no_image_column, role_of, type_name
 from lead_hub.labelled_images.commit import DatasetCommit, hub_error, pin_dataset
 from lead_hub.labelled_images.download import downloads_folder, private_card_removed
-from lead_hub.labelled_images.hub_dataset import open_hub_dataset
-from lead_hub.labelled_images.image_folder_files import refuse_lost_classes
+from lead_hub.labelled_images.hub_dataset import HubDataset, open_hub_dataset
+from lead_hub.labelled_images.image_folder_files import is_image_name, refuse_lost_classes
 from lead_hub.labelled_images.image_folder_layout import refuse_merged_splits
 from lead_hub.labelled_images.label_tables import FIRST_BYTES, check_label_tables
 from lead_hub.labelled_images.local_folder import open_local_folder
 from lead_hub.labelled_images.query import DatasetQuery
+from lead_hub.labelled_images.read_in_part import GROUPS_BYTES, WHOLE_UP_TO_BYTES
 from lead_hub.labelled_images.saved_dataset import load_saved
 from lead_hub.labelled_images.verified_files import DatasetFiles, announced_hashes
 
@@ -167,8 +168,8 @@ class DatasetDescription:
         config: the one that is described: what was asked for, else the dataset's default, else its first.
         splits: of that configuration, in the dataset's order.
         columns: of that configuration, in the dataset's order; at least one holds images.
-        download_bytes: size of the files that reading a split takes; None where nothing has to come from the Hub, and
-            where they are too many to ask for.
+        download_bytes: about what the largest sample by default takes from the Hub; None where nothing has to come from
+            there, and where the files are too many to ask for.
     """
 
     dataset: str
@@ -255,12 +256,12 @@ def _of_hub(query: DatasetQuery, access: Access) -> DatasetDescription:
             configs=(builder.config.name,) if is_cached_copy else tuple(names),
             config=builder.config.name,
         )
-        return replace(described, download_bytes=_download_bytes(found.splits, commit, access))
+        return replace(described, download_bytes=_download_bytes(found, query.max_images, commit, access))
 
 
-def _download_bytes(splits: Mapping[str, Sequence[str]], commit: DatasetCommit, access: Access) -> int | None:
-    """Size of all files of all splits, which are fetched together."""
-    names = sorted({name for of_split in splits.values() for name in of_split})
+def _download_bytes(found: HubDataset, max_images: int, commit: DatasetCommit, access: Access) -> int | None:
+    """Size of the files of all splits, which are fetched together; of images and large tables, that of a sample."""
+    names = sorted({name for of_split in found.splits.values() for name in of_split})
     if not names or len(names) > MOST_SIZES or commit.sha is None:
         return None
     own = [name for name in names if not name.startswith("hf://")]
@@ -269,8 +270,14 @@ def _download_bytes(splits: Mapping[str, Sequence[str]], commit: DatasetCommit, 
         announced = announced_hashes(own, files, access)
     except LOADING_ERRORS:  # what a dataset holds is known all the same
         return None
-    sizes = [each.size_bytes for each in announced.values() if each.size_bytes is not None]
-    return sum(sizes) if len(sizes) == len(names) else None
+    sizes = {name: each.size_bytes for name, each in announced.items() if each.size_bytes is not None}
+    if len(sizes) < len(names):
+        return None
+    if found.builder.name == "parquet" and sum(sizes.values()) > WHOLE_UP_TO_BYTES:
+        return GROUPS_BYTES
+    images = [name for name in own if found.images is not None and is_image_name(name)]
+    of_images = sum(sizes[name] for name in images)
+    return sum(sizes.values()) - of_images + of_images * min(len(images), max_images) // max(1, len(images))
 
 
 def _of_local(query: DatasetQuery, path: Path, *, access: Access) -> DatasetDescription:

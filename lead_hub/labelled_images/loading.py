@@ -26,7 +26,7 @@ from lead_hub.labelled_images.class_labels import (
 )
 from lead_hub.labelled_images.columns import Columns, check_group_column, choose_columns
 from lead_hub.labelled_images.decoded_folder import is_complete, publish, read_record, scratch_folder, write_record
-from lead_hub.labelled_images.decoded_images import DecodedImages, Decoding, decode_images, encoded_images
+from lead_hub.labelled_images.decoded_images import DecodedImages, Decoding, decode_images
 from lead_hub.labelled_images.image_folder_layout import (
     explain_missing_labels,
     joined_directories,
@@ -34,6 +34,7 @@ from lead_hub.labelled_images.image_folder_layout import (
 )
 from lead_hub.labelled_images.opened_split import OpenedSplit, open_split
 from lead_hub.labelled_images.query import DatasetQuery
+from lead_hub.labelled_images.read_in_part import ReadInPart
 from lead_hub.labelled_images.sample_notes import SampleNotes, listed, refuse_many_unreadable
 from lead_hub.labelled_images.sampling import MINIMUM_PER_CLASS, stratified_sample
 
@@ -145,11 +146,10 @@ def load_labelled_images(
     opened = open_split(query, access)
     columns = _columns(query, opened)
     classes = _usable_classes(query, columns, read_labels(opened.rows, columns))
-    sample = _sample(query, classes.kept)
-    opened.fetch_images(columns.image, sample)
+    sample = _sample(query, classes.kept, opened.part)
+    opened = replace(opened, notes=(*opened.notes, *opened.bring(columns.image, sample)))
     with scratch_folder(access.datasets_folder if decoded_folder is None else decoded_folder.parent) as folder:
-        encoded = encoded_images(opened.rows, columns.image, sample, opened.own_files)
-        decoding = decode_images(encoded, folder, total=len(sample), access=access)
+        decoding = decode_images(opened.images(columns.image, sample), folder, total=len(sample), access=access)
         images = _assembled(query, opened, columns, classes=classes, sample=sample, decoding=decoding)
         if decoded_folder is None:
             return replace(images, pixels=DecodedImages(folder, images.pixels.places, temporary=True))
@@ -187,7 +187,7 @@ def _usable_classes(query: DatasetQuery, columns: Columns, labels: ClassLabels) 
     return classes
 
 
-def _sample(query: DatasetQuery, labels: ClassLabels) -> Int64[np.ndarray, " image"]:
+def _sample(query: DatasetQuery, labels: ClassLabels, part: ReadInPart | None) -> Int64[np.ndarray, " image"]:
     smallest = MINIMUM_PER_CLASS * len(labels.names)
     if query.max_images < smallest:
         raise DatasetError(
@@ -195,6 +195,8 @@ def _sample(query: DatasetQuery, labels: ClassLabels) -> Int64[np.ndarray, " ima
             f" found {query.max_images}"
         )
     labelled = np.flatnonzero(labels.labels != UNLABELLED)
+    if part is not None:
+        return part.sample(labels.labels[labelled], labelled, query)
     chosen = stratified_sample(labels.labels[labelled], query.max_images, seed=query.seed)
     return np.asarray(labelled[chosen], dtype=np.int64)
 
@@ -209,7 +211,8 @@ def _assembled(
     decoding: Decoding,
 ) -> LabelledImages:
     """The record of what was decoded; a class that lost all but one of its images is left out as well."""
-    unreadable = {int(sample[position]): reason for position, reason in decoding.reasons.items()}
+    numbers = opened.numbers(sample)
+    unreadable = {int(numbers[position]): reason for position, reason in decoding.reasons.items()}
     refuse_many_unreadable(query, unreadable, sampled=len(sample))
     rows = sample[decoding.readable]
     remaining = _usable_classes(query, columns, ClassLabels(classes.kept.names, classes.kept.labels[rows]))
@@ -235,7 +238,7 @@ def _assembled(
         label_column=columns.label,
         class_names=remaining.kept.names,
         labels=remaining.kept.labels[kept],
-        rows=rows[kept],
+        rows=opened.numbers(rows[kept]),
         pixels=DecodedImages(Path(), decoding.places[kept]),
         notes=(*opened.notes, *left_out.notes()),
         is_private=opened.is_private,
@@ -250,7 +253,7 @@ def _groups(
     name = query.group_column
     if name is None:
         return None
-    values = opened.rows.select_columns([name]).with_format("arrow")[rows.tolist()][name].to_pylist()
+    values = opened.values(name, rows)
     numbers: dict[object, int] = {}
     groups = [
         numbers.setdefault(("image", image) if value is None or value == "" else ("group", value), len(numbers))

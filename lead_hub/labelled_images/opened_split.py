@@ -31,6 +31,7 @@ from lead_hub.labelled_images.builder import (
     saved_splits,
 )
 from lead_hub.labelled_images.commit import DatasetCommit, hub_error, pin_dataset
+from lead_hub.labelled_images.decoded_images import EncodedImage, encoded_images
 from lead_hub.labelled_images.download import (
     FetchedFiles,
     downloads_folder,
@@ -51,6 +52,7 @@ from lead_hub.labelled_images.label_tables import check_label_tables
 from lead_hub.labelled_images.local_folder import LocalFolder, left_out_tables, open_local_folder
 from lead_hub.labelled_images.own_files import NO_FILES, OwnFiles
 from lead_hub.labelled_images.query import DatasetQuery
+from lead_hub.labelled_images.read_in_part import ReadInPart, open_in_part
 from lead_hub.labelled_images.saved_dataset import load_saved
 from lead_hub.labelled_images.verified_files import DatasetFiles
 
@@ -74,6 +76,7 @@ class OpenedSplit:
         notes: what lies beside the split's files and is not read, as sentences for people.
         fetch: brings the files of the images that rows name by these paths, where they are not here yet; None where
             all that rows name is here.
+        part: of a large split, the rows of which the class is known; None where all rows are here.
     """
 
     rows: Dataset
@@ -86,16 +89,38 @@ class OpenedSplit:
     notes: tuple[str, ...] = ()
     fetch: Callable[[Collection[str]], object] | None = None
 
-    def fetch_images(self, column: str, numbers: Int64[np.ndarray, " image"]) -> None:
-        """Bring the files of the images of these rows, where they are not here yet.
+    part: ReadInPart | None = None
+
+    def bring(self, column: str, sample: Int64[np.ndarray, " image"]) -> tuple[str, ...]:
+        """Fetch the images of these rows, where they are not here yet, and say what only that tells of them.
 
         Raises:
-            DatasetError: they do not fit the disk.
+            DatasetError: they do not fit the disk, or cannot be read.
             HubError: the Hub refused or could not be reached, or gives another content than it lists.
             RunCancelledError: nobody waits for them any more.
         """
+        if self.part is not None:
+            return self.part.fetch(sample)
         if self.fetch is not None:
-            self.fetch(_paths_in(self.rows.select_columns([column]).select(numbers.tolist())))
+            self.fetch(_paths_in(self.rows.select_columns([column]).select(sample.tolist())))
+        return ()
+
+    def images(self, column: str, sample: Int64[np.ndarray, " image"]) -> Iterator[EncodedImage]:
+        """The images of these rows, which were brought, as they are stored."""
+        if self.part is not None:
+            return self.part.images(column, sample)
+        return encoded_images(self.rows, column, sample, self.own_files)
+
+    def values(self, column: str, sample: Int64[np.ndarray, " image"]) -> list[Any]:
+        """What another column holds in these rows, whose images were brought."""
+        if self.part is not None:
+            return list(self.part.values(column, sample))
+        found = self.rows.select_columns([column]).with_format("arrow")[sample.tolist()][column]
+        return list(found.to_pylist())
+
+    def numbers(self, sample: Int64[np.ndarray, " image"]) -> Int64[np.ndarray, " image"]:
+        """The numbers of these rows within the split."""
+        return sample if self.part is None else self.part.numbers[sample]
 
 
 def open_split(query: DatasetQuery, access: Access) -> OpenedSplit:
@@ -125,10 +150,23 @@ def _open_hub(query: DatasetQuery, commit: DatasetCommit, *, access: Access) -> 
         refuse_lost_classes(found.images, dataset=query.dataset)
     builder = found.builder
     sha = commit.loaded(str(builder.hash))
+    files = DatasetFiles(commit.dataset, sha, downloads_folder(access))
+    if found.splits and found.images is None:
+        with _translated_errors(query, access):
+            part = open_in_part(builder, query, files, access=access, is_private=commit.is_private)
+        if part is not None:
+            return OpenedSplit(
+                part.rows,
+                sha,
+                is_local=False,
+                config=builder.config.name,
+                image_directories=None,
+                is_private=commit.is_private,
+                part=part,
+            )
     with _translated_errors(query, access):
         fetched = fetch_files(builder, commit.dataset, sha=sha, access=access)
     rows = _prepared(builder, query, access=access, fetched=fetched)
-    files = DatasetFiles(commit.dataset, sha, downloads_folder(access))
     snapshot, names = found.own_files.folder, found.splits.get(query.split, ())
     listed_files = {str(snapshot / name): name for name in names} if snapshot else {}
     return OpenedSplit(

@@ -96,6 +96,17 @@ def test_a_hub_that_only_fails_is_down(hub: HubServer) -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("short_waits")
+def test_a_hub_whose_answers_never_come_to_their_end_is_down(hub: HubServer) -> None:
+    """Each answer begins, so that the Hub is not silent; but nothing is ever whole."""
+    hub.add_repo("org/model", files={"README.md": b"# all of it"})
+    hub.add_fault(Fault("cut", match="/README.md", method="GET", times=None, after_bytes=3))
+    files = HfFileSystem(endpoint=hub.endpoint, skip_instance_cache=True)
+    with pytest.raises(HubDownError, match="cannot be reached"), limited(), files.open("org/model/README.md") as file:
+        file.read(5)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("short_waits")
 def test_a_silent_hub_is_down_also_where_the_client_takes_no_timeout(silent_endpoint: str) -> None:
     with pytest.raises(HubDownError, match="cannot be reached"):  # the client alone would wait for ever
         patiently(lambda: list(HfApi(endpoint=silent_endpoint).list_models(limit=1)), asked_for="the listing")

@@ -1,14 +1,23 @@
 """A Hub dataset of which only what the sample needs is downloaded."""
 
+import os
+import shutil
+import threading
 from pathlib import Path
+from typing import Any
 
+import pyarrow.parquet
 import pytest
+from datasets import ClassLabel, Value
 
 from lead_hub.access import Access
+from lead_hub.errors import DatasetError, HubError, RunCancelledError
+from lead_hub.labelled_images import read_in_part
 from lead_hub.labelled_images.loading import LabelledImages, load_labelled_images
 from lead_hub.labelled_images.query import DatasetQuery
-from tests.labelled_images.small_datasets import colours, image_folder
+from tests.labelled_images.small_datasets import colours, dataset_of, image_folder, png
 from tests.loopback_hub import HubServer
+from tests.loopback_hub.faults import Fault
 
 
 def load(dataset: str, cache: Path, **query: str | int) -> LabelledImages:
@@ -41,3 +50,192 @@ def test_of_an_image_folder_the_sampled_images_alone_are_fetched(
     assert set(images.rows) < set(more.rows)
     asked = [each.path for each in hub.requests if each.path.startswith("/_cdn/") and each.path.endswith(".png")]
     assert 5 <= len(asked) <= 6
+
+
+CLASSES = ClassLabel(names=["cat", "dog", "hen", "owl"])
+
+
+def large_split(folder: Path, labels: Any, *, kind: Any = CLASSES, image_bytes: int = 3000, **columns: Any) -> Path:
+    """Parquet files with four groups of five rows each; row r is of the colour (r, 0, 0)."""
+    images = [{"bytes": png((row, 0, 0)) + os.urandom(image_bytes), "path": None} for row in range(len(labels))]
+    rows = dataset_of(labels, kind, images, **columns)
+    table = rows.data.table.combine_chunks().replace_schema_metadata(rows.features.arrow_schema.metadata)
+    folder.mkdir(parents=True)
+    for first in range(0, len(labels), 20):
+        part = table.slice(first, 20)
+        pyarrow.parquet.write_table(part, folder / f"train-{first:05}.parquet", row_group_size=5)
+    return folder
+
+
+@pytest.fixture
+def parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every split is a large one, and of few of its groups images are taken at random."""
+    monkeypatch.setattr(read_in_part, "WHOLE_UP_TO_BYTES", 0)
+    monkeypatch.setattr(read_in_part, "GROUPS_BYTES", 1)
+
+
+def fetched_groups(cache: Path) -> int:
+    kept = [file for file in cache.rglob("lead-hub-row-groups/*/*.parquet") if not file.name.startswith("labels")]
+    return len(kept)
+
+
+SHUFFLED = [(7 * row) % 4 for row in range(100)]  # 7 and 4 have no common factor: 0 3 2 1 0 3 2 1 ...
+
+
+@pytest.mark.usefixtures("parts")
+def test_of_large_tables_those_groups_are_fetched_that_the_sample_needs(hub: HubServer, tmp_path: Path) -> None:
+    folder = large_split(tmp_path / "repo", SHUFFLED)
+    sha = hub.add_repo("org/large", kind="dataset", folder=folder)
+    images = load("org/large", tmp_path / "cache", max_images=8)
+    assert (images.sha, images.is_local, images.class_names) == (sha, False, ("cat", "dog", "hen", "owl"))
+    assert colours(images) == [[row, 0, 0] for row in images.rows]
+    assert images.labels.tolist() == [SHUFFLED[row] for row in images.rows]
+    # Two of each class: a group of five consecutive rows holds every class, one of them twice, so that two groups give
+    # two of each, and one does not.
+    assert sorted(images.labels) == [0, 0, 1, 1, 2, 2, 3, 3]
+    assert fetched_groups(tmp_path / "cache") == 2
+    assert len({row // 5 for row in images.rows}) == 2
+    (note,) = (each for each in images.notes if each.startswith("read in part"))
+    assert note.startswith("read in part: 2 of 20 groups of neighbouring rows, 0.00 of 0.00 GB")
+    assert "sampled 8 of 100 images, each class in proportion, seed 0" in images.notes
+
+
+@pytest.mark.usefixtures("parts")
+def test_no_answer_brings_more_than_a_group(hub: HubServer, tmp_path: Path) -> None:
+    folder = large_split(tmp_path / "repo", SHUFFLED, image_bytes=200_000)
+    hub.add_repo("org/large", kind="dataset", folder=folder)
+    # A file has 4 MB, one of its groups 1 MB: an answer that is longer never comes to its end.
+    hub.add_fault(Fault("cut", match="/_cdn/", times=None, after_bytes=1_100_000))
+    images = load("org/large", tmp_path / "cache", max_images=8)
+    assert colours(images) == [[row, 0, 0] for row in images.rows]
+    assert len([each for each in hub.requests if each.path.startswith("/_cdn/")]) < 40
+
+
+@pytest.mark.usefixtures("parts")
+def test_what_was_read_in_part_is_not_read_again(hub: HubServer, tmp_path: Path) -> None:
+    hub.add_repo("org/large", kind="dataset", folder=large_split(tmp_path / "repo", SHUFFLED))
+    first = load("org/large", tmp_path / "cache", max_images=8)
+    hub.requests.clear()
+    again = load("org/large", tmp_path / "cache", max_images=8)
+    assert again.rows.tolist() == first.rows.tolist()
+    assert colours(again) == colours(first)
+    # The end of the first file alone, for the columns.
+    assert len([each.path for each in hub.requests if each.path.startswith("/_cdn/")]) == 1
+    other_seed = load("org/large", tmp_path / "cache", max_images=8, seed=1)
+    assert other_seed.rows.tolist() != first.rows.tolist()
+    assert len(list((tmp_path / "cache").rglob("labels-*.parquet"))) == 1
+
+
+@pytest.mark.usefixtures("parts")
+def test_groups_of_one_class_are_known_without_reading_them(
+    hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels = [row // 25 for row in range(100)]  # each group of five rows is of one class
+    hub.add_repo("org/sorted", kind="dataset", folder=large_split(tmp_path / "repo", labels))
+    monkeypatch.setattr(read_in_part, "MOST_LABEL_READS", 0)
+    images = load("org/sorted", tmp_path / "cache", max_images=8)
+    assert images.labels.tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
+    assert colours(images) == [[row, 0, 0] for row in images.rows]
+    assert fetched_groups(tmp_path / "cache") == 4
+
+
+@pytest.mark.usefixtures("parts")
+def test_groups_whose_classes_were_not_looked_up_are_told(
+    hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.add_repo("org/many", kind="dataset", folder=large_split(tmp_path / "repo", SHUFFLED))
+    monkeypatch.setattr(read_in_part, "MOST_LABEL_READS", 3)
+    images = load("org/many", tmp_path / "cache", max_images=8)
+    assert images.labels.tolist() == [SHUFFLED[row] for row in images.rows]
+    assert colours(images) == [[row, 0, 0] for row in images.rows]
+    assert "the classes of 17 of these groups were not looked up" in images.notes
+    assert "sampled 8 of 15 images, each class in proportion, seed 0" in images.notes
+
+
+@pytest.mark.usefixtures("parts")
+def test_groups_names_and_gaps(hub: HubServer, tmp_path: Path) -> None:
+    """Class names as texts, rows without one, and a column that says which rows belong together."""
+    names = [["cat", None, "dog", "", "hen"][row % 5] for row in range(60)]
+    patients = [row // 10 for row in range(60)]
+    folder = large_split(tmp_path / "repo", names, kind=Value("string"), patient=(patients, Value("int64")))
+    hub.add_repo("org/patients", kind="dataset", folder=folder)
+    query = {"max_images": 9, "label_column": "label", "group_column": "patient"}
+    images = load("org/patients", tmp_path / "cache", **query)
+    assert images.class_names == ("cat", "dog", "hen")
+    assert sorted(images.labels) == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    assert [images.class_names[label] for label in images.labels] == [names[row] for row in images.rows]
+    assert colours(images) == [[row, 0, 0] for row in images.rows]
+    assert images.groups is not None
+    of_patient: dict[int, int] = {}
+    expected = [of_patient.setdefault(patients[row], len(of_patient)) for row in images.rows]
+    assert images.groups.tolist() == expected
+    assert "rows without a label, left out: 24 of 60" in images.notes
+
+
+@pytest.mark.parametrize("max_images", [60, 1000])
+@pytest.mark.usefixtures("parts")
+def test_who_wants_more_than_half_gets_all_files(hub: HubServer, tmp_path: Path, max_images: int) -> None:
+    hub.add_repo("org/large", kind="dataset", folder=large_split(tmp_path / "repo", SHUFFLED))
+    images = load("org/large", tmp_path / "cache", max_images=max_images)
+    assert len(images) == min(max_images, 100)
+    assert fetched_groups(tmp_path / "cache") == 0
+
+
+def test_a_small_split_is_read_whole(hub: HubServer, tmp_path: Path) -> None:
+    hub.add_repo("org/small", kind="dataset", folder=large_split(tmp_path / "repo", SHUFFLED))
+    images = load("org/small", tmp_path / "cache", max_images=8)
+    assert len({row // 5 for row in images.rows}) > 2
+    assert fetched_groups(tmp_path / "cache") == 0
+    assert not [note for note in images.notes if "in part" in note]
+
+
+@pytest.mark.usefixtures("parts")
+def test_what_is_not_read_for_want_of_room_or_of_an_answer(
+    hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.add_repo("org/large", kind="dataset", folder=large_split(tmp_path / "repo", SHUFFLED))
+    usage = shutil.disk_usage(tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr("shutil.disk_usage", lambda _place: usage._replace(free=100))
+        with pytest.raises(DatasetError, match=r"the files of org/large that are read, 0\.0 GB, must fit the disk"):
+            load("org/large", tmp_path / "cache", max_images=8)
+    asked = 0
+
+    def enough() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked > 40
+
+    access = Access(tmp_path / "other", progress=False, cancelled=enough)
+    with pytest.raises(RunCancelledError):
+        load_labelled_images(DatasetQuery("org/large", max_images=8), access)
+    assert not list((tmp_path / "other").rglob("*.part"))
+    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("lead-hub")]
+    hub.add_fault(Fault("cut", match="/_cdn/", times=None, after_bytes=500))
+    monkeypatch.setattr("lead_hub.hub.requests.SILENCE_S", 1.0)
+    with pytest.raises(HubError, match="cannot be reached"):
+        load("org/large", tmp_path / "third", max_images=8)
+    hub.faults.clear()
+    assert len(load("org/large", tmp_path / "third", max_images=8)) == 8
+
+
+@pytest.mark.usefixtures("parts")
+def test_columns_that_are_not_clear_are_explained_as_ever(hub: HubServer, tmp_path: Path) -> None:
+    folder = large_split(tmp_path / "repo", SHUFFLED, other=(SHUFFLED, CLASSES))
+    hub.add_repo("org/two", kind="dataset", folder=folder)
+    with pytest.raises(DatasetError, match="one label column is needed, found 2"):
+        load("org/two", tmp_path / "cache", max_images=8)
+    assert len(load("org/two", tmp_path / "cache", max_images=8, label_column="other")) == 8
+
+
+@pytest.mark.usefixtures("parts")
+def test_what_is_read_of_a_private_dataset_is_its_readers_alone(hub: HubServer, tmp_path: Path) -> None:
+    token = hub.add_user("alice")
+    folder = large_split(tmp_path / "repo", SHUFFLED)
+    hub.add_repo("alice/large", kind="dataset", folder=folder, private=True)
+    access = Access(tmp_path / "cache", token, progress=False)
+    images = load_labelled_images(DatasetQuery("alice/large", max_images=8), access)
+    assert images.is_private
+    kept = list((tmp_path / "cache").rglob("lead-hub-row-groups/*/*.parquet"))
+    assert len(kept) == 3
+    assert {file.stat().st_mode & 0o777 for file in kept} == {0o600}

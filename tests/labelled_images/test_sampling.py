@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lead_hub.labelled_images.sampling import images_per_class, stratified_sample
+from lead_hub.labelled_images.sampling import clustered_sample, images_per_class, stratified_sample
 
 
 def labels_of(*counts):
@@ -68,3 +68,48 @@ def test_every_row_of_a_class_is_as_likely():
     frequency = np.bincount(drawn, minlength=80)
     assert frequency.sum() == 400 * 20
     assert np.abs(frequency - 100).max() < 45
+
+
+def in_clusters(labels, max_images, *, of, sizes, at_most=1, seed=0):
+    clusters, sizes = np.array(of, dtype=np.int64), np.array(sizes, dtype=np.int64)
+    return clustered_sample(labels, max_images, seed=seed, clusters=clusters, sizes=sizes, at_most=at_most)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_with_all_clusters_it_is_the_sample_of_all_rows(seed):
+    labels = np.random.default_rng(seed).permutation(labels_of(60, 27, 13))
+    sample = in_clusters(labels, 11, of=np.arange(100) // 10, sizes=[1] * 10, at_most=10, seed=seed)
+    assert np.array_equal(sample, stratified_sample(labels, 11, seed=seed))
+
+
+def test_the_cluster_that_has_most_of_what_is_lacking_for_its_size_is_taken():
+    # Three clusters of class 0, whichever is taken at random; of class 1, two rows lie in the third and two in the
+    # fourth, which is cheaper; one more in the fifth, which is cheaper still but holds half as much for four fifths.
+    labels = np.array([0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1], dtype=np.int64)
+    of = [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5]
+    for seed in range(8):
+        sample = in_clusters(labels, 4, of=of, sizes=[1, 1, 1, 10, 5, 4], seed=seed)
+        taken = {of[row] for row in sample}
+        assert labels[sample].tolist() == [0, 0, 1, 1]
+        if taken.isdisjoint({3, 5}):  # unless one of these was the one that is taken at random
+            assert 4 in taken
+            assert len(taken) == 2
+
+
+def test_of_clusters_at_random_as_many_are_taken_as_may_be_paid_for():
+    labels = np.zeros(100, dtype=np.int64)
+    labels[::2] = 1
+    for at_most, expected in ((1, 1), (30, 3), (39, 3), (1000, 10)):
+        sample = in_clusters(labels, 8, of=np.arange(100) // 10, sizes=[10] * 10, at_most=at_most)
+        assert len({row // 10 for row in sample}) <= expected
+        assert np.bincount(labels[sample]).tolist() == [4, 4]
+    assert len({row // 10 for row in in_clusters(labels, 80, of=np.arange(100) // 10, sizes=[10] * 10)}) == 8
+
+
+def test_clusters_keep_the_shares_of_all_rows():
+    labels = np.repeat(np.arange(4), [60, 20, 10, 10]).astype(np.int64)  # sorted: a cluster is of one class
+    sample = in_clusters(labels, 10, of=np.arange(100) // 5, sizes=[1] * 20, at_most=1)
+    # Shares 6, 2, 1, 1: the last two are raised to 2, which leaves 6 for 60 and 20: 4.5 and 1.5, the remainders are
+    # equal and the first gets the one that is left: 5 and 1, so that the second is raised too, which leaves 4.
+    assert np.bincount(labels[sample]).tolist() == [4, 2, 2, 2]
+    assert in_clusters(labels, 100, of=np.arange(100) // 5, sizes=[1] * 20).tolist() == list(range(100))
