@@ -29,7 +29,9 @@ from lead_hub.labelled_images.image_folder_files import (
 from lead_hub.labelled_images.local_folder import CARD, HUB_SETTINGS, SETTINGS, is_configured_by
 from lead_hub.labelled_images.own_files import NO_FILES, OwnFiles
 from lead_hub.labelled_images.query import DatasetQuery
-from lead_hub.labelled_images.verified_files import DatasetFiles
+from lead_hub.labelled_images.verified_files import DatasetFiles, announced_hashes
+
+OTHERS_UP_TO_BYTES = 500_000_000  # of other splits, that are fetched with the one that is read
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +81,34 @@ def open_hub_dataset(query: DatasetQuery, commit: DatasetCommit, access: Access)
         builder.config.data_files = _addresses(commit, images)
         builder.info.splits = None  # the card counted what the library's own search finds
     return HubDataset(builder, images.splits, images, _files_in_cache(commit.dataset, commit.sha, access))
+
+
+def builder_of_split(
+    found: HubDataset, query: DatasetQuery, commit: DatasetCommit, files: DatasetFiles, access: Access
+) -> DatasetBuilder:
+    """The builder of the one split that is read, where the others would take long; else that of all splits.
+
+    The library fetches and prepares all splits of a builder together.
+
+    Raises:
+        HubError: the Hub refused or could not be reached.
+        RunCancelledError: cancelled.
+    """
+    addresses = found.builder.config.data_files or {}
+    others = [name for split, names in found.splits.items() if split != query.split for name in names]
+    is_prepared = (Path(found.builder.cache_dir) / "dataset_info.json").is_file()
+    if commit.sha is None or not others or is_prepared:
+        return found.builder
+    own = [name for name in others if not name.startswith("hf://")]
+    sizes = [each.size_bytes or 0 for each in announced_hashes(own, files, access).values()]
+    if sum(sizes) <= OTHERS_UP_TO_BYTES:
+        return found.builder
+    data_files = data_files_of({query.split: addresses[query.split]}, origin=(commit.dataset, commit.sha))
+    builder = open_builder(query, commit.dataset, access=access, revision=commit.sha, data_files=data_files)
+    if builder.info.features is None:
+        builder.info.features = found.builder.info.features
+    builder.info.splits = None  # the card counted all of them
+    return builder
 
 
 def _library_builder(

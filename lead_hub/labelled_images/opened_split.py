@@ -39,7 +39,7 @@ from lead_hub.labelled_images.download import (
     fetch_images,
     private_card_removed,
 )
-from lead_hub.labelled_images.hub_dataset import open_hub_dataset
+from lead_hub.labelled_images.hub_dataset import builder_of_split, open_hub_dataset
 from lead_hub.labelled_images.image_folder_files import (
     ImageFolderFiles,
     left_out_notes,
@@ -155,15 +155,9 @@ def _open_hub(query: DatasetQuery, commit: DatasetCommit, *, access: Access) -> 
         with _translated_errors(query, access):
             part = open_in_part(builder, query, files, access=access, is_private=commit.is_private)
         if part is not None:
-            return OpenedSplit(
-                part.rows,
-                sha,
-                is_local=False,
-                config=builder.config.name,
-                image_directories=None,
-                is_private=commit.is_private,
-                part=part,
-            )
+            return _of_part(part, builder, sha, is_private=commit.is_private)
+        with _translated_errors(query, access), private_card_removed(commit, access), limited(access.cancelled):
+            builder = builder_of_split(found, query, commit, files, access)
     with _translated_errors(query, access):
         fetched = fetch_files(builder, commit.dataset, sha=sha, access=access)
     rows = _prepared(builder, query, access=access, fetched=fetched)
@@ -179,6 +173,13 @@ def _open_hub(query: DatasetQuery, commit: DatasetCommit, *, access: Access) -> 
         own_files=found.own_files,
         notes=_notes(found.images, rows, listed_files),
         fetch=None if found.images is None else partial(_fetch, query, files, names, access),
+    )
+
+
+def _of_part(part: ReadInPart, builder: DatasetBuilder, sha: str, *, is_private: bool) -> OpenedSplit:
+    config = builder.config.name
+    return OpenedSplit(
+        part.rows, sha, is_local=False, config=config, image_directories=None, is_private=is_private, part=part
     )
 
 

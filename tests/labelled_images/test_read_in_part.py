@@ -12,7 +12,7 @@ from datasets import ClassLabel, Value
 
 from lead_hub.access import Access
 from lead_hub.errors import DatasetError, HubError, RunCancelledError
-from lead_hub.labelled_images import read_in_part
+from lead_hub.labelled_images import hub_dataset, read_in_part
 from lead_hub.labelled_images.loading import LabelledImages, load_labelled_images
 from lead_hub.labelled_images.query import DatasetQuery
 from tests.labelled_images.small_datasets import colours, dataset_of, image_folder, png
@@ -239,3 +239,39 @@ def test_what_is_read_of_a_private_dataset_is_its_readers_alone(hub: HubServer, 
     kept = list((tmp_path / "cache").rglob("lead-hub-row-groups/*/*.parquet"))
     assert len(kept) == 3
     assert {file.stat().st_mode & 0o777 for file in kept} == {0o600}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("has_card", [False, True])
+def test_of_tables_other_splits_are_not_fetched_where_they_are_large(
+    hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_card: bool
+) -> None:
+    folder = tmp_path / "repo" / "data"
+    large_split(folder, SHUFFLED)
+    for file in folder.iterdir():
+        shutil.copy(file, folder / file.name.replace("train", "test"))
+    if has_card:
+        features = "".join(
+            f"  - name: {name}\n    dtype: {kind}\n" for name, kind in (("image", "image"), ("label", "int64"))
+        )
+        splits = "".join(f"  - name: {split}\n    num_bytes: 9\n    num_examples: 100\n" for split in ("train", "test"))
+        card = f"---\ndataset_info:\n  features:\n{features}  splits:\n{splits}---\n"
+        (folder.parent / "README.md").write_text(card)
+    hub.add_repo("org/splits", kind="dataset", folder=folder.parent)
+    together = load("org/splits", tmp_path / "together", max_images=8)
+    monkeypatch.setattr(hub_dataset, "OTHERS_UP_TO_BYTES", 0)
+    hub.requests.clear()
+    alone = load("org/splits", tmp_path / "alone", max_images=8)
+    fetched = {Path(each.path).name for each in hub.requests if each.path.startswith("/_cdn/")}
+    assert len([name for name in fetched if name.startswith("train")]) == 5
+    assert len([name for name in fetched if name.startswith("test")]) == 0
+    assert alone.rows.tolist() == together.rows.tolist()
+    assert (alone.config, alone.class_names) == (together.config, together.class_names)
+    assert colours(alone) == colours(together)
+    of_test = load("org/splits", tmp_path / "alone", max_images=8, split="test")
+    assert of_test.rows.tolist() == alone.rows.tolist()
+    hub.requests.clear()
+    load("org/splits", tmp_path / "alone", max_images=8)
+    assert not [each.path for each in hub.requests if each.path.endswith(".parquet")]
+    with pytest.raises(DatasetError, match=r"split must be one of org/splits's \(train, test\), found 'nowhere'"):
+        load("org/splits", tmp_path / "alone", split="nowhere")
