@@ -37,7 +37,7 @@ PASSING = frozenset({408, 429, 500, 502, 503, 504})
 SMALL_BYTES = 1 << 20  # read whole before anybody sees it, so that it can be asked for again
 REFUSALS = 400  # and above
 SHOWN_BYTES = 60  # of an answer that is none
-READS_OF_NONSENSE = 3  # of one answer, before it is taken for what the Hub means
+READS_OF_NONSENSE = BREAKS = 3  # of one answer, before it is taken for what the Hub means, or for all that comes
 
 # The base of the HTTP library's errors, httpx or httpx2, whichever the installed client is built on.
 TRANSPORT_ERROR: type[Exception] = HfHubHTTPError.__mro__[1]
@@ -106,14 +106,13 @@ class _Patience:
         self.told_s += wait_s
         self.give_up_at += wait_s
 
-    def wait_after(self, failure: Exception | str, *, told_s: float = 0.0, broken_since: float | None = None) -> None:
+    def wait_after(self, failure: Exception | str, *, told_s: float = 0.0, broken_s: float = 0.0) -> None:
         """Wait for the next attempt: as long as the Hub asked, else twice as long as the last time.
 
         Args:
             failure: what came instead of an answer.
             told_s: how long the Hub asked to wait.
-            broken_since: when an answer to this request began for the first time that did not come to its end; none
-                that did came since.
+            broken_s: how long answers to this request have broken off, none of them whole.
 
         Raises:
             HubDownError: it would be too late.
@@ -125,8 +124,7 @@ class _Patience:
                 f"{self.asked_for} cannot be asked for, found {describe(failure)}: check the token (HF_TOKEN, `hf auth"
                 " login`) and the address (HF_ENDPOINT)"
             ) from None
-        give_up_at = self.give_up_at if broken_since is None else min(self.give_up_at, broken_since + SILENCE_S)
-        if time.monotonic() + self._wait_s > give_up_at:
+        if broken_s > SILENCE_S or time.monotonic() + self._wait_s > self.give_up_at:
             found = failure if isinstance(failure, str) else describe(failure)
             raise HubDownError(
                 f"{constants.ENDPOINT} cannot be reached, found {found} when asked for {self.asked_for}: check"
@@ -302,7 +300,8 @@ def _sent_patiently(
 
 
 def _answer(send: Callable[[], _Response], request: _Request, patience: _Patience, *, is_stream: bool) -> _Response:
-    n_nonsense, broken_since = 0, None
+    n_nonsense = 0
+    breaks: list[float] = []
     while True:
         told_s = 0.0
         try:
@@ -320,13 +319,14 @@ def _answer(send: Callable[[], _Response], request: _Request, patience: _Patienc
         except TRANSPORT_ERROR as error:
             failure = error
             if patience.is_answered:  # and the answer broke off
-                broken_since = broken_since or time.monotonic()
+                breaks.append(time.monotonic() - patience.told_s)
         if n_nonsense == READS_OF_NONSENSE:
             raise HubError(
                 f"{constants.ENDPOINT} must answer with JSON when asked for {patience.asked_for}, found {failure}"
                 f" {n_nonsense} times: a proxy or a login page in between does this; try again later"
             )
-        patience.wait_after(failure, told_s=told_s, broken_since=broken_since)
+        broken_s = breaks[-1] - breaks[0] if len(breaks) >= BREAKS else 0.0
+        patience.wait_after(failure, told_s=told_s, broken_s=broken_s)
 
 
 def _can_be_asked_again(request: _Request) -> bool:

@@ -4,6 +4,7 @@ Never runs a dataset's own code: the datasets library no longer can.
 """
 
 import errno
+import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -52,7 +53,7 @@ def open_builder(
     access: Access,
     revision: str | None = None,
     data_files: DataFilesDict | None = None,
-    content: str | None = None,
+    apart: str | None = None,
 ) -> DatasetBuilder:
     """The builder of the configuration that is asked for.
 
@@ -62,15 +63,14 @@ def open_builder(
         access: whose token, which caches.
         revision: commit on the Hub.
         data_files: the files of each split; None where the library finds them.
-        content: hash of the files' content. The library keeps what it prepares under names and times of change, by
-            which another file may be taken for this one: so there is a folder for each content.
+        apart: folder of what the library prepares, where that is not all of one commit (`by_content`, `by_split`).
 
     Raises:
         DatasetError: there is no such configuration, or several and none is named, or it is no dataset.
         HubError: the Hub refused or could not be reached.
     """
     # Beside what the library prepares for others, which is not compared with the hashes that the Hub lists.
-    kept = _kept_in(access) if content is None else str(prepared_folder(access) / "by-content" / content[:32])
+    kept = _kept_in(access) if apart is None else str(prepared_folder(access) / apart)
     options = {"revision": revision, "token": access.token, "cache_dir": kept}
     try:
         # What is made here holds copies of private data. The library's own shared cache stays as the umask says.
@@ -88,6 +88,19 @@ def open_builder(
             " beside the images as metadata.csv or metadata.jsonl with a column file_name"
         )
     return builder
+
+
+def by_content(sha: str) -> str:
+    """Where a local dataset is prepared, by the hash of its files' content.
+
+    The library goes by names and times of change, by which another file may be taken for this one.
+    """
+    return f"by-content/{sha[:32]}"
+
+
+def by_split(split: str) -> str:
+    """Where one split is prepared without the others, which the library prepares all together."""
+    return f"by-split/{hashlib.sha256(split.encode()).hexdigest()[:16]}"
 
 
 def prepared_folder(access: Access) -> Path:

@@ -28,7 +28,7 @@ from lead_hub.labelled_images.builder import (
 from lead_hub.labelled_images.columns import Role, no_image_column, role_of, type_name
 from lead_hub.labelled_images.commit import DatasetCommit, hub_error, pin_dataset
 from lead_hub.labelled_images.download import downloads_folder, private_card_removed
-from lead_hub.labelled_images.hub_dataset import HubDataset, open_hub_dataset
+from lead_hub.labelled_images.hub_dataset import OTHERS_UP_TO_BYTES, HubDataset, open_hub_dataset
 from lead_hub.labelled_images.image_folder_files import is_image_name, refuse_lost_classes
 from lead_hub.labelled_images.image_folder_layout import refuse_merged_splits
 from lead_hub.labelled_images.label_tables import FIRST_BYTES, check_label_tables
@@ -260,7 +260,7 @@ def _of_hub(query: DatasetQuery, access: Access) -> DatasetDescription:
 
 
 def _download_bytes(found: HubDataset, max_images: int, commit: DatasetCommit, access: Access) -> int | None:
-    """Size of the files of all splits, which are fetched together; of images and large tables, that of a sample."""
+    """Size of what reading the split "train", or the first, takes."""
     names = sorted({name for of_split in found.splits.values() for name in of_split})
     if not names or len(names) > MOST_SIZES or commit.sha is None:
         return None
@@ -273,11 +273,15 @@ def _download_bytes(found: HubDataset, max_images: int, commit: DatasetCommit, a
     sizes = {name: each.size_bytes for name, each in announced.items() if each.size_bytes is not None}
     if len(sizes) < len(names):
         return None
-    if found.builder.name == "parquet" and sum(sizes.values()) > WHOLE_UP_TO_BYTES:
+    if found.images is not None:
+        images = [name for name in own if is_image_name(name)]
+        of_images = sum(sizes[name] for name in images)
+        return sum(sizes.values()) - of_images + of_images * min(len(images), max_images) // max(1, len(images))
+    of_split = sum(sizes[name] for name in set(found.splits[default_split(list(found.splits))]))
+    if found.builder.name == "parquet" and of_split > WHOLE_UP_TO_BYTES:
         return GROUPS_BYTES
-    images = [name for name in own if found.images is not None and is_image_name(name)]
-    of_images = sum(sizes[name] for name in images)
-    return sum(sizes.values()) - of_images + of_images * min(len(images), max_images) // max(1, len(images))
+    others = sum(sizes.values()) - of_split
+    return of_split + (others if others <= OTHERS_UP_TO_BYTES else 0)
 
 
 def _of_local(query: DatasetQuery, path: Path, *, access: Access) -> DatasetDescription:

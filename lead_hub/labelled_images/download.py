@@ -80,8 +80,8 @@ def fetch_files(builder: DatasetBuilder, dataset: str, *, sha: str, access: Acce
 
 def _read_later(splits: Mapping[str, Sequence[str]]) -> set[str]:
     """The images of an image folder but the first of each split, which tells the library that these are files."""
-    images = ([name for name in names if is_image_name(name)] for names in splits.values())
-    return {name for of_split in images for name in of_split[1:]}
+    images = [[name for name in names if is_image_name(name)] for names in splits.values()]
+    return {name for of_split in images for name in of_split} - {of_split[0] for of_split in images if of_split}
 
 
 def fetch_images(paths: Iterable[str], files: DatasetFiles, *, names: Collection[str], access: Access) -> None:

@@ -9,9 +9,10 @@ from datasets.data_files import DataFilesDict
 from huggingface_hub import constants
 
 from lead_hub.access import Access
-from lead_hub.errors import DatasetError
+from lead_hub.errors import DatasetError, HubError
 from lead_hub.labelled_images.builder import (
     LOADING_ERRORS,
+    by_split,
     cannot_be_opened,
     data_files_of,
     files_by_split,
@@ -103,10 +104,8 @@ def builder_of_split(
     sizes = [each.size_bytes or 0 for each in announced_hashes(own, files, access).values()]
     if sum(sizes) <= OTHERS_UP_TO_BYTES:
         return found.builder
-    data_files = data_files_of({query.split: addresses[query.split]}, origin=(commit.dataset, commit.sha))
-    builder = open_builder(query, commit.dataset, access=access, revision=commit.sha, data_files=data_files)
-    if builder.info.features is None:
-        builder.info.features = found.builder.info.features
+    builder = open_builder(query, commit.dataset, access=access, revision=commit.sha, apart=by_split(query.split))
+    builder.config.data_files = DataFilesDict({query.split: addresses[query.split]})
     builder.info.splits = None  # the card counted all of them
     return builder
 
@@ -117,14 +116,24 @@ def _library_builder(
     """The library's builder; of our files where its own search finds something else in a repository of images."""
     try:
         builder = open_builder(query, commit.dataset, access=access, revision=commit.sha)
-    except DatasetError:
-        if own is None:
+    except (DatasetError, HubError) as error:
+        if commit.sha is None:
+            return _one_split(query, commit, error, access=access)
+        if own is None or isinstance(error, HubError):
             raise
     else:
         if own is None or builder.name == "imagefolder" or not builder.config.data_files:
             return builder
     data_files = _addresses(commit, own)
     return open_builder(query, commit.dataset, access=access, revision=commit.sha, data_files=data_files)
+
+
+def _one_split(query: DatasetQuery, commit: DatasetCommit, error: Exception, *, access: Access) -> DatasetBuilder:
+    """Offline, the library's copy of the one split, where only that was prepared; else the error."""
+    try:
+        return open_builder(query, commit.dataset, access=access, apart=by_split(query.split))
+    except (DatasetError, HubError):
+        raise error from None
 
 
 def _sorted(splits: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:

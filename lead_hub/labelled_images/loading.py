@@ -32,7 +32,7 @@ from lead_hub.labelled_images.image_folder_layout import (
     joined_directories,
     refuse_split_names_as_classes,
 )
-from lead_hub.labelled_images.opened_split import OpenedSplit, open_split
+from lead_hub.labelled_images.opened_split import OpenedSplit, open_split, translated_errors
 from lead_hub.labelled_images.query import DatasetQuery
 from lead_hub.labelled_images.read_in_part import ReadInPart
 from lead_hub.labelled_images.sample_notes import SampleNotes, listed, refuse_many_unreadable
@@ -147,10 +147,12 @@ def load_labelled_images(
     columns = _columns(query, opened)
     classes = _usable_classes(query, columns, read_labels(opened.rows, columns))
     sample = _sample(query, classes.kept, opened.part)
-    opened = replace(opened, notes=(*opened.notes, *opened.bring(columns.image, sample)))
+    with translated_errors(query, access):
+        opened = replace(opened, notes=(*opened.notes, *opened.bring(columns.image, sample)))
     with scratch_folder(access.datasets_folder if decoded_folder is None else decoded_folder.parent) as folder:
-        decoding = decode_images(opened.images(columns.image, sample), folder, total=len(sample), access=access)
-        images = _assembled(query, opened, columns, classes=classes, sample=sample, decoding=decoding)
+        with translated_errors(query, access):
+            decoding = decode_images(opened.images(columns.image, sample), folder, total=len(sample), access=access)
+            images = _assembled(query, opened, columns, classes=classes, sample=sample, decoding=decoding)
         if decoded_folder is None:
             return replace(images, pixels=DecodedImages(folder, images.pixels.places, temporary=True))
         _write(images, query, folder)
@@ -227,6 +229,7 @@ def _assembled(
         usable=int((classes.kept.labels != UNLABELLED).sum()),
         in_split=len(opened.rows),
         joined_directories=joined_directories((columns.class_names and opened.image_directories) or ()),
+        is_whole=opened.part is None or opened.part.is_known_whole,
     )
     return LabelledImages(
         dataset=query.dataset,

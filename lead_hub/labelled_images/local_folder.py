@@ -15,7 +15,14 @@ from huggingface_hub import metadata_load
 
 from lead_hub.access import Access
 from lead_hub.errors import DatasetError
-from lead_hub.labelled_images.builder import config_names, data_files_of, default_config, files_by_split, open_builder
+from lead_hub.labelled_images.builder import (
+    by_content,
+    config_names,
+    data_files_of,
+    default_config,
+    files_by_split,
+    open_builder,
+)
 from lead_hub.labelled_images.folder_listing import FolderListing, first_images, list_folder
 from lead_hub.labelled_images.image_folder_files import (
     MOST_LOOKED_AT,
@@ -78,10 +85,11 @@ class LocalFolder:
             DatasetError: it cannot open them.
         """
         root = str(self.listing.root)
+        apart = None if content is None else by_content(content)
         if not self.is_own_layout and not glob.has_magic(root):
-            return open_builder(self.query, root, access=access, content=content)
+            return open_builder(self.query, root, access=access, apart=apart)
         data_files = data_files_of({split: list(map(str, self.paths(split))) for split in self.splits})
-        builder = open_builder(self.query, root, access=access, data_files=data_files, content=content)
+        builder = open_builder(self.query, root, access=access, data_files=data_files, apart=apart)
         if self.features is not None:
             builder.info.features = self.features
         return builder

@@ -22,6 +22,7 @@ from lead_hub.errors import DatasetError
 from lead_hub.hub import files_sha256, limited
 from lead_hub.labelled_images.builder import (
     LOADING_ERRORS,
+    by_content,
     cache_error,
     data_files_of,
     kind_of,
@@ -39,7 +40,7 @@ from lead_hub.labelled_images.download import (
     fetch_images,
     private_card_removed,
 )
-from lead_hub.labelled_images.hub_dataset import builder_of_split, open_hub_dataset
+from lead_hub.labelled_images.hub_dataset import HubDataset, builder_of_split, open_hub_dataset
 from lead_hub.labelled_images.image_folder_files import (
     ImageFolderFiles,
     left_out_notes,
@@ -52,7 +53,7 @@ from lead_hub.labelled_images.label_tables import check_label_tables
 from lead_hub.labelled_images.local_folder import LocalFolder, left_out_tables, open_local_folder
 from lead_hub.labelled_images.own_files import NO_FILES, OwnFiles
 from lead_hub.labelled_images.query import DatasetQuery
-from lead_hub.labelled_images.read_in_part import ReadInPart, open_in_part
+from lead_hub.labelled_images.read_in_part import ReadInPart, open_in_part, reopen_in_part
 from lead_hub.labelled_images.saved_dataset import load_saved
 from lead_hub.labelled_images.verified_files import DatasetFiles
 
@@ -108,7 +109,7 @@ class OpenedSplit:
     def images(self, column: str, sample: Int64[np.ndarray, " image"]) -> Iterator[EncodedImage]:
         """The images of these rows, which were brought, as they are stored."""
         if self.part is not None:
-            return self.part.images(column, sample)
+            return self.part.images(sample)
         return encoded_images(self.rows, column, sample, self.own_files)
 
     def values(self, column: str, sample: Int64[np.ndarray, " image"]) -> list[Any]:
@@ -142,6 +143,10 @@ def open_split(query: DatasetQuery, access: Access) -> OpenedSplit:
 
 
 def _open_hub(query: DatasetQuery, commit: DatasetCommit, *, access: Access) -> OpenedSplit:
+    if commit.sha is None:
+        part = reopen_in_part(query, downloads_folder(access), access)
+        if part is not None:
+            return _of_part(part)
     with private_card_removed(commit, access), limited(access.cancelled):
         found = open_hub_dataset(query, commit, access)
     if found.splits:  # there are none of the library's own copy, when offline
@@ -152,13 +157,13 @@ def _open_hub(query: DatasetQuery, commit: DatasetCommit, *, access: Access) -> 
     sha = commit.loaded(str(builder.hash))
     files = DatasetFiles(commit.dataset, sha, downloads_folder(access))
     if found.splits and found.images is None:
-        with _translated_errors(query, access):
+        with translated_errors(query, access):
             part = open_in_part(builder, query, files, access=access, is_private=commit.is_private)
         if part is not None:
-            return _of_part(part, builder, sha, is_private=commit.is_private)
-        with _translated_errors(query, access), private_card_removed(commit, access), limited(access.cancelled):
+            return _of_part(part)
+        with translated_errors(query, access), private_card_removed(commit, access), limited(access.cancelled):
             builder = builder_of_split(found, query, commit, files, access)
-    with _translated_errors(query, access):
+    with translated_errors(query, access):
         fetched = fetch_files(builder, commit.dataset, sha=sha, access=access)
     rows = _prepared(builder, query, access=access, fetched=fetched)
     snapshot, names = found.own_files.folder, found.splits.get(query.split, ())
@@ -172,28 +177,52 @@ def _open_hub(query: DatasetQuery, commit: DatasetCommit, *, access: Access) -> 
         is_private=commit.is_private,
         own_files=found.own_files,
         notes=_notes(found.images, rows, listed_files),
-        fetch=None if found.images is None else partial(_fetch, query, files, names, access),
+        fetch=_way_to_fetch(query, found, commit, files, access),
     )
 
 
-def _of_part(part: ReadInPart, builder: DatasetBuilder, sha: str, *, is_private: bool) -> OpenedSplit:
-    config = builder.config.name
+def _of_part(part: ReadInPart) -> OpenedSplit:
     return OpenedSplit(
-        part.rows, sha, is_local=False, config=config, image_directories=None, is_private=is_private, part=part
+        part.rows,
+        part.files.sha,
+        is_local=False,
+        config=part.config,
+        image_directories=None,
+        is_private=part.is_private,
+        part=part,
     )
+
+
+def _way_to_fetch(
+    query: DatasetQuery, found: HubDataset, commit: DatasetCommit, files: DatasetFiles, access: Access
+) -> Callable[[Collection[str]], object] | None:
+    if commit.sha is None and found.own_files.folder is not None:
+        return partial(_require_here, query, files)
+    return None if found.images is None else partial(_fetch, query, files, found.splits[query.split], access)
+
+
+def _require_here(query: DatasetQuery, files: DatasetFiles, paths: Collection[str]) -> None:
+    """Offline, refuse a sample of which not all was downloaded before."""
+    own = [path for path in paths if path.startswith(f"{files.snapshot}{os.sep}")]
+    if missing := sum(not Path(path).is_file() for path in own):
+        raise DatasetError(
+            f"offline, all images of the sample must be in the cache, but {missing} of {len(own)} of {query.dataset}"
+            f" were never downloaded: go online once with max_images={query.max_images} and seed={query.seed}, or ask"
+            " for the same as then"
+        )
 
 
 def _fetch(
     query: DatasetQuery, files: DatasetFiles, names: Collection[str], access: Access, paths: Collection[str]
 ) -> None:
-    with _translated_errors(query, access):
+    with translated_errors(query, access):
         fetch_images(paths, files, names=names, access=access)
 
 
 def _open_file(query: DatasetQuery, path: Path, *, access: Access) -> OpenedSplit:
     sha = _content_sha([path], path.parent, access=access)
     data_files = data_files_of({query.split: [str(path)]})
-    builder = open_builder(query, "parquet", access=access, data_files=data_files, content=sha)
+    builder = open_builder(query, "parquet", access=access, data_files=data_files, apart=by_content(sha))
     rows = _prepared(builder, query, access=access)
     return OpenedSplit(rows, sha, is_local=True, config=None, image_directories=None)
 
@@ -298,7 +327,7 @@ def _paths_in(rows: Dataset) -> list[str]:
 def _prepared(
     builder: DatasetBuilder, query: DatasetQuery, *, access: Access, fetched: FetchedFiles | None = None
 ) -> Dataset:
-    with _translated_errors(query, access):
+    with translated_errors(query, access):
         _make_stoppable(builder, access)
         check_label_tables(builder, access)
         builder.download_and_prepare(dl_manager=fetched)
@@ -323,7 +352,7 @@ def _make_stoppable(builder: DatasetBuilder, access: Access) -> None:
 
 
 @contextmanager
-def _translated_errors(query: DatasetQuery, access: Access) -> Iterator[None]:
+def translated_errors(query: DatasetQuery, access: Access) -> Iterator[None]:
     """What reading the files raises, in words that help."""
     try:
         yield

@@ -7,7 +7,9 @@ needs. Which ones depends on the commit, the query and the seed alone: everybody
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,28 +17,28 @@ from typing import Any
 import numpy as np
 import pyarrow
 import pyarrow.parquet
-from datasets import Dataset, DatasetBuilder, DatasetInfo, Features
+from datasets import Dataset, DatasetBuilder, DatasetInfo, Features, Value
 from datasets.table import InMemoryTable
 from jaxtyping import Int64
 
 from lead_hub.access import Access
 from lead_hub.errors import DatasetError
-from lead_hub.hub import written_whole
+from lead_hub.hub import write_text_whole
+from lead_hub.labelled_images.class_labels import FLOATS
 from lead_hub.labelled_images.columns import choose_columns
 from lead_hub.labelled_images.decoded_images import EncodedImage
 from lead_hub.labelled_images.download import check_room
 from lead_hub.labelled_images.query import DatasetQuery
-from lead_hub.labelled_images.row_groups import ROWS_PER_BATCH, Footer, RemoteTables, RowGroup
+from lead_hub.labelled_images.row_groups import RemoteTables, RowGroup, Wanted
+from lead_hub.labelled_images.row_labels import RULE, KnownLabels, known_labels
 from lead_hub.labelled_images.sampling import clustered_sample
 from lead_hub.labelled_images.verified_files import DatasetFiles, announced_hashes
 
 WHOLE_UP_TO_BYTES = 2_000_000_000  # smaller splits are fetched whole, and compared with the hashes that the Hub lists
 GROUPS_BYTES = 1_000_000_000  # of groups that are fetched at random; more only where classes lack images otherwise
-MOST_LABEL_READS = 2000  # the Hub answers some thousand requests in five minutes
-MOST_ROWS = 50_000_000
 MOST_FILES = 5000
+ABANDONED_S = 24 * 3600
 _FOLDER = "lead-hub-row-groups"
-_RULE = 1  # of which groups are chosen
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,28 +46,33 @@ class ReadInPart:
     """The rows of a split whose class is known, and how to get at the images of some.
 
     Attributes:
+        config: name of the configuration.
         rows: the columns of images and groups, in which nothing is, and the labels.
         numbers: of each of these rows within the split, ascending.
         group_of_row: position in `groups` of each row's group.
         groups: those whose labels are known.
         n_groups: of the whole split.
-        size_bytes: of the whole split's files.
         tables: where the rest is.
         files: of the dataset in the cache.
-        columns: what is fetched of a group.
+        wanted: the columns.
         is_private: whether only this machine's user may read what is fetched.
     """
 
+    config: str
     rows: Dataset
     numbers: Int64[np.ndarray, " row"]
     group_of_row: Int64[np.ndarray, " row"]
     groups: tuple[RowGroup, ...]
     n_groups: int
-    size_bytes: int
     tables: RemoteTables
     files: DatasetFiles
-    columns: tuple[str, ...]
+    wanted: Wanted
     is_private: bool
+
+    @property
+    def is_known_whole(self) -> bool:
+        """Whether the labels of all rows of the split are known."""
+        return len(self.groups) == self.n_groups
 
     def sample(
         self, labels: Int64[np.ndarray, " labelled"], positions: Int64[np.ndarray, " labelled"], query: DatasetQuery
@@ -94,12 +101,12 @@ class ReadInPart:
             OSError, pyarrow.ArrowException: what else reading raises.
         """
         chosen = [self.groups[position] for position in np.unique(self.group_of_row[sample])]
-        wanted = {group: self._place(group) for group in chosen if not self._place(group).is_file()}
-        check_room(sum(group.size_bytes for group in wanted), self.files)
-        self.tables.fetch(wanted, self.columns, private=self.is_private)
-        for group in chosen:
-            found = pyarrow.parquet.read_metadata(self._place(group)).num_rows
-            if found != group.n_rows:
+        places = {group: self._place(group) for group in chosen if _n_rows(self._place(group)) != group.n_rows}
+        check_room(sum(group.disk_bytes for group in places), self.files)
+        _remove_abandoned(kept_in(self.files))
+        self.tables.fetch(places, self.wanted.fetched, private=self.is_private)
+        for group, place in places.items():
+            if (found := _n_rows(place)) != group.n_rows:
                 raise DatasetError(
                     f"group {group.position} of {group.file} must hold {group.n_rows} rows, as the file's own end says,"
                     f" found {found}: the file is damaged"
@@ -107,38 +114,66 @@ class ReadInPart:
         size_bytes = sum(group.size_bytes for group in chosen)
         read = (
             f"read in part: {len(chosen)} of {self.n_groups} groups of neighbouring rows, {size_bytes / 1e9:.2f} of"
-            f" {self.size_bytes / 1e9:.2f} GB; a part cannot be compared with the hash of its file"
+            f" {sum(self.tables.sizes.values()) / 1e9:.2f} GB; a part cannot be compared with the hash of its file"
         )
-        unknown = self.n_groups - len(self.groups)
-        looked = f"the classes of {unknown} of these groups were not looked up" if unknown else ""
-        return (read, looked) if looked else (read,)
+        looked = f"the classes of {self.n_groups - len(self.groups)} of these groups were not looked up"
+        return (read,) if self.is_known_whole else (read, looked)
 
     def values(self, column: str, sample: Int64[np.ndarray, " image"]) -> Iterator[Any]:
-        """What a column that was fetched holds in these rows, in ascending order."""
+        """What a column that was fetched holds in these rows, in ascending order.
+
+        Raises:
+            DatasetError: what was kept of it is damaged.
+        """
         of_sample = self.group_of_row[sample]
         for position in np.unique(of_sample):
             within = sample[of_sample == position] - np.searchsorted(self.group_of_row, position)
-            wanted, first = set(within.tolist()), 0
-            table = pyarrow.parquet.ParquetFile(self._place(self.groups[position]))
-            for batch in table.iter_batches(ROWS_PER_BATCH, columns=[column]):
-                for row in sorted(wanted.intersection(range(first, first + len(batch)))):
-                    yield batch[column][row - first].as_py()
-                first += len(batch)
+            wanted, first, group = set(within.tolist()), 0, self.groups[position]
+            try:
+                for batch in pyarrow.parquet.ParquetFile(self._place(group)).iter_batches(
+                    group.rows_per_batch, columns=[column]
+                ):
+                    for row in sorted(wanted.intersection(range(first, first + len(batch)))):
+                        yield batch[column][row - first].as_py()
+                    first += len(batch)
+            except (OSError, pyarrow.ArrowException) as error:
+                self._place(group).unlink(missing_ok=True)
+                found = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+                raise DatasetError(
+                    f"what is kept of {group.file} must be readable, found {found}; it was removed: try again, and it"
+                    " is fetched again"
+                ) from error
 
-    def images(self, column: str, sample: Int64[np.ndarray, " image"]) -> Iterator[EncodedImage]:
+    def images(self, sample: Int64[np.ndarray, " image"]) -> Iterator[EncodedImage]:
         """The images of these rows, as they are stored."""
-        for image in self.values(column, sample):
+        for image in self.values(self.wanted.image, sample):
             content, path = (image.get("bytes"), image.get("path")) if isinstance(image, dict) else (image, None)
             yield EncodedImage(content, path, is_own=False)
 
     def _place(self, group: RowGroup) -> Path:
-        name = json.dumps([group.file, group.position, *self.columns])
+        name = json.dumps([RULE, group.file, group.position, *self.wanted.fetched])
         return kept_in(self.files) / f"{hashlib.sha256(name.encode()).hexdigest()[:32]}.parquet"
 
 
 def kept_in(files: DatasetFiles) -> Path:
     """The folder of what was read of a commit in part; it goes with the dataset when that is removed from the cache."""
     return files.home / _FOLDER / files.sha
+
+
+def _n_rows(kept: Path) -> int:
+    """Rows of a file that was kept; -1 where there is none that can be read."""
+    try:
+        return int(pyarrow.parquet.read_metadata(kept).num_rows)
+    except (OSError, pyarrow.ArrowException):
+        return -1
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Remove what a process that was killed began to write."""
+    for part in folder.glob(".*.part"):
+        with suppress(OSError):  # another process was faster
+            if time.time() - part.stat().st_mtime > ABANDONED_S:
+                part.unlink()
 
 
 def open_in_part(
@@ -154,6 +189,7 @@ def open_in_part(
         is_private: whether only this machine's user may read what is kept of it.
 
     Raises:
+        DatasetError: it is not clear which columns are meant.
         HubError: the Hub refused or could not be reached.
         RunCancelledError: cancelled.
         OSError, pyarrow.ArrowException: a file cannot be read.
@@ -161,30 +197,101 @@ def open_in_part(
     tables = _large_tables(builder, query, files, access=access)
     if tables is None:
         return None
-    features = builder.info.features or Features.from_arrow_schema(tables.schema())
-    columns = _columns(query, features)
-    if columns is None:
+    schema = tables.schema()
+    features = builder.info.features or Features.from_arrow_schema(schema)
+    wanted = _wanted_columns(query, features)
+    if wanted is None or not _is_stored_plainly(wanted, schema):
         return None
-    image, label, *others = columns
-    known = _known_labels(tables, query, files, columns=columns, is_private=is_private)
+    folder = kept_in(files)
+    files.snapshot.mkdir(parents=True, exist_ok=True)  # the client takes a dataset without one for damaged
+    known = known_labels(tables, folder, wanted, seed=query.seed, is_private=is_private)
     if known is None or 2 * query.max_images > known.n_rows:
         return None
-    kept = Features({name: features[name] for name in dict.fromkeys(columns)})
-    in_group = np.array([known.groups[position].n_rows for position in known.looked_at], dtype=np.int64)
-    first = np.cumsum([0, *(group.n_rows for group in known.groups)])
-    spans = [np.arange(first[position], first[position + 1]) for position in known.looked_at]
-    return ReadInPart(
-        rows=_rows(kept, label, known.labels),
-        numbers=np.concatenate(spans).astype(np.int64),
-        group_of_row=np.repeat(np.arange(len(in_group)), in_group),
-        groups=tuple(known.groups[position] for position in known.looked_at),
-        n_groups=len(known.groups),
-        size_bytes=sum(tables.sizes.values()),
-        tables=tables,
-        files=files,
-        columns=tuple(dict.fromkeys((image, *others))),
-        is_private=is_private,
-    )
+    split = _KnownSplit(str(builder.config.name), tables, features, wanted, is_private=is_private)
+    write_text_whole(_kept_split(query, folder), json.dumps(split.document()), private=is_private)
+    return split.with_labels(known, files)
+
+
+def reopen_in_part(query: DatasetQuery, cache: Path, access: Access) -> ReadInPart | None:
+    """The same without the Hub, as it was when it was last asked for; None where nothing is kept of it.
+
+    Args:
+        query: which split.
+        cache: root of the Hub cache that the dataset's files are kept in.
+        access: whether anybody still waits.
+    """
+    of_commits = DatasetFiles(query.dataset, "", cache).home / _FOLDER
+    folders = [each for each in of_commits.glob("*") if query.revision in (None, each.name)]
+    kept = [place for folder in folders if (place := _kept_split(query, folder)).is_file()]
+    for place in sorted(kept, key=lambda each: each.stat().st_mtime, reverse=True):
+        with suppress(ValueError, TypeError, LookupError, OSError):  # not what this version keeps
+            split = _KnownSplit.of(json.loads(place.read_text(encoding="utf-8")), access)
+            known = known_labels(split.tables, place.parent, split.wanted, seed=query.seed, is_private=split.is_private)
+            if known is not None and 2 * query.max_images <= known.n_rows:
+                return split.with_labels(known, DatasetFiles(query.dataset, place.parent.name, cache))
+    return None
+
+
+@dataclass(frozen=True, eq=False)
+class _KnownSplit:
+    """What opening a split took the Hub for.
+
+    Attributes:
+        config: name of the configuration.
+        tables: its files.
+        features: its columns.
+        wanted: those that are read.
+        is_private: whether only this machine's user may read what is kept of it.
+    """
+
+    config: str
+    tables: RemoteTables
+    features: Features
+    wanted: Wanted
+    is_private: bool
+
+    def document(self) -> dict[str, Any]:
+        """All of it as JSON holds it."""
+        return {
+            "config": self.config,
+            "addresses": dict(self.tables.addresses),
+            "sizes": dict(self.tables.sizes),
+            "features": self.features.to_dict(),
+            "wanted": asdict(self.wanted),
+            "is_private": self.is_private,
+        }
+
+    @staticmethod
+    def of(document: Mapping[str, Any], access: Access) -> "_KnownSplit":
+        wanted = Wanted(**{**document["wanted"], "others": tuple(document["wanted"]["others"])})
+        tables = RemoteTables(document["addresses"], document["sizes"], access)
+        features = Features.from_dict(document["features"])
+        return _KnownSplit(document["config"], tables, features, wanted, is_private=document["is_private"])
+
+    def with_labels(self, known: KnownLabels, files: DatasetFiles) -> ReadInPart:
+        groups = tuple(known.groups[position] for position in known.looked_at)
+        first = np.cumsum([0, *(group.n_rows for group in known.groups)])
+        spans = [np.arange(first[position], first[position + 1]) for position in known.looked_at]
+        columns = Features({name: self.features[name] for name in self.wanted.names})
+        counts = np.array([group.n_rows for group in groups], dtype=np.int64)
+        return ReadInPart(
+            config=self.config,
+            rows=_rows(columns, self.wanted.label, known.labels),
+            numbers=np.concatenate([np.zeros(0, dtype=np.int64), *spans]),
+            group_of_row=np.repeat(np.arange(len(groups)), counts),
+            groups=groups,
+            n_groups=len(known.groups),
+            tables=self.tables,
+            files=files,
+            wanted=self.wanted,
+            is_private=self.is_private,
+        )
+
+
+def _kept_split(query: DatasetQuery, folder: Path) -> Path:
+    """Where it is kept what a question of this kind found."""
+    asked = [RULE, query.config, query.split, query.image_column, query.label_column, query.group_column]
+    return folder / f"split-{hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:32]}.json"
 
 
 def _large_tables(
@@ -200,107 +307,44 @@ def _large_tables(
     by_name = {address.removeprefix(root): address for address in addresses}
     announced = announced_hashes(list(by_name), files, access)
     sizes = {name: each.size_bytes for name, each in announced.items() if each.size_bytes is not None}
-    if len(sizes) < len(by_name) or sum(sizes.values()) <= WHOLE_UP_TO_BYTES:
+    if len(by_name) < len(addresses) or len(sizes) < len(by_name) or sum(sizes.values()) <= WHOLE_UP_TO_BYTES:
         return None
     return RemoteTables(by_name, sizes, access)
 
 
-def _columns(query: DatasetQuery, features: Features) -> tuple[str, ...] | None:
-    """Columns of images, labels and groups; None where that is not clear, which reading all of it explains."""
+def _wanted_columns(query: DatasetQuery, features: Features) -> Wanted | None:
+    """Columns of images, labels and groups; None where all labels have to be read to know.
+
+    Raises:
+        DatasetError: it is not clear which they are.
+    """
     group = query.group_column
     others = {name: kind for name, kind in features.items() if name != group or name == query.label_column}
     try:
         chosen = choose_columns(Features(others), image_column=query.image_column, label_column=query.label_column)
     except DatasetError:
-        return None
-    columns = (chosen.image, chosen.label) if group is None else (chosen.image, chosen.label, group)
-    return columns if all(name in features and "." not in name for name in columns) else None
+        if any(isinstance(kind, Value) and kind.dtype in FLOATS for kind in others.values()):
+            return None  # numbers of classes, perhaps, with gaps
+        raise
+    wanted = Wanted(chosen.image, chosen.label, () if group is None else (group,))
+    return wanted if all(name in features and "." not in name for name in wanted.names) else None
 
 
-@dataclass(frozen=True, eq=False)
-class _KnownLabels:
-    """Labels of the rows of some groups.
-
-    Attributes:
-        groups: all of the split, in order.
-        looked_at: positions of those whose labels are known, ascending.
-        labels: of their rows, in order.
-    """
-
-    groups: tuple[RowGroup, ...]
-    looked_at: tuple[int, ...]
-    labels: pyarrow.ChunkedArray
-
-    @property
-    def n_rows(self) -> int:
-        return sum(group.n_rows for group in self.groups)
+def _is_stored_plainly(wanted: Wanted, schema: pyarrow.Schema) -> bool:
+    """Whether images are the content of files, as nearly everywhere."""
+    if not all(name in schema.names for name in wanted.names):
+        return False
+    kind = schema.field(wanted.image).type
+    is_binary = pyarrow.types.is_binary(kind) or pyarrow.types.is_large_binary(kind)
+    parts = {kind.field(i).name for i in range(kind.num_fields)} if pyarrow.types.is_struct(kind) else set()
+    return is_binary or parts == {"bytes", "path"}
 
 
-def _known_labels(
-    tables: RemoteTables, query: DatasetQuery, files: DatasetFiles, *, columns: Sequence[str], is_private: bool
-) -> _KnownLabels | None:
-    """Read once, then kept; None where the files do not fit together."""
-    of_all = _kept_labels(files, tables, columns)
-    of_seed = _kept_labels(files, tables, columns, query.seed, MOST_LABEL_READS)
-    for place in (of_all, of_seed):
-        if place.is_file():
-            table = pyarrow.parquet.read_table(place)
-            told = json.loads(table.schema.metadata[b"lead-hub"])
-            groups = tuple(RowGroup(**each) for each in told["groups"])
-            return _KnownLabels(groups, tuple(told["looked_at"]), table["label"])
-    image, label, *others = columns
-    found = _looked_up(tables.footers(label=label, others=[image, *others]), tables, columns=columns, seed=query.seed)
-    if found is None:
-        return None
-    told = {"groups": [asdict(group) for group in found.groups], "looked_at": found.looked_at}
-    table = pyarrow.table({"label": found.labels}).replace_schema_metadata({"lead-hub": json.dumps(told)})
-    is_all = len(found.looked_at) == len(found.groups)
-    with written_whole(of_all if is_all else of_seed, private=is_private) as part:
-        pyarrow.parquet.write_table(table, part)
-    return found
-
-
-def _kept_labels(files: DatasetFiles, tables: RemoteTables, columns: Sequence[str], *seed: int) -> Path:
-    """Where labels are kept; of some of the groups, under the seed that chose them."""
-    question = json.dumps([_RULE, sorted(tables.addresses), columns, *seed])
-    return kept_in(files) / f"labels-{hashlib.sha256(question.encode()).hexdigest()[:32]}.parquet"
-
-
-def _looked_up(
-    footers: Sequence[Footer], tables: RemoteTables, *, columns: Sequence[str], seed: int
-) -> _KnownLabels | None:
-    types = {
-        tuple(footer.schema.field(name).type for name in columns if name in footer.schema.names) for footer in footers
-    }
-    groups = tuple(group for footer in footers for group in footer.groups if group.n_rows)
-    if len(types) != 1 or len(next(iter(types))) != len(columns) or sum(each.n_rows for each in groups) > MOST_ROWS:
-        return None
-    label = columns[1]
-    mixed = [position for position, group in enumerate(groups) if not group.is_pure]
-    keys = np.random.PCG64(np.random.SeedSequence([seed, 2])).random_raw(len(mixed))
-    asked = sorted(mixed[place] for place in np.argsort(keys, kind="stable")[:MOST_LABEL_READS])
-    read = dict(zip(asked, tables.values([groups[position] for position in asked], label), strict=True))
-    kind = footers[0].schema.field(label).type
-    looked_at = tuple(position for position, group in enumerate(groups) if group.is_pure or position in read)
-    values = [
-        read[position]
-        if position in read
-        else pyarrow.repeat(pyarrow.scalar(groups[position].label).cast(kind), groups[position].n_rows)
-        for position in looked_at
-    ]
-    return _KnownLabels(groups, looked_at, pyarrow.chunked_array(values, type=kind))
-
-
-def _rows(features: Features, label: str, labels: pyarrow.ChunkedArray) -> Dataset:
+def _rows(features: Features, label: str, labels: pyarrow.Array) -> Dataset:
     """A dataset of the labels alone, with the other columns empty."""
-    schema = features.arrow_schema
-    feature = features[label]
-    labels = labels.combine_chunks() if isinstance(labels, pyarrow.ChunkedArray) else labels
-    if isinstance(labels, pyarrow.ChunkedArray):
-        labels = labels.chunk(0)
+    schema, feature = features.arrow_schema, features[label]
     stored = feature.cast_storage(labels) if hasattr(feature, "cast_storage") else labels.cast(schema.field(label).type)
     columns: Mapping[str, pyarrow.Array] = {
         name: stored if name == label else pyarrow.nulls(len(stored), schema.field(name).type) for name in features
     }
-    table = pyarrow.table(columns, schema=schema)
-    return Dataset(InMemoryTable(table), info=DatasetInfo(features=features))
+    return Dataset(InMemoryTable(pyarrow.table(columns, schema=schema)), info=DatasetInfo(features=features))

@@ -4,8 +4,9 @@ A parquet file holds its rows in groups, and in a group each column lies by itse
 a terabyte of images are some megabytes, and a few images cost little more than themselves.
 """
 
+import itertools
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,7 +24,9 @@ from lead_hub.hub import limited, written_whole
 
 THREADS = 8
 BLOCK_BYTES = 1 << 22
+GROUPS_PER_JOB = 8
 ROWS_PER_BATCH = 32
+BATCH_BYTES = 1 << 24
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -37,7 +40,8 @@ class RowGroup:
         file: its name in the dataset.
         position: of the group in the file.
         n_rows: how many rows it holds.
-        size_bytes: of the columns that are asked for, as they are stored.
+        size_bytes: of its images, as they are stored.
+        disk_bytes: of all that is fetched of it, unpacked.
         is_pure: whether all its rows are of one class, as its own statistics say.
         label: which one, if so.
     """
@@ -46,21 +50,39 @@ class RowGroup:
     position: int
     n_rows: int
     size_bytes: int
+    disk_bytes: int
     is_pure: bool = False
     label: int | str | bool | None = None
 
+    @property
+    def rows_per_batch(self) -> int:
+        """How many rows are in memory at a time."""
+        return max(1, min(ROWS_PER_BATCH, BATCH_BYTES * self.n_rows // max(1, self.disk_bytes)))
+
 
 @dataclass(frozen=True)
-class Footer:
-    """What the end of one file says.
+class Wanted:
+    """The columns that are read.
 
     Attributes:
-        schema: the columns.
-        groups: its row groups, in order.
+        image: of the images.
+        label: of the classes.
+        others: fetched beside the images.
     """
 
-    schema: pyarrow.Schema
-    groups: tuple[RowGroup, ...]
+    image: str
+    label: str
+    others: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All of them, once."""
+        return tuple(dict.fromkeys((self.image, self.label, *self.others)))
+
+    @property
+    def fetched(self) -> tuple[str, ...]:
+        """Those that are fetched with the images."""
+        return tuple(dict.fromkeys((self.image, *self.others)))
 
 
 @dataclass(frozen=True)
@@ -68,7 +90,7 @@ class RemoteTables:
     """Parquet files on the Hub, of which parts can be read.
 
     Attributes:
-        addresses: of the files by their names, each "hf://...".
+        addresses: of the files by their names, each "hf://...", in their order.
         sizes: in bytes by the same names.
         access: as whom they are read, and whether anybody still waits.
     """
@@ -82,96 +104,115 @@ class RemoteTables:
         # Not through the datasets library's own opener: that one asks as whoever last opened a dataset in this process.
         return HfFileSystem(token=self.access.token, skip_instance_cache=True)
 
+    @cached_property
+    def _ends(self) -> dict[str, pyarrow.parquet.FileMetaData]:
+        """Of the files whose end was read."""
+        return {}
+
     def schema(self) -> pyarrow.Schema:
         """The columns of the first file.
-
-        Raises:
-            HubError, RunCancelledError, OSError, pyarrow.ArrowException: as `footers`.
-        """
-
-        def read(name: str) -> pyarrow.Schema:
-            with self._opened(name) as file:
-                return pyarrow.parquet.ParquetFile(file).schema_arrow
-
-        return self._in_threads(read, list(self.addresses)[:1], title="Reading the columns")[0]
-
-    def footers(self, *, label: str, others: Sequence[str]) -> list[Footer]:
-        """Read the end of every file.
-
-        Args:
-            label: column whose statistics tell which groups are of one class.
-            others: columns that count for the size of a group, too.
 
         Raises:
             HubError: the Hub refused or could not be reached.
             RunCancelledError: cancelled.
             OSError, pyarrow.ArrowException: what else reading raises.
         """
+        return self.schemas(list(self.addresses)[:1])[0]
 
-        def read(name: str) -> Footer:
-            with self._opened(name) as file:
-                table = pyarrow.parquet.ParquetFile(file)
-                return Footer(table.schema_arrow, tuple(_groups(name, table.metadata, label, {label, *others})))
-
-        return self._in_threads(read, list(self.addresses), title="Reading the ends of files")
-
-    def values(self, groups: Sequence[RowGroup], column: str) -> list[pyarrow.Array]:
-        """One small column of each of the groups, in their order.
+    def schemas(self, names: Sequence[str] | None = None) -> list[pyarrow.Schema]:
+        """The columns of some of the files, of all by default.
 
         Raises:
-            HubError, RunCancelledError, OSError, pyarrow.ArrowException: as `footers`.
+            HubError, RunCancelledError, OSError, pyarrow.ArrowException: as `schema`.
         """
-        by_file: dict[str, list[RowGroup]] = {}
-        for group in groups:
-            by_file.setdefault(group.file, []).append(group)
 
-        def read(name: str) -> dict[RowGroup, pyarrow.Array]:
+        def read(name: str, _check: Callable[[], None]) -> pyarrow.Schema:
             with self._opened(name) as file:
-                table = pyarrow.parquet.ParquetFile(file, pre_buffer=True)
-                return {each: _column(table.read_row_group(each.position, [column]), column) for each in by_file[name]}
+                return self._table(name, file).schema_arrow
 
-        found = self._in_threads(read, list(by_file), title="Reading labels")
-        of_group = {group: values for of_file in found for group, values in of_file.items()}
-        return [of_group[group] for group in groups]
+        return self._in_threads(read, list(self.addresses if names is None else names), title="Reading columns")
 
-    def fetch(self, wanted: Mapping[RowGroup, Path], columns: Sequence[str], *, private: bool) -> None:
+    def groups(self, wanted: Wanted) -> list[RowGroup]:
+        """All groups that hold rows, of files whose columns were read before, in their order."""
+        return [group for name in self.addresses for group in _groups(name, self._ends[name], wanted) if group.n_rows]
+
+    def values(self, groups: Sequence[RowGroup], column: str) -> list[pyarrow.Array]:
+        """One small column of each of the groups, which are in the files' order.
+
+        Raises:
+            HubError, RunCancelledError, OSError, pyarrow.ArrowException: as `schema`.
+        """
+
+        def read(job: Sequence[RowGroup], check: Callable[[], None]) -> list[pyarrow.Array]:
+            found = []
+            with self._opened(job[0].file) as file:
+                table = self._table(job[0].file, file)
+                for group in job:
+                    check()
+                    # In this thread, which is the one that is patient with the Hub.
+                    rows = table.read_row_group(group.position, [column], use_threads=False)
+                    found.append(one_array(rows[column]))
+            return found
+
+        of_files = (list(group) for _, group in itertools.groupby(groups, key=lambda each: each.file))
+        jobs = [of_file[first : first + GROUPS_PER_JOB] for of_file in of_files for first in _starts(of_file)]
+        return [values for found in self._in_threads(read, jobs, title="Reading labels") for values in found]
+
+    def fetch(self, places: Mapping[RowGroup, Path], columns: Sequence[str], *, private: bool) -> None:
         """Copy columns of row groups into files of their own, which appear whole or not at all.
 
         Args:
-            wanted: the groups, and where each one goes.
+            places: the groups, and where each one goes.
             columns: which of their columns.
             private: whether only this machine's user may read them.
 
         Raises:
-            HubError, RunCancelledError, OSError, pyarrow.ArrowException: as `footers`.
+            HubError, RunCancelledError, OSError, pyarrow.ArrowException: as `schema`.
         """
 
-        def copy(group: RowGroup) -> None:
+        def copy(group: RowGroup, check: Callable[[], None]) -> None:
             with self._opened(group.file) as file:
-                table = pyarrow.parquet.ParquetFile(file, buffer_size=BLOCK_BYTES)
-                batches = table.iter_batches(ROWS_PER_BATCH, row_groups=[group.position], columns=list(columns))
+                table = self._table(group.file, file)
                 kept = pyarrow.schema([table.schema_arrow.field(name) for name in columns])
-                with written_whole(wanted[group], private=private) as part:
-                    _write(batches, kept, part, access=self.access)
+                of_group = {"row_groups": [group.position], "columns": list(columns), "use_threads": False}
+                with written_whole(places[group], private=private) as part:
+                    _write(table.iter_batches(group.rows_per_batch, **of_group), kept, part, check=check)
 
-        self._in_threads(copy, list(wanted), title="Downloading images")
+        self._in_threads(copy, list(places), title="Downloading images")
 
     def _opened(self, name: str) -> Any:
         # Each read is one request, for what is read alone: pyarrow knows what it needs.
         return self._hub.open(self.addresses[name], size=self.sizes[name], cache_type="none")
 
-    def _in_threads(self, work: Callable[[Job], Result], jobs: Sequence[Job], *, title: str) -> list[Result]:
-        """What the work gives for each job, in their order; ends with the first that fails."""
+    def _table(self, name: str, file: Any) -> pyarrow.parquet.ParquetFile:
+        """A file whose end is read once only."""
+        table = pyarrow.parquet.ParquetFile(file, metadata=self._ends.get(name), buffer_size=BLOCK_BYTES)
+        self._ends.setdefault(name, table.metadata)
+        return table
+
+    def _in_threads(
+        self, work: Callable[[Job, Callable[[], None]], Result], jobs: Sequence[Job], *, title: str
+    ) -> list[Result]:
+        """What the work gives for each job, in their order; ends with the first that fails.
+
+        Args:
+            work: is given a job, and a function that raises when nobody waits any more.
+            jobs: for it.
+            title: of the progress bar.
+        """
         is_over = threading.Event()
 
         def cancelled() -> bool:
             return is_over.is_set() or self.access.cancelled()
 
-        def one(job: Job) -> Result:
+        def check() -> None:
             if cancelled():
                 raise RunCancelledError("the run is over")
+
+        def one(job: Job) -> Result:
+            check()
             with limited(cancelled):
-                return work(job)
+                return work(job, check)
 
         with ThreadPoolExecutor(min(THREADS, max(1, len(jobs))), "lead-hub-dataset") as threads:
             futures = [threads.submit(one, job) for job in jobs]
@@ -187,15 +228,18 @@ class RemoteTables:
         return [future.result() for future in futures]
 
 
-def _groups(name: str, metadata: pyarrow.parquet.FileMetaData, label: str, columns: set[str]) -> Iterable[RowGroup]:
+def _starts(of_file: Sequence[RowGroup]) -> range:
+    return range(0, len(of_file), GROUPS_PER_JOB)
+
+
+def _groups(name: str, metadata: pyarrow.parquet.FileMetaData, wanted: Wanted) -> Iterator[RowGroup]:
     """The row groups of a file; the statistics of its writer tell which are of one class."""
     for position in range(metadata.num_row_groups):
         group = metadata.row_group(position)
         chunks = [group.column(index) for index in range(group.num_columns)]
-        size_bytes = sum(
-            chunk.total_compressed_size for chunk in chunks if chunk.path_in_schema.split(".")[0] in columns
-        )
-        told = next((chunk.statistics for chunk in chunks if chunk.path_in_schema == label), None)
+        size_bytes = sum(each.total_compressed_size for each in chunks if _of(each) == wanted.image)
+        disk_bytes = sum(each.total_uncompressed_size for each in chunks if _of(each) in wanted.fetched)
+        told = next((each.statistics for each in chunks if each.path_in_schema == wanted.label), None)
         is_pure = (
             told is not None
             and told.has_min_max
@@ -204,17 +248,28 @@ def _groups(name: str, metadata: pyarrow.parquet.FileMetaData, label: str, colum
             and isinstance(told.min, (int, str))
             and told.min == told.max
         )
-        yield RowGroup(name, position, group.num_rows, size_bytes, is_pure, told.min if is_pure and told else None)
+        label = told.min if is_pure and told else None
+        yield RowGroup(name, position, group.num_rows, size_bytes, disk_bytes, is_pure, label)
 
 
-def _column(table: pyarrow.Table, name: str) -> pyarrow.Array:
-    found = table[name].combine_chunks()
-    return found.chunk(0) if isinstance(found, pyarrow.ChunkedArray) else found
+def _of(chunk: pyarrow.parquet.ColumnChunkMetaData) -> str:
+    """The column that it is a part of."""
+    return str(chunk.path_in_schema.split(".")[0])
 
 
-def _write(batches: Iterable[pyarrow.RecordBatch], columns: pyarrow.Schema, path: Path, *, access: Access) -> None:
+def one_array(column: pyarrow.ChunkedArray) -> pyarrow.Array:
+    """A column in one piece, and of plain values where it is a dictionary of them."""
+    if pyarrow.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    found = column.combine_chunks()
+    return pyarrow.concat_arrays(found.chunks) if isinstance(found, pyarrow.ChunkedArray) else found
+
+
+def _write(
+    batches: Iterable[pyarrow.RecordBatch], columns: pyarrow.Schema, path: Path, *, check: Callable[[], None]
+) -> None:
     # Images are compressed already.
     with pyarrow.parquet.ParquetWriter(path, columns, compression="none", use_dictionary=False) as writer:
         for batch in batches:
-            access.check_wanted()
+            check()
             writer.write_batch(batch.select(columns.names).cast(columns))

@@ -25,6 +25,7 @@ class SampleNotes:
         usable: images that could have been sampled.
         in_split: rows of the split.
         joined_directories: names of classes that were read from several directories.
+        is_whole: whether the labels of all rows of the split were read.
     """
 
     query: DatasetQuery
@@ -36,13 +37,17 @@ class SampleNotes:
     usable: int
     in_split: int
     joined_directories: tuple[str, ...]
+    is_whole: bool = True
 
     def notes(self) -> tuple[str, ...]:
         """One sentence for each thing that is not as the user might expect."""
-        split = f"split {self.query.split!r}"
+        of_part = "" if self.is_whole else " in the rows that were looked up"
+        split = f"{'' if self.is_whole else 'the rows that were looked up of '}split {self.query.split!r}"
         sentences = {
             f"rows without a label, left out: {self.unlabelled} of {self.in_split}": self.unlabelled,
-            f"classes with fewer than 2 images, left out: {len(self.classes)}{listed(self.classes)}": self.classes,
+            f"classes with fewer than 2 images{of_part}, left out: {len(self.classes)}{listed(self.classes)}": (
+                self.classes
+            ),
             f"classes without an image in {split}: {len(self.absent_classes)}{listed(self.absent_classes)}": (
                 self.absent_classes
             ),

@@ -32,9 +32,10 @@ def clustered_sample(
 ) -> Int64[np.ndarray, " image"]:
     """The same shares of the classes, from rows that are read in clusters: only some of which are paid for.
 
-    Clusters are taken at random until the next one would cost too much in all; then those that have most of what
-    classes still lack for their size, however much that costs. From all that were taken, a class gives its rows of
-    smallest key; with all clusters it is `stratified_sample`.
+    Clusters are taken at random until the next one would cost too much in all. Then, however much that costs, one at
+    random of those that have at least half as much of what classes still lack as the one that has most, until none
+    lacks any; what a cluster costs does not count, because that may be the size of its images. From all that were
+    taken, a class gives its rows of smallest key; with all clusters it is `stratified_sample`.
 
     Args:
         labels: class of each row; every class must have two or more.
@@ -66,11 +67,10 @@ def clustered_sample(
         if not lacking.any():
             break
         useful = ~is_taken & (lacking[class_of_pair] > 0)
-        gain = np.bincount(
-            cluster_of_pair[useful], np.minimum(n_rows[useful], lacking[class_of_pair[useful]]), minlength=len(sizes)
-        ) / np.maximum(sizes, 1)
-        best = np.flatnonzero(gain == gain.max())
-        taken[best[np.argmin(keys[best])]] = True
+        gain = np.minimum(n_rows[useful], lacking[class_of_pair[useful]])
+        of_cluster = np.bincount(cluster_of_pair[useful], gain, minlength=len(sizes))
+        good = np.flatnonzero(2 * of_cluster >= of_cluster.max())
+        taken[good[np.argmin(keys[good])]] = True
     return _first_of_each_class(classes, quota, seed=seed, among=taken[clusters])
 
 

@@ -1,7 +1,10 @@
 """A Hub dataset of which only what the sample needs is downloaded."""
 
+import json
 import os
 import shutil
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -12,9 +15,10 @@ from datasets import ClassLabel, Value
 
 from lead_hub.access import Access
 from lead_hub.errors import DatasetError, HubError, RunCancelledError
-from lead_hub.labelled_images import hub_dataset, read_in_part
+from lead_hub.labelled_images import hub_dataset, read_in_part, row_labels
 from lead_hub.labelled_images.loading import LabelledImages, load_labelled_images
 from lead_hub.labelled_images.query import DatasetQuery
+from lead_hub.labelled_images.row_groups import THREADS, RemoteTables
 from tests.labelled_images.small_datasets import colours, dataset_of, image_folder, png
 from tests.loopback_hub import HubServer
 from tests.loopback_hub.faults import Fault
@@ -132,7 +136,7 @@ def test_groups_of_one_class_are_known_without_reading_them(
 ) -> None:
     labels = [row // 25 for row in range(100)]  # each group of five rows is of one class
     hub.add_repo("org/sorted", kind="dataset", folder=large_split(tmp_path / "repo", labels))
-    monkeypatch.setattr(read_in_part, "MOST_LABEL_READS", 0)
+    monkeypatch.setattr(row_labels, "MOST_LABEL_READS", 0)
     images = load("org/sorted", tmp_path / "cache", max_images=8)
     assert images.labels.tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
     assert colours(images) == [[row, 0, 0] for row in images.rows]
@@ -144,7 +148,7 @@ def test_groups_whose_classes_were_not_looked_up_are_told(
     hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hub.add_repo("org/many", kind="dataset", folder=large_split(tmp_path / "repo", SHUFFLED))
-    monkeypatch.setattr(read_in_part, "MOST_LABEL_READS", 3)
+    monkeypatch.setattr(row_labels, "MOST_LABEL_READS", 3)
     images = load("org/many", tmp_path / "cache", max_images=8)
     assert images.labels.tolist() == [SHUFFLED[row] for row in images.rows]
     assert colours(images) == [[row, 0, 0] for row in images.rows]
@@ -275,3 +279,152 @@ def test_of_tables_other_splits_are_not_fetched_where_they_are_large(
     assert not [each.path for each in hub.requests if each.path.endswith(".parquet")]
     with pytest.raises(DatasetError, match=r"split must be one of org/splits's \(train, test\), found 'nowhere'"):
         load("org/splits", tmp_path / "alone", split="nowhere")
+
+
+def test_a_file_may_be_in_two_splits_and_twice_in_one(hub: HubServer, tmp_path: Path) -> None:
+    folder = image_folder(tmp_path / "repo" / "data", cat=3, dog=3).parent
+    card = "---\nconfigs:\n- config_name: default\n  data_files:\n{}---\n"
+    splits = "  - split: train\n    path: data/**\n  - split: validation\n    path: data/dog/**\n"
+    (folder / "README.md").write_text(card.format(splits))
+    hub.add_repo("org/two-splits", kind="dataset", folder=folder)
+    assert len(load("org/two-splits", tmp_path / "cache")) == 6
+    twice = "  - split: train\n    path:\n    - data/cat/*\n    - data/**\n"
+    (folder / "README.md").write_text(card.format(twice))
+    hub.add_repo("org/twice", kind="dataset", folder=folder)
+    assert load("org/twice", tmp_path / "cache").class_names == ("cat", "dog")
+
+
+@pytest.mark.usefixtures("parts")
+def test_what_is_damaged_is_fetched_again_or_told(hub: HubServer, tmp_path: Path) -> None:
+    hub.add_repo("org/large", kind="dataset", folder=large_split(tmp_path / "repo", SHUFFLED))
+    first = load("org/large", tmp_path / "cache", max_images=8)
+    kept = list((tmp_path / "cache").rglob("lead-hub-row-groups/*/*.parquet"))
+    for file in kept:  # labels and groups
+        file.write_bytes(file.read_bytes()[:-9])
+    again = load("org/large", tmp_path / "cache", max_images=8)
+    assert again.rows.tolist() == first.rows.tolist()
+    assert colours(again) == colours(first)
+    groups = [file for file in kept if not file.name.startswith("labels")]
+    for file in groups:  # the end is whole, what it tells of is not
+        content = file.read_bytes()
+        file.write_bytes(b"PAR1" + b"\xff" * 4000 + content[4004:])
+    with pytest.raises(DatasetError, match=r"what is kept of train-.*\.parquet must be readable, found .* try again"):
+        load("org/large", tmp_path / "cache", max_images=8)
+
+
+@pytest.mark.usefixtures("parts")
+def test_a_refusal_midway_is_told_in_words(hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub.add_repo("org/large", kind="dataset", folder=large_split(tmp_path / "repo", SHUFFLED))
+    real = RemoteTables.fetch
+
+    def refused(self: RemoteTables, *arguments: Any, **options: Any) -> None:
+        hub.add_fault(Fault("status", match="/resolve/", times=None, status=403))
+        real(self, *arguments, **options)
+
+    monkeypatch.setattr(RemoteTables, "fetch", refused)  # the Hub's mind changes at a known moment
+    with pytest.raises(HubError, match="org/large"):
+        load("org/large", tmp_path / "cache", max_images=8)
+
+
+@pytest.mark.usefixtures("parts")
+def test_the_size_of_images_decides_nothing(hub: HubServer, tmp_path: Path) -> None:
+    """What is sampled is the same with a column of groups, however much is in it."""
+    labels = [row // 25 for row in range(100)]
+    texts = [os.urandom(50 * (row % 7)).hex() for row in range(100)]
+    folder = large_split(tmp_path / "repo", labels, patient=(texts, Value("string")))
+    hub.add_repo("org/large", kind="dataset", folder=folder)
+    without = load("org/large", tmp_path / "cache", max_images=8)
+    grouped = load("org/large", tmp_path / "cache", max_images=8, group_column="patient")
+    assert grouped.rows.tolist() == without.rows.tolist()
+
+
+@pytest.mark.usefixtures("parts")
+def test_configurations_with_the_same_files_in_another_order(hub: HubServer, tmp_path: Path) -> None:
+    folder = large_split(tmp_path / "repo", SHUFFLED)
+    names = sorted(file.name for file in folder.iterdir())
+    configs = "".join(
+        f"- config_name: {config}\n  data_files:\n  - split: train\n    path:\n"
+        + "".join(f"    - {n}\n" for n in order)
+        for config, order in (("a", names), ("b", names[::-1]))
+    )
+    (folder / "README.md").write_text(f"---\nconfigs:\n{configs}---\n")
+    hub.add_repo("org/orders", kind="dataset", folder=folder)
+    first = load("org/orders", tmp_path / "cache", max_images=8, config="a")
+    other = load("org/orders", tmp_path / "cache", max_images=8, config="b")
+    assert colours(first) == [[row, 0, 0] for row in first.rows]
+    assert colours(other) == [[20 * (4 - row // 20) + row % 20, 0, 0] for row in other.rows]
+
+
+@pytest.mark.usefixtures("parts")
+def test_waiting_for_labels_ends_when_nobody_wants_them(hub: HubServer, tmp_path: Path) -> None:
+    hub.add_repo("org/large", kind="dataset", folder=large_split(tmp_path / "repo", SHUFFLED))
+    hub.add_fault(Fault("slow", match="/_cdn/", times=None, seconds=0.3))
+    seen = 0
+
+    def enough() -> bool:
+        nonlocal seen
+        seen = len([each for each in hub.requests if each.path.startswith("/_cdn/")])
+        return seen >= 7  # five ends of files, and the first labels
+
+    access = Access(tmp_path / "cache", progress=False, cancelled=enough)
+    with pytest.raises(RunCancelledError):
+        load_labelled_images(DatasetQuery("org/large", max_images=8), access)
+    # Twenty groups have labels to read; each of the threads may have had one under way.
+    assert len([each for each in hub.requests if each.path.startswith("/_cdn/")]) <= 7 + THREADS
+
+
+OFFLINE = """
+import json, sys
+from pathlib import Path
+from lead_hub.access import Access
+from lead_hub.errors import LeadHubError
+from lead_hub.labelled_images import DatasetQuery, load_labelled_images, hub_dataset, read_in_part
+is_part, query = json.loads(sys.argv[1])
+if is_part:
+    read_in_part.WHOLE_UP_TO_BYTES, read_in_part.GROUPS_BYTES = 0, 1
+hub_dataset.OTHERS_UP_TO_BYTES = 0
+try:
+    images = load_labelled_images(DatasetQuery(**query), Access(Path(sys.argv[2]), progress=False))
+except LeadHubError as error:
+    print(json.dumps(str(error)))
+else:
+    print(json.dumps([images.sha, images.config, images.rows.tolist(),
+        [images.pixels[i][0, 0].tolist() for i in range(len(images))]]))
+"""
+
+
+def loaded(hub: HubServer, cache: Path, query: dict[str, Any], *, is_part: bool, offline: bool) -> Any:
+    """What a process of its own loads: whether the Hub is asked is read when the libraries are imported."""
+    environment = os.environ | {"HF_ENDPOINT": hub.endpoint, "HF_HUB_OFFLINE": str(int(offline))}
+    environment |= {"PYTHONPATH": str(Path(__file__).parents[2]), "HF_HOME": str(cache.parent / "home")}
+    command = [sys.executable, "-c", OFFLINE, json.dumps([is_part, query]), str(cache)]
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=False)
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["part", "one split", "images"])
+def test_what_was_read_is_read_again_offline(hub: HubServer, tmp_path: Path, kind: str) -> None:
+    folder = tmp_path / "repo"
+    if kind == "images":
+        image_folder(folder / "train", cat=9, dog=9)
+    else:
+        large_split(folder, SHUFFLED)
+        for file in list(folder.iterdir()):
+            shutil.copy(file, folder / file.name.replace("train", "test"))
+    sha = hub.add_repo("org/kept", kind="dataset", folder=folder)
+    query = {"dataset": "org/kept", "max_images": 8}
+    asked = {"is_part": kind == "part"}
+    online = loaded(hub, tmp_path / "cache", query, offline=False, **asked)
+    assert online[0] == sha
+    hub.requests.clear()
+    assert loaded(hub, tmp_path / "cache", query, offline=True, **asked) == online
+    assert hub.requests == []
+    other = loaded(hub, tmp_path / "cache", {**query, "seed": 1}, offline=True, **asked)
+    if kind == "images":
+        assert "offline, all images of the sample must be in the cache" in other
+    elif kind == "part":
+        assert "the Hub is not asked for org/kept, because HF_HUB_OFFLINE is set" in other
+    else:
+        assert other[:2] == online[:2]

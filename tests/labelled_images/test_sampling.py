@@ -82,18 +82,22 @@ def test_with_all_clusters_it_is_the_sample_of_all_rows(seed):
     assert np.array_equal(sample, stratified_sample(labels, 11, seed=seed))
 
 
-def test_the_cluster_that_has_most_of_what_is_lacking_for_its_size_is_taken():
-    # Three clusters of class 0, whichever is taken at random; of class 1, two rows lie in the third and two in the
-    # fourth, which is cheaper; one more in the fifth, which is cheaper still but holds half as much for four fifths.
-    labels = np.array([0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1], dtype=np.int64)
-    of = [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5]
-    for seed in range(8):
-        sample = in_clusters(labels, 4, of=of, sizes=[1, 1, 1, 10, 5, 4], seed=seed)
+def test_one_of_the_clusters_that_have_much_of_what_is_lacking_is_taken_whatever_it_costs():
+    # One of the first ten, of class 0, is taken at random. Class 1 then lacks eight rows: cluster 10 has eight of them
+    # and 11 has four, half as many; 12 and 13, of three each, are not looked at while one of these can be had.
+    labels = np.array([0] * 80 + [1] * 18, dtype=np.int64)
+    of = [row // 8 for row in range(80)] + [10] * 8 + [11] * 4 + [12] * 3 + [13] * 3
+    seen = set()
+    for seed in range(200):
+        # Ten times as dear, yet as often taken.
+        sample = in_clusters(labels, 44, of=of, sizes=[1] * 10 + [10, 1, 1, 1], seed=seed)
         taken = {of[row] for row in sample}
-        assert labels[sample].tolist() == [0, 0, 1, 1]
-        if taken.isdisjoint({3, 5}):  # unless one of these was the one that is taken at random
-            assert 4 in taken
-            assert len(taken) == 2
+        # Shares of 44: 35.9 and 8.1, so 36 and 8: five of the first ten, and of class 1 one of 10 or 11 first.
+        assert np.bincount(labels[sample]).tolist() == [36, 8]
+        seen.add(frozenset(taken & {10, 11, 12, 13}))
+    assert frozenset({10}) in seen
+    assert all(10 in found or 11 in found for found in seen)
+    assert any(10 not in found for found in seen)
 
 
 def test_of_clusters_at_random_as_many_are_taken_as_may_be_paid_for():
