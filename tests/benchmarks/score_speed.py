@@ -4,8 +4,8 @@
 
 Times: both scores in turn in one process, after one unmeasured call of each, by the clock and by the processor, which
 other programs disturb less; the ratios are those of their medians. Then several scores that begin with the same
-decomposition, one by one and in one call. Memory: each score once in a process of its own; the peak resident set, and
-how much of it the call itself added.
+decomposition, one by one and in one call; and what LEAD's time goes into. Memory: each score once in a process of its
+own; the peak resident set, and how much of it the call itself added.
 """
 
 import argparse
@@ -21,6 +21,8 @@ from pathlib import Path
 import torch
 
 from lead_hub.transferability import score, transferabilities
+from lead_hub.transferability.leave_one_out import leave_one_out_logits, standardised
+from lead_hub.transferability.spectrum import gram_spectrum
 
 METHODS = ("lead", "logme")
 SHARING = ("lead", "lead-head", "loo-log-loss", "linear-probe", "h-score", "gbc")
@@ -83,6 +85,19 @@ def report_times(works: Mapping[str, Callable[[], object]], repeats: int) -> Non
     print(f"{first} / {second}: {next(ratios):.2f} by the clock, {next(ratios):.2f} of the processor", flush=True)
 
 
+def report_parts(features: torch.Tensor, labels: torch.Tensor) -> None:
+    """What LEAD's time goes into: what LogME does as well, and what leaving every image out takes beyond that."""
+    rows = standardised(features.double(), scaling="global")
+    spectrum = gram_spectrum(rows)
+    works = {
+        "the decomposition, which LogME does as well": lambda: gram_spectrum(rows),
+        "the images along its axes, of which leverages are made": spectrum.coordinates,
+        "that and the left-out predictions": lambda: leave_one_out_logits(rows, labels, spectrum=spectrum),
+    }
+    for name, work in works.items():
+        print(f"of lead: {name}: {timed(work).processor_s:.2f} s of the processor", flush=True)
+
+
 def peak_mib() -> float:
     """High-water mark of this process (Linux). Not getrusage's, which starts at that of the parent process."""
     status = Path("/proc/self/status").read_text(encoding="utf-8")
@@ -113,6 +128,7 @@ def main() -> None:
     )
     features, labels = made_images(size)
     report_times({method: partial(score, features, labels, method) for method in METHODS}, arguments.repeats)
+    report_parts(features, labels)
     together = partial(transferabilities, features, labels, SHARING)
 
     def one_by_one() -> None:
