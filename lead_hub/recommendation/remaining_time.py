@@ -15,7 +15,8 @@ class RemainingTime:
     """
 
     def __init__(self, speed: Callable[[], MachineSpeed], *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._speed, self._clock = speed, clock
+        self._get_speed, self._clock = speed, clock
+        self._speed: MachineSpeed | None = None  # one for the whole run: what it took is compared with it
         self._estimated_s = self._took_s = 0.0  # of finished candidates
         self._current_s = self._following_s = 0.0  # as estimated
         self._start_s = 0.0
@@ -31,7 +32,8 @@ class RemainingTime:
             n_images: that run through each.
             n_sharing: processes that take those that come after it.
         """
-        costs, speed = multiply_adds_of_all((candidate, *following)), self._speed()
+        costs = multiply_adds_of_all((candidate, *following))
+        speed = self._speed = self._speed or self._get_speed()
         self._current_s, *others = (checkpoint_s(cost, n_images=n_images, speed=speed) for cost in costs)
         self._following_s, self._start_s = sum(others) / n_sharing, self._clock()
 
