@@ -318,8 +318,9 @@ def wire_inputs(
             in_split = next((split.n_rows for split in splits if split.name == question.split), None)
             n_images = min(question.max_images, in_split or question.max_images)
             budget, device = question.estimated_budget, computing_device()
-            weights_in = known_weights(deployment)
-            of_run = estimate_run(candidates, n_images=n_images, device=device, budget=budget, access=weights_in)
+            of_run = estimate_run(
+                candidates, n_images=n_images, device=device, budget=budget, access=known_weights(deployment)
+            )
             return {estimate: estimate_html(of_run)}
         except LeadHubError as error:
             return {estimate: problem(told(error, deployment))}

@@ -63,7 +63,7 @@ def look_at(request: RunRequest, visitor: Visitor, *, deployment: Deployment) ->
 
 
 def known_weights(deployment: Deployment) -> Access | None:
-    """In whose cache an estimate looks for weights: the machine's own user's; strangers learn nothing of what is here."""
+    """In whose cache an estimate looks for weights: that of one's own machine; strangers learn nothing of one."""
     return None if deployment.is_shared else Access()
 
 

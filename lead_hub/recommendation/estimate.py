@@ -237,6 +237,17 @@ def estimate_run(
     )
 
 
+def without_duration(candidates: Sequence[Candidate], *, n_images: int) -> RunEstimate:
+    """What a full run takes elsewhere, on a machine of unknown speed where none of the weights are.
+
+    Args:
+        candidates: to be ranked.
+        n_images: that each of them will see.
+    """
+    estimate = estimate_run(candidates, n_images=n_images, speed=SLOW_CORE)
+    return replace(estimate, duration_s=None, full_duration_s=None)
+
+
 def too_long_s(
     candidates: Sequence[Candidate],
     *,

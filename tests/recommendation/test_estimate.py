@@ -18,6 +18,7 @@ from lead_hub.recommendation.estimate import (
     measured_speed,
     measuring_period,
     speed_measured_in,
+    without_duration,
 )
 
 # A billion multiplications or additions and 50 photos a second.
@@ -108,6 +109,11 @@ def test_what_is_on_the_disk_is_not_downloaded_but_computed(tiny_pool: Path) -> 
     assert (local.download_bytes, local.n_unknown_size) == (0, 0)
     assert remote.download_bytes == 4 * parameters
     assert local.duration_s == pytest.approx(remote.duration_s)
+
+
+def test_elsewhere_there_is_no_time_and_no_cache() -> None:
+    candidates = [Candidate("org/a", parameters=10), Candidate("org/b")]
+    assert without_duration(candidates, n_images=5) == RunEstimate(2, 5, 40, 1, None)
 
 
 def test_nothing_known_is_no_time() -> None:
