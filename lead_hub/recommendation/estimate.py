@@ -145,7 +145,7 @@ BESIDE_MULTIPLY_ADDS = 400_000_000
 NET_SHARE = 0.5  # of the speed of a plain convolution that a whole network reaches
 DECODING = 2.0  # times what preparing an image for a checkpoint takes; once a run
 CHECKPOINT_S = 0.8  # to find its files, load its weights and score its outputs, as far as nothing is computed meanwhile
-GOING_ON = 0.3  # of the candidates of a race, after its first stage: 0.1 to 0.4 in `lead-hub bench --race`
+GOING_ON = 0.3  # of the candidates of a race, after its first stage: 0.1 to 0.6 in `lead-hub bench --race`
 ASSUMED_CLASSES = 10
 ASSUMED_MULTIPLY_ADDS = 25_000_000 * POSITIONS  # where no candidate's size is known
 # One core of a small board computer, slower than any that somebody would rank on. What takes even that one no third of
