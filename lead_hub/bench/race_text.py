@@ -59,7 +59,7 @@ def race_legend(report: RaceReport) -> list[str]:
         " race to its end; of its members: share of them that were, the mean; best in"
         " set: share in which the 90% set of the full run, and of the race's board, holds the truly best",
         f"passes: share of the full run's forward passes. A target stores {few} to {many} images, so that a quarter of"
-        f" them, which all candidates see, is already {rules.largest_first_share:.0%}; the last column is computed for"
+        f" them, which all candidates see, is already {rules.largest_first_share:.0%}; the next column is computed for"
         f" a run of {settings.n_images_of_run:,} images in which all that are left at the end here see the rest: what"
         " further stages would spare, and whether the full run's set would be another one, is not in it",
         f"drawn: {settings.n_drawn} candidates from the same checkpoints with replacement, the score of each moved by"
