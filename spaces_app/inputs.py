@@ -18,7 +18,7 @@ from spaces_app.events import QUIETLY, Block, Updates
 from spaces_app.focus import PRESSED_NAME
 from spaces_app.request import FULL_RUN, RunRequest, from_link
 from spaces_app.status import dataset_html, estimate_html, paragraph, problem, told
-from spaces_app.visitor_reading import look_at
+from spaces_app.visitor_reading import known_weights, look_at
 from spaces_app.visitors import Deployment, visitor
 from spaces_app.zero_gpu import as_carried_out, computing_device
 
@@ -318,7 +318,9 @@ def wire_inputs(
             in_split = next((split.n_rows for split in splits if split.name == question.split), None)
             n_images = min(question.max_images, in_split or question.max_images)
             budget, device = question.estimated_budget, computing_device()
-            of_run = estimate_run(candidates, n_images=n_images, device=device, budget=budget)
+            of_run = estimate_run(
+                candidates, n_images=n_images, device=device, budget=budget, access=known_weights(deployment)
+            )
             return {estimate: estimate_html(of_run)}
         except LeadHubError as error:
             return {estimate: problem(told(error, deployment))}

@@ -63,7 +63,7 @@ def add_endpoints(deployment: Deployment, runs: RunsUnderWay, *, follow: Follow)
             revision: branch, tag or commit of the dataset.
             score: name of the score that ranks; leave it at "lead" unless you compare scores.
             budget: what the run may cost: a time such as "10min", downloads such as "5GB", or a share of all passes such as "20%", within which the candidates race, most of them seen on few images only; "none" for all on all images; "auto" for the latter where that is estimated to take at most 15 minutes, else for a race of "15min".
-            preset: of the curated index, what fits a need: "small" (at most 10 million weights), "fast" (little to compute), "best" (the strongest, whatever they cost), "self-supervised" (learnt without labels), "permissive" (the usual choice under permissive licences); leave out for none.
+            preset: of the curated index, what fits a need: "small" (at most 10 million weights), "fast" (little to compute), "best" (the strongest, whatever they cost), "self-supervised" (learnt without labels), "permissive" (the usual choice under permissive licences), "all" (the whole index); leave out for none.
             full_board: also give the whole leaderboard under "board", which the push endpoint takes.
 
         Returns:

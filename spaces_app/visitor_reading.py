@@ -62,6 +62,11 @@ def look_at(request: RunRequest, visitor: Visitor, *, deployment: Deployment) ->
         )
 
 
+def known_weights(deployment: Deployment) -> Access | None:
+    """In whose cache an estimate looks for weights: that of one's own machine; strangers learn nothing of one."""
+    return None if deployment.is_shared else Access()
+
+
 def is_small(description: DatasetDescription) -> bool:
     """Whether its pictures may be looked at before a run: what is here already, and little of the Hub."""
     if description.is_local:

@@ -261,6 +261,22 @@ def test_whole_checkpoints_under_torchrun_give_the_board_of_one_process(
             torch.testing.assert_close(together[name][kind], values, atol=0, rtol=0)
 
 
+UNLIKE = "import os, torch\ntorch.cpu.get_capabilities = lambda: {'avx512_bf16': os.environ['RANK'] == '0'}\n"
+
+
+def test_unlike_processors_compute_in_the_number_format_of_the_main_one(
+    colour_folder: Path, tiny_pool: Path, tmp_path: Path
+) -> None:
+    out, pool = tmp_path / "two", pool_of(6, tiny_pool / "vit", tmp_path / "pool")
+    out.mkdir()
+    two_processes(UNLIKE + RANK, colour_folder, pool, out)
+    board = Leaderboard.load(out / "0.json")
+    # Each would be "float32" where the other process took it, and a board of two rules.
+    assert {row.dtype for row in board.rows} == {"bfloat16"}
+    assert len(board.rows) == len(outputs_by_file(out / "cache")) == 6
+    assert board.settings["dtype"] == "auto"
+
+
 def untimed(board: Leaderboard) -> dict[str, Any]:
     """All but how fast it was."""
     return replace(board, rows=tuple(replace(row, images_per_s=None) for row in board.rows)).to_document()

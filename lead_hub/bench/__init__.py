@@ -5,7 +5,7 @@ matrix/ -> race_replay: what a race spares and costs -> the table of `lead-hub b
 """
 
 from lead_hub.bench.matrix import MATRIX_FOLDER, REAL_MATRIX_FOLDER
-from lead_hub.bench.race_replay import RaceReport, ReplaySettings, run_replay
+from lead_hub.bench.race_replay import RaceReport, ReplaySettings, joined_races, run_replay
 from lead_hub.bench.race_text import race_cells, race_headers, race_legend
 from lead_hub.bench.report import BenchReport, BenchSettings, joined, run_bench
 from lead_hub.bench.report_text import check_format, columns, headline, legend, notes, save
@@ -23,6 +23,7 @@ __all__ = [
     "default_cache_folder",
     "headline",
     "joined",
+    "joined_races",
     "legend",
     "notes",
     "race_cells",

@@ -11,7 +11,7 @@ by a normal error as large as the calibration says that scores are off (pi / sqr
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -269,6 +269,18 @@ def run_replay(
     ]
     sizes = [races.n_images for races in found.values()]
     return RaceReport(tuple(figures), settings, (min(sizes), max(sizes)), matrix.left_out)
+
+
+def joined_races(reports: Sequence[RaceReport]) -> RaceReport:
+    """Reports of several matrices, by the same settings but for their halves, as one."""
+    halves = tuple(half for report in reports for half in report.settings.halves)
+    sizes = [size for report in reports for size in report.n_stored_images]
+    return RaceReport(
+        tuple(figures for report in reports for figures in report.figures),
+        replace(reports[0].settings, halves=halves),
+        (min(sizes), max(sizes)),
+        tuple(dict.fromkeys(sentence for report in reports for sentence in report.left_out)),
+    )
 
 
 def columns_of(matrix: GroundTruthMatrix, half: str) -> list[int]:

@@ -3,6 +3,9 @@
 from lead_hub.bench.race_replay import CALIBRATED_ON, RaceFigures, RaceReport
 from lead_hub.bench.report_text import FITTED_ON
 
+POOL = 201  # checkpoints of the index that comes with lead-hub
+MOST_FULL_ONES = 50  # that racing all of them should cost
+
 
 def race_headers(report: RaceReport) -> tuple[str, ...]:
     """One a column."""
@@ -12,6 +15,7 @@ def race_headers(report: RaceReport) -> tuple[str, ...]:
         "best in set, race",
         f"passes, {few} to {many} images",
         f"passes, {report.settings.n_images_of_run:,} images",
+        f"all {POOL}, full checkpoints",
     )
 
 
@@ -30,7 +34,13 @@ def race_cells(figures: RaceFigures) -> tuple[str, ...]:
         f"{figures.race_holds_best:.1%}",
         f"{figures.passes:.1%}",
         f"{figures.passes_of_run:.1%}",
+        f"{full_checkpoints(figures):.0f}" if figures.is_drawn else "",
     )
+
+
+def full_checkpoints(figures: RaceFigures) -> float:
+    """How many checkpoints on all images of a run take as many forward passes as a race of the whole pool."""
+    return POOL * figures.passes_of_run
 
 
 def race_legend(report: RaceReport) -> list[str]:
@@ -49,11 +59,20 @@ def race_legend(report: RaceReport) -> list[str]:
         " race to its end; of its members: share of them that were, the mean; best in"
         " set: share in which the 90% set of the full run, and of the race's board, holds the truly best",
         f"passes: share of the full run's forward passes. A target stores {few} to {many} images, so that a quarter of"
-        f" them, which all candidates see, is already {rules.largest_first_share:.0%}; the last column is computed for"
+        f" them, which all candidates see, is already {rules.largest_first_share:.0%}; the next column is computed for"
         f" a run of {settings.n_images_of_run:,} images in which all that are left at the end here see the rest: what"
         " further stages would spare, and whether the full run's set would be another one, is not in it",
         f"drawn: {settings.n_drawn} candidates from the same checkpoints with replacement, the score of each moved by"
         " a normal error of pi / sqrt(6) spreads of the calibration, the same at all stages",
         f"goals: winner loses at most 0.5, set kept at least 95%, passes at most 25%, of {settings.n_drawn} drawn 15%",
+        f"all {POOL}: the whole pool that comes with lead-hub, at the share of passes of the {settings.n_drawn} drawn"
+        f" ones in the column before, costs as much as so many checkpoints on all {settings.n_images_of_run:,} images;"
+        f" the goal is at most {MOST_FULL_ONES}{missed(report)}",
         *report.left_out,
     ]
+
+
+def missed(report: RaceReport) -> str:
+    """On which targets the whole pool costs more than it should, as the end of a sentence."""
+    over = [each.half for each in report.figures if each.is_drawn and full_checkpoints(each) > MOST_FULL_ONES]
+    return f", missed on {', '.join(over)}" if over else ""

@@ -36,6 +36,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "best": {"chosen_for": BEST},
         "self-supervised": {"pretraining_kinds": ("self-supervised",)},
         "permissive": {"chosen_for": DEFAULT, "licences": (PERMISSIVE,)},
+        "all": {},
     }
 )
 
@@ -92,6 +93,7 @@ class IndexQuery:
         - "best": what the curators hold for the strongest, whatever it costs: ViT-B to ViT-L and their like.
         - "self-supervised": learnt from images, without labels and texts.
         - "permissive": of what is ranked by default, all under a permissive licence.
+        - "all": the whole index.
 
         Raises:
             CandidateError: there is no preset of that name.

@@ -17,6 +17,7 @@ from lead_hub.checkpoint_outputs.extraction import (
     whole_outputs,
 )
 from lead_hub.checkpoint_outputs.frozen_outputs import CheckpointOutputs, ImageOutputs, PartialOutputs
+from lead_hub.checkpoint_outputs.image_preparation import processor_settings, wanted_side_px
 from lead_hub.checkpoint_outputs.loaded_checkpoint import LoadedCheckpoint, load_checkpoint
 from lead_hub.checkpoint_outputs.network_extraction import with_network_kernel
 from lead_hub.checkpoint_outputs.outputs_cache import OutputsCache, outputs_key
@@ -41,7 +42,9 @@ __all__ = [
     "out_of_memory",
     "outputs_key",
     "prepared_batches",
+    "processor_settings",
     "versions",
+    "wanted_side_px",
     "whole_outputs",
     "with_network_kernel",
 ]

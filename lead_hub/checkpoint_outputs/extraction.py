@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
@@ -50,11 +50,14 @@ class ExtractionSettings:
         device: "auto" (the accelerator if there is one), or a torch device such as "cpu" or "cuda:1".
         dtype: number format of the forward pass; "auto" is bfloat16 where the processor or the GPU multiplies it in
             hardware, float16 on other GPUs, float32 elsewhere, and for a network that bears no other.
+        auto_dtype: what "auto" is for a network that bears it, where that is decided already; None leaves it to each
+            device.
     """
 
     batch_size: int | Literal["auto"] = "auto"
     device: str = "auto"
     dtype: str = "auto"  # one of Dtype, checked below because it may come from a command line
+    auto_dtype: torch.dtype | None = None
 
     def __post_init__(self) -> None:
         if self.batch_size != "auto" and self.batch_size < 1:
@@ -72,7 +75,16 @@ class ExtractionSettings:
         """The number format on that device."""
         if self.dtype != "auto":
             return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[self.dtype]
-        return fast_dtype(device)
+        return self.auto_dtype or fast_dtype(device)
+
+    def agreed(self, processes: Processes) -> "ExtractionSettings":
+        """The same for all of them, as the main process's device decides: unlike machines would mix number formats.
+
+        Every process of the run must ask for it.
+        """
+        return replace(
+            self, auto_dtype=on_main_process(lambda: self.torch_dtype(self.torch_device(processes)), processes)
+        )
 
     @property
     def falls_back(self) -> bool:

@@ -100,13 +100,7 @@ def check_image_size(settings: Mapping[str, Any], folder: Path) -> None:
     """
     numbers = dict(_numbers_in(settings))
     side_px = max((abs(number) for name, number in numbers.items() if name != _PATCHES), default=0)
-    crop_share = min((number for name, number in numbers.items() if name.endswith("crop_pct")), default=1)
-    sizes_px = [
-        number
-        for name, number in numbers.items()
-        if name != _PATCHES and (name.split(".")[0] in _SIZE_SETTINGS or "input_size" in name)
-    ]
-    resized_px = max(sizes_px, default=0) / crop_share if crop_share > 0 else math.inf
+    resized_px = wanted_side_px(settings)
     patches_px = numbers.get(_PATCHES, 0) * numbers.get("patch_size", 1) ** 2
     if max(side_px, resized_px) > MOST_SIDE_PX or patches_px > MOST_SIDE_PX**2:
         raise CandidateError(
@@ -114,6 +108,22 @@ def check_image_size(settings: Mapping[str, Any], folder: Path) -> None:
             f" {max(side_px, resized_px, patches_px**0.5):,.0f}: is its size right?",
             stage="load",
         )
+
+
+def wanted_side_px(settings: Mapping[str, Any]) -> float:
+    """The side, in px, that an image processor resizes images to, before it crops them; 0 where it keeps their shape.
+
+    Args:
+        settings: as `processor_settings` gives them.
+    """
+    numbers = dict(_numbers_in(settings))
+    crop_share = min((number for name, number in numbers.items() if name.endswith("crop_pct")), default=1)
+    sizes_px = [
+        number
+        for name, number in numbers.items()
+        if name != _PATCHES and (name.split(".")[0] in _SIZE_SETTINGS or "input_size" in name)
+    ]
+    return max(sizes_px, default=0) / crop_share if crop_share > 0 else math.inf
 
 
 def _numbers_in(settings: object, name: str = "") -> Iterator[tuple[str, float]]:

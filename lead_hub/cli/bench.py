@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Half(str, Enum):
-    """Which targets to compare on; "both" stands for held-out and all of a matrix, and for the real one."""
+    """Which targets; "both" stands for held-out and all of a matrix (in a race study, not all) and for the real one."""
 
     both = "both"
     held_out = "held-out"

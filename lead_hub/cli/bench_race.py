@@ -24,17 +24,19 @@ def bench_race(
     workers: int | None,
     advance: "Callable[[int, int], None]",
 ) -> "RaceReport":
-    """Replay races on a matrix; "both" halves are the held-out and the study targets.
+    """Replay races on a matrix; "both" halves are the held-out and the study targets, and without one the real ones.
 
     Raises:
         MatrixError: the matrix cannot be read, or has no such targets.
     """
-    from lead_hub.bench import MATRIX_FOLDER, REAL_MATRIX_FOLDER, ReplaySettings, run_replay
+    from lead_hub.bench import MATRIX_FOLDER, REAL_MATRIX_FOLDER, ReplaySettings, joined_races, run_replay
 
     halves = ("held-out", "study") if half == "both" else (half,)
-    settings = ReplaySettings(halves=halves, n_repetitions=repetitions)
-    shipped = REAL_MATRIX_FOLDER if half == "real" else MATRIX_FOLDER
-    return run_replay(matrix or shipped, settings, n_workers=workers, advance=advance)
+    tables = [(matrix or (REAL_MATRIX_FOLDER if half == "real" else MATRIX_FOLDER), halves)]
+    if half == "both" and matrix is None:
+        tables.append((REAL_MATRIX_FOLDER, ("real",)))
+    settings = [(folder, ReplaySettings(halves=asked, n_repetitions=repetitions)) for folder, asked in tables]
+    return joined_races([run_replay(folder, each, n_workers=workers, advance=advance) for folder, each in settings])
 
 
 def show_races(report: "RaceReport", *, as_json: bool) -> None:

@@ -43,6 +43,7 @@ class Preset(str, Enum):
     best = "best"
     self_supervised = "self-supervised"
     permissive = "permissive"
+    all = "all"
 
 
 def recommend(
@@ -167,7 +168,7 @@ def recommend(
             on_race=None if quiet else say_race,
         )
         if dry_run:
-            dry_run_of(boards, processes=processes, on_jobs=on_jobs, as_json=json)
+            dry_run_of(boards, processes=processes, on_jobs=jobs_request, as_json=json)
             return
         unsaved: list[LeadHubError] = []
 
@@ -188,24 +189,25 @@ def recommend(
         leave(board, interrupted=interrupts())
 
 
-def dry_run_of(run: "Recommendation", *, processes: int | None, on_jobs: str | None, as_json: bool) -> None:
+def dry_run_of(run: "Recommendation", *, processes: int | None, on_jobs: "JobsRequest | None", as_json: bool) -> None:
     """Estimate a run, here or on Jobs, of which none races.
 
     Args:
         run: to be estimated.
         processes: how many the user asked for, if so.
-        on_jobs: the flavour of their hardware; None where it runs here.
+        on_jobs: how many on which hardware; None where it runs here.
         as_json: whether programs read it.
     """
     from lead_hub.processes import n_to_start, n_visible_gpus
 
+    if on_jobs is not None:
+        estimate = show_estimate(run, n_gpus=0, as_json=as_json, on_jobs=on_jobs.flavor)
+        say_price(on_jobs, run.access, n_candidates=estimate.n_checkpoints)
+        return
     n_gpus = n_visible_gpus()
     n_processes = n_to_start(processes, device=run.device, n_gpus=n_gpus, environment=os.environ)
-    full = on_jobs is not None and run.budget == AUTO
     n_used = min(n_gpus, n_processes) if run.device == "auto" else 0
-    show_estimate(replace(run, budget=None) if full else run, n_gpus=n_used, as_json=as_json)
-    if on_jobs is not None:
-        say_price(on_jobs, run.access)
+    show_estimate(run, n_gpus=n_used, as_json=as_json)
 
 
 def several_processes(
@@ -237,9 +239,9 @@ def board_of_jobs(run: "Recommendation", request: "JobsRequest", *, quiet: bool)
     from lead_hub.recommendation import run_on_jobs
 
     console = Console(stderr=True, soft_wrap=True)
-    if not quiet:
-        say_price(request.flavor, run.access)
     candidates = read_candidates(run.candidates, api=run.access.api)
+    if not quiet:
+        say_price(request, run.access, n_candidates=len(candidates))
 
     def tell(words: str) -> None:
         if not quiet:
@@ -248,12 +250,16 @@ def board_of_jobs(run: "Recommendation", request: "JobsRequest", *, quiet: bool)
     return run_on_jobs(run, candidates, request, tell=tell)
 
 
-def say_price(flavor: str, access: "Access") -> None:
-    """Say on standard error what an hour of a Job costs, if the Hub tells."""
+def say_price(request: "JobsRequest", access: "Access", *, n_candidates: int) -> None:
+    """Say on standard error what an hour of a Job, and of all of them, costs, if the Hub tells."""
     from lead_hub.recommendation import price_per_hour
 
-    price = price_per_hour(flavor, access)
-    told = f"an hour of a Job on {flavor} costs {price:.2f} USD" if price is not None else "the Hub tells no price"
+    price = price_per_hour(request.flavor, access)
+    told = "the Hub tells no price"
+    if price is not None:
+        told = f"an hour of a Job on {request.flavor} costs {price:.2f} USD"
+        n_jobs = min(request.n_jobs, n_candidates)
+        told += f", of {n_jobs} at once {n_jobs * price:.2f} USD" if n_jobs > 1 else ""
     Console(stderr=True, soft_wrap=True).print(Text(told))
 
 

@@ -106,6 +106,11 @@ class DecodedImages:
         """Some of the images, in this order, for as long as these are there."""
         return DecodedImages(self.folder, self.places[positions])
 
+    @property
+    def largest_short_side_px(self) -> int:
+        """Of all of them the largest short side; STORED_SHORT_SIDE_PX where an image was larger than is kept."""
+        return int(self.places[:, 1:].min(axis=1).max(initial=0))
+
     def __len__(self) -> int:
         return len(self.places)
 

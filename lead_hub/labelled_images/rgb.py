@@ -17,9 +17,9 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, UnidentifiedImageError
 
-# Image processors of current checkpoints ask for 224 to 512 px. Storing no more keeps 20,000 photos near 16 GB
-# on disk, and one antialiased reduction here replaces one per checkpoint.
-STORED_SHORT_SIDE_PX = 512
+# Image processors of current checkpoints ask for 224 to 518 px, the latter DINOv2 with registers. Storing no more keeps
+# 20,000 photos near 16 GB on disk, and one antialiased reduction here replaces one per checkpoint.
+STORED_SHORT_SIDE_PX = 518
 
 # A processor enlarges an image until its short side has the size that the checkpoint wants, up to about this one; the
 # long side grows with it: a panorama of 10,000 x 50 px is still read, and takes 120 MB as floats at 224 px.

@@ -16,7 +16,7 @@ hub_jobs.py        the same on the Hub's machines, a Job a share of the candidat
 progress.py        where the run is; estimate.py what it will take
 """
 
-from lead_hub.recommendation.estimate import RunEstimate, estimate_run, speed_of_gpus
+from lead_hub.recommendation.estimate import RunEstimate, estimate_run, speed_of_gpus, without_duration
 from lead_hub.recommendation.hub_jobs import JobsRequest, price_per_hour, run_on_jobs
 from lead_hub.recommendation.pictures import (
     Disagreement,
@@ -52,4 +52,5 @@ __all__ = [
     "recommend",
     "run_on_jobs",
     "speed_of_gpus",
+    "without_duration",
 ]

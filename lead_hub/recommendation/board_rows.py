@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from lead_hub.access import Access
 from lead_hub.candidates import Candidate, same_dataset
 from lead_hub.checkpoint_files import CheckpointFiles
-from lead_hub.checkpoint_outputs import CheckpointOutputs, versions
-from lead_hub.labelled_images import LabelledImages, rows_sha256
+from lead_hub.checkpoint_outputs import CheckpointOutputs, processor_settings, versions, wanted_side_px
+from lead_hub.labelled_images import STORED_SHORT_SIDE_PX, LabelledImages, rows_sha256
 from lead_hub.leaderboard import Leaderboard, RankedCheckpoint, RankedDataset
 from lead_hub.score_cards import ScoreCards, load_cards
 from lead_hub.transferability import SCORES, TransferabilityScore
@@ -87,6 +87,7 @@ def ranked_checkpoint(
     images: LabelledImages,
 ) -> RankedCheckpoint:
     """The row of one scored candidate, before it has a rank."""
+    notes = (FROM_CACHE if images_per_s is None else "", outputs.dtype_reason, enlarging_note(files, images))
     return RankedCheckpoint(
         checkpoint=candidate.checkpoint,
         score=score.value,
@@ -105,9 +106,20 @@ def ranked_checkpoint(
         device=outputs.device,
         images_per_s=images_per_s,
         trained_on_dataset=was_trained_on(images, (*candidate.datasets, *candidate.base_datasets, *files.datasets)),
-        note="; ".join(filter(None, (FROM_CACHE if images_per_s is None else "", outputs.dtype_reason))),
+        note="; ".join(filter(None, notes)),
         is_private=files.is_private,
     )
+
+
+def enlarging_note(files: CheckpointFiles, images: LabelledImages) -> str:
+    """That a checkpoint wants more of the images than is kept of them; "" where it does not."""
+    if images.pixels.largest_short_side_px < STORED_SHORT_SIDE_PX:
+        return ""
+    settings = processor_settings(files.folder)
+    wanted_px = wanted_side_px(settings)
+    if wanted_px <= STORED_SHORT_SIDE_PX or settings.get("do_resize") is False:
+        return ""
+    return f"wants images of {wanted_px:,.0f} px, which are kept at {STORED_SHORT_SIDE_PX} px and enlarged again"
 
 
 def was_trained_on(images: LabelledImages, datasets: Iterable[str]) -> bool:

@@ -7,7 +7,7 @@ format and the layout of a run, and with all that keeps the machine busy beside 
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import lru_cache
 
 import torch
 from torch import nn
@@ -30,6 +30,7 @@ from lead_hub.recommendation.race_budget import (
 )
 
 PROBE_S = 0.4  # of each of the two measurements
+FRESH_S = 300.0  # as long as a measurement is held for true, at most
 WARM_UP = 2  # times before one counts: the first call of a convolution also prepares it
 LAYOUT = torch.channels_last
 IMAGE_PX, PREPARED_PX = (500, 667), 224
@@ -54,14 +55,26 @@ class MachineSpeed:
 ASSUMED_GPU_FLOPS_PER_S = 2e13
 
 
-@cache
 def measured_speed(device: str = "auto") -> MachineSpeed:
-    """The speed of a device, measured once a process in about a second.
+    """The speed of a device, measured in about a second, and again where the last time is more than 5 minutes ago.
+
+    A page's server lives for weeks: what its machine could do while it was busy is not what it can do ever after.
 
     Args:
         device: "auto" (a GPU if there is one), or a torch device; one that is not here, as the GPU that a Space only
             borrows for its runs, is taken for one of ASSUMED_GPU_FLOPS_PER_S.
     """
+    return speed_measured_in(measuring_period(time.monotonic()), device)
+
+
+def measuring_period(now_s: float) -> int:
+    """Which of the periods of FRESH_S it is, in each of which a process measures once."""
+    return int(now_s // FRESH_S)
+
+
+@lru_cache(maxsize=8)
+def speed_measured_in(period: int, device: str) -> MachineSpeed:  # noqa: ARG001 - another one, another measurement
+    """What `measured_speed` gives in one period."""
     name = accelerator_or_cpu() if device == "auto" else device
     shares_cores = torch.device(name).type == "cpu"
     return MachineSpeed(
@@ -132,7 +145,7 @@ BESIDE_MULTIPLY_ADDS = 400_000_000
 NET_SHARE = 0.5  # of the speed of a plain convolution that a whole network reaches
 DECODING = 2.0  # times what preparing an image for a checkpoint takes; once a run
 CHECKPOINT_S = 0.8  # to find its files, load its weights and score its outputs, as far as nothing is computed meanwhile
-GOING_ON = 0.3  # of the candidates of a race, after its first stage: 0.1 to 0.4 in `lead-hub bench --race`
+GOING_ON = 0.3  # of the candidates of a race, after its first stage: 0.1 to 0.6 in `lead-hub bench --race`
 ASSUMED_CLASSES = 10
 ASSUMED_MULTIPLY_ADDS = 25_000_000 * POSITIONS  # where no candidate's size is known
 # One core of a small board computer, slower than any that somebody would rank on. What takes even that one no third of
@@ -178,16 +191,18 @@ def estimate_run(
 ) -> RunEstimate:
     """Estimate a run from what is known of its candidates beforehand.
 
-    The time is rough: off by a factor of 2 is normal, and more where only the number of weights is known of networks
-    unlike ResNets and ViTs, or of one that wants images much larger or smaller than 224 px, and on a machine that other
-    things keep busy by turns; a run that goes on corrects it (`RunProgress.remaining_s`). A checkpoint of unknown size
-    counts as one of the mean size of the others. Data and outputs that are in a cache already are not subtracted.
+    The time is rough. Of 20 runs on an idle machine each took 0.82 to 1.24 times as long as this had said, 0.91 times
+    in the median; on a busy one 0.3 to 1.6 times (`python -m tests.benchmarks.estimate_accuracy --runs 20`). It is
+    further off where only the number of weights is known of networks unlike ResNets and ViTs, or of one that wants
+    images much larger or smaller than 224 px; a run that goes on corrects it (`RunProgress.remaining_s`). A checkpoint
+    of unknown size counts as one of the mean size of the others. Outputs that are kept from earlier runs are not
+    subtracted, for only the images themselves tell whether they are of the same ones.
 
     Args:
         candidates: to be ranked.
         n_images: that each of them will see.
         device: as for `recommend`.
-        speed: of the machine; None measures it, once a process, in about a second.
+        speed: of the machine; None means `measured_speed`.
         budget: as for `recommend`, whose "auto" is decided here as there; None where there can be no race.
         access: in whose cache weights may be already; None looks into none.
 
@@ -220,6 +235,17 @@ def estimate_run(
         n_weights_here=sum(here),
         budget=budget,
     )
+
+
+def without_duration(candidates: Sequence[Candidate], *, n_images: int) -> RunEstimate:
+    """What a full run takes elsewhere, on a machine of unknown speed where none of the weights are.
+
+    Args:
+        candidates: to be ranked.
+        n_images: that each of them will see.
+    """
+    estimate = estimate_run(candidates, n_images=n_images, speed=SLOW_CORE)
+    return replace(estimate, duration_s=None, full_duration_s=None)
 
 
 def too_long_s(

@@ -13,7 +13,7 @@ from lead_hub.candidates import Candidate
 from lead_hub.errors import Stage
 from lead_hub.leaderboard import duration_in_words
 from lead_hub.recommendation.estimate import measured_speed
-from lead_hub.recommendation.remaining_time import RemainingTime
+from lead_hub.recommendation.remaining_time import NO_STAGES, RemainingTime, StagesAhead
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,9 @@ class RunProgress:
         total_images: images of the run, or those that the stage adds; 0 while the dataset is read.
         images_per_s: speed of this checkpoint so far, preparation included; None before its first batch.
         device: where it runs, e.g. "cpu" or "cuda:0"; empty while the dataset is read.
-        remaining_s: seconds until the run, or the stage of a race, ends: estimated for the first checkpoint, from then
-            on as the finished ones took; None while the dataset is read.
+        remaining_s: seconds until the run ends: estimated for the first checkpoint, from then on as the finished ones
+            took. Of a race the stages to come are in it, as many candidates as usually go on, and no more than the
+            budget leaves. None while the dataset is read.
     """
 
     stage: Stage
@@ -53,9 +54,25 @@ OnProgress: TypeAlias = Callable[[RunProgress], object]
 class RunFollower:
     """Tells a bar, and whoever asked to be told, how far a run is; and ends it where nobody waits any more."""
 
-    def __init__(self, n_candidates: int, *, access: Access, on_progress: OnProgress | None) -> None:
+    def __init__(
+        self,
+        n_candidates: int,
+        *,
+        access: Access,
+        on_progress: OnProgress | None,
+        budget_left_s: Callable[[], float | None] = lambda: None,
+    ) -> None:
+        """A follower of a run.
+
+        Args:
+            n_candidates: of the run.
+            access: who still waits.
+            on_progress: who is told.
+            budget_left_s: seconds until a budget of time is over, if there is one.
+        """
         self._access = access
         self._on_progress = on_progress
+        self._budget_left_s = budget_left_s
         self._n_candidates = n_candidates
         self._bar: tqdm | None = None
         self._number = 0
@@ -83,7 +100,15 @@ class RunFollower:
     def _is_followed(self) -> bool:
         return self._on_progress is not None or (self._bar is not None and not self._bar.disable)
 
-    def begins(self, candidate: Candidate, *, following: Sequence[Candidate], number: int, n_images: int) -> None:
+    def begins(
+        self,
+        candidate: Candidate,
+        *,
+        following: Sequence[Candidate],
+        number: int,
+        n_images: int,
+        ahead: StagesAhead = NO_STAGES,
+    ) -> None:
         """The next candidate has its turn.
 
         Args:
@@ -91,6 +116,7 @@ class RunFollower:
             following: those that come after it, in this stage of the run.
             number: which one of the stage, from 1.
             n_images: that may have to run through it.
+            ahead: what is expected after this stage.
 
         Raises:
             RunCancelledError: nobody waits for it.
@@ -102,7 +128,7 @@ class RunFollower:
         self._checkpoint, self._n_images = candidate.checkpoint, 0
         self._stage = "find"
         if self._is_followed:
-            self._remaining.begins(candidate, following, n_images=n_images, n_sharing=self.n_sharing)
+            self._remaining.begins(candidate, following, n_images=n_images, n_sharing=self.n_sharing, ahead=ahead)
         if self._bar is not None:
             self._bar.set_description(f"{self._number}/{self._n_candidates} {candidate.checkpoint}")
         self._check_wanted()
@@ -131,7 +157,7 @@ class RunFollower:
         if self._bar is not None:
             self._bar.update(self._number * self._total_images - self._bar.n)
             if self._is_followed:
-                self._bar.set_postfix_str(f"about {duration_in_words(self._remaining.left_s(1.0))} left")
+                self._bar.set_postfix_str(f"about {duration_in_words(self._left_s(1.0))} left")
 
     def are_done(self, n_candidates: int) -> None:
         """So many candidates are done with, by this process or by others."""
@@ -143,7 +169,11 @@ class RunFollower:
         if not self._number:
             return None
         share = 1.0 if self._stage == "score" else self._n_images / max(1, self._total_images)
-        return self._remaining.left_s(share)
+        return self._left_s(share)
+
+    def _left_s(self, share_done: float) -> float:
+        left_s, within_s = self._remaining.left_s(share_done), self._budget_left_s()
+        return left_s if within_s is None else min(left_s, within_s)
 
     def _check_wanted(self) -> None:
         self.is_asking_caller = True

@@ -101,20 +101,29 @@ class SpentBudget:
         self._budget, self._start_s = budget, max(self._start_s, latest_start_s)
 
     @property
+    def left_s(self) -> float | None:
+        """Seconds that are left of it, at least 0; None where it is none of time."""
+        limit_s = self._budget.duration_s if self._budget else None
+        return None if limit_s is None else max(0.0, limit_s - (self._clock() - self._start_s))
+
+    @property
     def is_time_over(self) -> bool:
         """Whether it is one of time, and that is over."""
-        limit_s = self._budget.duration_s if self._budget else None
-        return limit_s is not None and self._clock() - self._start_s >= limit_s
+        return self.left_s == 0.0
 
     def run(self, n_images: int) -> None:
         """So many images have run through a checkpoint."""
         self._n_passes += n_images
 
+    def n_left(self, *, n_images_of_run: int) -> int | None:
+        """How many more images may run through checkpoints; None where it is none of passes."""
+        share = self._budget.passes_share if self._budget else None
+        return None if share is None else int(share * self._n_candidates * n_images_of_run) - self._n_passes
+
     def allows(self, n_images: int, *, n_images_of_run: int) -> bool:
         """Whether so many more images may run through a checkpoint."""
-        share = self._budget.passes_share if self._budget else None
-        most = None if share is None else share * self._n_candidates * n_images_of_run
-        return not self.is_time_over and (most is None or self._n_passes + n_images <= most)
+        n_left = self.n_left(n_images_of_run=n_images_of_run)
+        return not self.is_time_over and (n_left is None or n_images <= n_left)
 
 
 def within_downloads(

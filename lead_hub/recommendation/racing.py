@@ -8,6 +8,7 @@ among those that rest on the same.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
@@ -30,8 +31,10 @@ from lead_hub.labelled_images import LabelledImages, rows_sha256, stratified_sam
 from lead_hub.leaderboard import Leaderboard, RankedCheckpoint
 from lead_hub.leaderboard import rank as ranked
 from lead_hub.processes import Processes, on_main_process
+from lead_hub.recommendation.estimate import GOING_ON
 from lead_hub.recommendation.judging import ScoredCandidate, judged_board
 from lead_hub.recommendation.race_budget import SpentBudget
+from lead_hub.recommendation.remaining_time import NO_STAGES, StagesAhead
 from lead_hub.transferability import SCORES
 
 
@@ -47,6 +50,7 @@ class Turn:
         number: which turn of its stage, from 1.
         following: whose turn it is after that, in this stage.
         is_first: whether it is the first one of this candidate.
+        ahead: what is expected after this stage.
     """
 
     candidate: Candidate
@@ -56,6 +60,7 @@ class Turn:
     number: int
     following: tuple[Candidate, ...]
     is_first: bool
+    ahead: StagesAhead = NO_STAGES
 
 
 class Ranking(Protocol):
@@ -148,7 +153,8 @@ class Race:
     def turns(self, candidates: Sequence[Candidate]) -> Iterator[Turn]:
         racing = list(candidates)
         n_seen = 0
-        for size in stage_sizes(len(self._images), len(self._images.class_names)):
+        sizes = stage_sizes(len(self._images), len(self._images.class_names))
+        for size in sizes:
             stage = self._next_stage(size)
             for number, candidate in enumerate(racing, start=1):
                 n_more = 0 if candidate in self._whole else size - n_seen
@@ -162,10 +168,21 @@ class Race:
                     number=number,
                     following=tuple(racing[number:]),
                     is_first=n_seen == 0,
+                    ahead=self._ahead(racing, sizes, size=size),
                 )
                 self._spent.run(n_more)
             n_seen = size
             racing = self._worth_more(stage)
+
+    def _ahead(self, racing: Sequence[Candidate], sizes: Sequence[int], *, size: int) -> StagesAhead:
+        """What is expected after the stage of so many images: of the first, as many go on as usually do, then all."""
+        later = sizes[sizes.index(size) :]
+        return StagesAhead(
+            tuple(each for each in racing if each not in self._whole),
+            n_images=tuple(after - before for before, after in pairwise(later)),
+            going_on=GOING_ON if size == sizes[0] else 1.0,
+            n_allowed=self._spent.n_left(n_images_of_run=len(self._images)),
+        )
 
     def _allows(self, n_images: int) -> bool:
         """As the clock of the main process says, so that all processes do the same."""

@@ -246,7 +246,9 @@ class Recommendation:
         spent = SpentBudget(self.race_budget, n_candidates=len(candidates))
         ends: list[Callable[[], bool]] = [access.cancelled, lambda: spent.is_time_over]
         access = replace(access, cancelled=lambda: any(is_over() for is_over in ends))
-        follower = RunFollower(len(candidates), access=access, on_progress=self.on_progress)
+        follower = RunFollower(
+            len(candidates), access=access, on_progress=self.on_progress, budget_left_s=lambda: spent.left_s
+        )
         follower.reads_dataset()
         with ExitStack() as stack:
             try:
@@ -260,11 +262,12 @@ class Recommendation:
             candidates = with_standings(candidates, standings, dataset=images.dataset)
             run = RunEdges(access, processes, follower, spent)
             decided = self._decided(images, candidates, run)
+            extraction = decided.extraction.agreed(processes)
             queue = shared_queue(candidates, processes) if decided.budget is None else None
             if queue is not None:
                 ends.append(queue.is_over)
                 run = replace(run, processes=OneProcess(processes.device))
-            yield from decided._ranked_on(images, candidates, run, queue=queue)
+            yield from decided._ranked_on(images, candidates, run, extraction=extraction, queue=queue)
 
     def _decided(self, images: LabelledImages, candidates: Sequence[Candidate], run: RunEdges) -> "Recommendation":
         """This run, where "auto" is a race or the full run, as the main process says for all."""
@@ -289,13 +292,14 @@ class Recommendation:
         candidates: Sequence[Candidate],
         run: RunEdges,
         *,
-        queue: WorkQueue | None = None,
+        extraction: ExtractionSettings,
+        queue: WorkQueue | None,
     ) -> Iterator[Leaderboard]:
         access, processes, follower = run.access, run.processes, run.follower
         board = empty_board(images, self.methods[0], settings=self.settings, n_candidates=len(candidates))
         outputs_of = OutputsOfImages(
             images,
-            self.extraction,
+            extraction,
             access=access,
             processes=processes,
             with_network_kernel=any("network_kernel" in SCORES[name].needs_kernels for name in self.methods),
@@ -309,8 +313,6 @@ class Recommendation:
 
         board, candidates, ranking = self._begin(board, images, candidates, run)
         downloads = Downloads(candidates, access, needs_weights, self.max_disk_bytes)
-        if processes.num_processes == 1:
-            outputs_of.networks.downloads = downloads
         downloads = taken_in_turn(downloads, queue) if queue else downloads
         shown = access.progress and (queue.is_main if queue else processes.is_main_process)
         scoring = TurnScoring(run, outputs_of, downloads, cards, methods=self.methods, seed=self.seed)

@@ -56,6 +56,11 @@ class TurnScoring:
     seed: int
     _files: dict[Candidate, CheckpointFiles] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        # The very same: what is fetched again must fit into the part of the disk that is this process's.
+        if self.run.processes.num_processes == 1:
+            self.outputs_of.networks.downloads = self.downloads
+
     def of(self, turn: Turn) -> ScoredTurn:
         """Score the candidate of a turn on its images.
 
@@ -64,7 +69,7 @@ class TurnScoring:
         """
         candidate, follower, processes = turn.candidate, self.run.follower, self.run.processes
         begins = partial(follower.begins, candidate, following=turn.following, number=turn.number)
-        begins = partial(begins, n_images=turn.n_new)
+        begins = partial(begins, n_images=turn.n_new, ahead=turn.ahead)
         on_every_process(guarded(begins, stage="find"), processes)
         follower.reached("download")
         files = self._files_of(candidate)

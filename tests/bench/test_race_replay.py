@@ -10,7 +10,9 @@ import pytest
 
 from lead_hub.bench.matrix import read_matrix
 from lead_hub.bench.matrix_files import MatrixError
-from lead_hub.bench.race_replay import ReplaySettings, StagedTerms, replay, run_replay
+from lead_hub.bench.race_replay import ReplaySettings, StagedTerms, joined_races, replay, run_replay
+from lead_hub.bench.race_text import POOL, full_checkpoints, missed, race_cells, race_headers
+from lead_hub.candidates import IndexQuery, query_index
 from lead_hub.confidence import RaceRules
 from tests.bench.small_matrix import QUALITY, write_small_matrix
 from tests.cli.test_recommend import lead_hub
@@ -103,6 +105,24 @@ def test_a_score_of_all_images_is_the_last_stage(tmp_path: Path) -> None:
         assert (each.lost_points, each.same_winner, each.kept, each.members_kept) == (0.0, 1.0, 1.0, 1.0)
         assert (each.passes, each.passes_of_run) == (1.0, 1.0)
     assert len(read_matrix(folder).checkpoints) == len(QUALITY)
+
+
+def test_matrices_are_one_table(tmp_path: Path) -> None:
+    folder = write_small_matrix(tmp_path / "matrix")
+    halves = [ReplaySettings(halves=(half,), n_repetitions=1, n_drawn=20) for half in ("study", "held-out")]
+    both = joined_races([run_replay(folder, settings, n_workers=1) for settings in halves])
+    assert [each.half for each in both.figures] == ["study", "study", "held-out", "held-out"]
+    assert both.settings.halves == ("study", "held-out")
+    assert both.n_stored_images == (60, 60)
+    _, drawn, *_ = both.figures
+    dear = replace(drawn, passes_of_run=0.25)  # 50.25 of 201
+    cheap = replace(drawn, half="held-out", passes_of_run=0.2)
+    assert [full_checkpoints(each) for each in (dear, cheap)] == [pytest.approx(50.25), pytest.approx(40.2)]
+    assert missed(replace(both, figures=(dear, cheap))) == ", missed on study"
+    assert missed(replace(both, figures=(cheap,))) == ""
+    assert race_cells(cheap)[-1] == "40"
+    assert len(race_cells(cheap)) == len(race_headers(both))
+    assert len(query_index(IndexQuery.preset("all")).candidates) == POOL
 
 
 def test_settings_that_make_no_sense() -> None:

@@ -22,7 +22,7 @@ from lead_hub import recommend
 from lead_hub.bench.speed.measured_parts import silence
 from lead_hub.candidates import Candidate
 from lead_hub.recommendation import RunProgress, estimate_run
-from lead_hub.recommendation.estimate import POSITIONS, computing_s, measured_speed
+from lead_hub.recommendation.estimate import POSITIONS, computing_s, measured_speed, speed_measured_in
 
 ARCHITECTURES = (
     *("resnet50", "vit_small_patch16_224", "convnext_tiny", "swin_tiny_patch4_window7_224"),
@@ -76,7 +76,7 @@ def main() -> None:
 
 def short_run(images: Path, pool: list[Candidate], *, n_images: int, cache_dir: Path) -> float:
     """What a run of few checkpoints took over what was estimated just before it, as a process of its own would."""
-    measured_speed.cache_clear()
+    speed_measured_in.cache_clear()
     estimated_s = estimate_run(pool, n_images=n_images).duration_s
     start_s = time.perf_counter()
     board = recommend(images, pool, cache_dir=cache_dir, progress=False)

@@ -250,7 +250,7 @@ def test_bounds_that_cannot_be_asked_for(bounds: dict[str, Any], words: str) -> 
 
 
 def test_a_preset_that_there_is_not() -> None:
-    words = "a preset must be one of small, fast, best, self-supervised, permissive, found 'cheap'"
+    words = "a preset must be one of small, fast, best, self-supervised, permissive, all, found 'cheap'"
     with pytest.raises(CandidateError, match=words):
         IndexQuery.preset("cheap")
 

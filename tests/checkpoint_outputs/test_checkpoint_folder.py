@@ -11,6 +11,7 @@ import transformers
 
 from lead_hub.access import Access
 from lead_hub.checkpoint_files import CheckpointFiles
+from lead_hub.checkpoint_outputs import cache_keys
 from lead_hub.checkpoint_outputs.cache_keys import cache_key
 from lead_hub.checkpoint_outputs.checkpoint_folder import model_class
 from lead_hub.checkpoint_outputs.loaded_checkpoint import load_checkpoint
@@ -166,6 +167,18 @@ def test_a_broken_config_is_not_blamed_on_the_image_processor(content: str, fold
     with closing(images), pytest.raises(CandidateError, match=r"config\.json must") as caught:
         cache_key(files, images, dtype=torch.float32)
     assert "image processor" not in str(caught.value)
+
+
+def test_outputs_of_images_that_were_kept_smaller_are_not_taken(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = CheckpointFiles(folder, sha="0" * 64, licence=None)
+    images_folder = coloured_images(tmp_path / "images", classes={"red": (200, 0, 0), "blue": (0, 0, 200)}, n_images=2)
+    with closing(load_labelled_images(DatasetQuery(str(images_folder)), Access(tmp_path / "cache"))) as images:
+        key = cache_key(files, images, dtype=torch.float32)
+        assert cache_key(files, images, dtype=torch.float32) == key
+        monkeypatch.setattr(cache_keys, "STORED_SHORT_SIDE_PX", 512)
+        assert cache_key(files, images, dtype=torch.float32) != key
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.test_recommend import on_terminal
 from tests.loopback_hub import HubServer
 from tests.recommendation.job_machine import Machine
 
@@ -29,10 +30,16 @@ def token(hub: HubServer, tiny_pool: Path, colour_folder: Path) -> str:
 
 
 def test_a_dry_run_tells_the_price_and_starts_nothing(hub: HubServer, token: str) -> None:
-    done = recommend(token, *POOL, "--on-jobs", "l4x1", "--dry-run", "--json")
+    done = recommend(token, *POOL, "--on-jobs", "l4x1", "--jobs", "3", "--dry-run", "--json")
     assert done.returncode == 0, done.stderr
-    assert "an hour of a Job on l4x1 costs 0.80 USD" in done.stderr
-    assert json.loads(done.stdout)["n_checkpoints"] == 2
+    assert "an hour of a Job on l4x1 costs 0.80 USD, of 2 at once 1.60 USD" in done.stderr
+    estimate = json.loads(done.stdout)
+    # This machine's speed says nothing of a Job's, and the price of an hour times its hours would be nobody's bill.
+    assert (estimate["n_checkpoints"], estimate["duration_s"], estimate["full_duration_s"]) == (2, None, None)
+    code, seen = on_terminal("recommend", "org/colours", "--token", token, *POOL, "--on-jobs", "l4x1", "--dry-run")
+    assert code == 0
+    assert "how long Jobs on l4x1 take cannot be told" in " ".join(seen.split())
+    assert "of computing here" not in seen
     assert hub.jobs == {}
     assert ("dataset", "alice/lead-scores") not in hub.repositories
 

@@ -229,11 +229,11 @@ def test_too_narrow_for_any_processor(size):
 
 
 def test_short_side_is_reduced_and_a_panorama_is_not():
-    assert rgb_pixels(encoded(Image.new("RGB", (2000, 1000), RED), "JPEG")).shape == (512, 1024, 3)
-    assert rgb_pixels(encoded(Image.new("RGB", (1000, 3001), RED), "PNG")).shape == (1537, 512, 3)
+    assert rgb_pixels(encoded(Image.new("RGB", (2000, 1000), RED), "JPEG")).shape == (518, 1036, 3)
+    assert rgb_pixels(encoded(Image.new("RGB", (1000, 3001), RED), "PNG")).shape == (1555, 518, 3)
     assert rgb_pixels(encoded(Image.new("RGB", (10_000, 50), RED))).shape == (50, 10_000, 3)
     assert rgb_pixels(encoded(Image.new("RGB", (1, 1), RED))).tolist() == [[list(RED)]]
-    assert rgb_pixels(encoded(Image.new("RGB", (512, 600), RED))).shape == (600, STORED_SHORT_SIDE_PX, 3)
+    assert rgb_pixels(encoded(Image.new("RGB", (518, 600), RED))).shape == (600, STORED_SHORT_SIDE_PX, 3)
 
 
 @pytest.mark.parametrize("file_format", ["PNG", "JPEG"])

@@ -10,7 +10,7 @@ import pytest
 from lead_hub import Leaderboard, LeadHubError, recommend
 from lead_hub.candidates import Candidate
 from lead_hub.recommendation import RunEstimate, can_race, estimate_run, speed_of_gpus
-from lead_hub.recommendation.estimate import MachineSpeed, measured_speed, too_long_s
+from lead_hub.recommendation.estimate import MachineSpeed, measured_speed, speed_measured_in, too_long_s
 from lead_hub.recommendation.race_budget import AUTO_BUDGET, RaceBudget, SpentBudget, parse_race_budget
 
 Recommend = Callable[..., Leaderboard]
@@ -75,8 +75,8 @@ def test_an_estimate_says_what_auto_is() -> None:
 
 @pytest.mark.slow
 def test_gpus_share_the_passes_and_the_cores_of_the_machine() -> None:
-    one = measured_speed()
-    assert speed_of_gpus(3) == replace(one, flops_per_s=3 * one.flops_per_s)
+    before, found, after = measured_speed(), speed_of_gpus(3), measured_speed()  # a new one may be due in between
+    assert found in [replace(one, flops_per_s=3 * one.flops_per_s) for one in (before, after)]
 
 
 def test_time_counts_from_the_start_but_leaves_half_for_the_race() -> None:
@@ -173,9 +173,9 @@ def test_amounts_that_no_number_holds_are_none(amount: str) -> None:
 
 @pytest.mark.slow
 def test_the_machine_is_measured_where_that_decides(rank: Recommend, tiny_pool: Path) -> None:
-    measured_speed.cache_clear()
+    speed_measured_in.cache_clear()
     rank(endless(tiny_pool)[:1], budget="auto", score="knn")
     rank(tiny_pool, budget="auto")
-    assert measured_speed.cache_info().currsize == 0
+    assert speed_measured_in.cache_info().currsize == 0
     rank(endless(tiny_pool)[:1], budget="auto")
-    assert measured_speed.cache_info().currsize == 1
+    assert speed_measured_in.cache_info().currsize > 0

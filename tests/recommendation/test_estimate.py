@@ -16,6 +16,9 @@ from lead_hub.recommendation.estimate import (
     RunEstimate,
     estimate_run,
     measured_speed,
+    measuring_period,
+    speed_measured_in,
+    without_duration,
 )
 
 # A billion multiplications or additions and 50 photos a second.
@@ -108,6 +111,11 @@ def test_what_is_on_the_disk_is_not_downloaded_but_computed(tiny_pool: Path) -> 
     assert local.duration_s == pytest.approx(remote.duration_s)
 
 
+def test_elsewhere_there_is_no_time_and_no_cache() -> None:
+    candidates = [Candidate("org/a", parameters=10), Candidate("org/b")]
+    assert without_duration(candidates, n_images=5) == RunEstimate(2, 5, 40, 1, None)
+
+
 def test_nothing_known_is_no_time() -> None:
     assert estimate_run([Candidate("org/a"), Candidate("org/b")], n_images=5) == RunEstimate(2, 5, 0, 2, None)
     assert estimate_run([], n_images=5) == RunEstimate(0, 5, 0, 0, None)
@@ -130,9 +138,16 @@ def test_the_operations_of_real_architectures(architecture: str) -> None:
     assert 0.75 < counter.get_total_flops() / estimated < 1.3
 
 
-def test_the_machine_is_measured_once() -> None:
+def test_a_measurement_holds_for_five_minutes_at_most() -> None:
+    assert [measuring_period(now_s) for now_s in (0.0, 299.9, 300.0, 599.9, 600.0)] == [0, 0, 1, 1, 2]
+    speed = speed_measured_in(-2, "cpu")
+    assert speed_measured_in(-2, "cpu") is speed
+    later = speed_measured_in(-1, "cpu")  # a processor that is busy now need not be so then
+    assert later is not speed
+
+
+def test_the_machine_is_measured() -> None:
     speed = measured_speed("cpu")
-    assert measured_speed("cpu") is speed
     assert speed.shares_cores
     # Any machine that can load torch does more than a thousandth, and none a thousand times, of a common laptop.
     assert 1e8 < speed.flops_per_s < 1e14

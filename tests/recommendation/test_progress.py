@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from lead_hub import recommend
-from lead_hub.recommendation.progress import RunProgress
+from lead_hub.access import Access
+from lead_hub.candidates import Candidate
+from lead_hub.recommendation.progress import RunFollower, RunProgress
 
 
 @pytest.mark.usefixtures("hub")
@@ -26,6 +28,21 @@ def test_every_step_of_every_checkpoint_is_told_in_order(tiny_pool: Path, colour
     assert all(one.images_per_s and one.images_per_s > 0 for one in running[1:])
     assert {(one.total_images, one.n_candidates, one.device) for one in running} == {(36, 3, "cpu")}
     assert {one.checkpoint for one in told if one.number == 2} == {"org/missing"}
+
+
+@pytest.mark.slow
+def test_no_more_is_left_than_the_budget() -> None:
+    told: list[RunProgress] = []
+    left_s: list[float | None] = [0.25]
+    follower = RunFollower(1, access=Access(), on_progress=told.append, budget_left_s=lambda: left_s[0])
+    follower.begins(Candidate("org/a", parameters=10**9), following=(), number=1, n_images=10**6)
+    follower.reached("download")
+    left_s[0] = None
+    follower.reached("load")
+    capped_s, free_s = (one.remaining_s for one in told)
+    assert capped_s == 0.25
+    assert free_s is not None
+    assert free_s > 3600  # 4 * 10^17 operations
 
 
 def test_what_comes_from_the_cache_is_neither_loaded_nor_run(

@@ -35,10 +35,14 @@ def test_time_that_passes() -> None:
     now = [100.0]
     spent = SpentBudget(RaceBudget("10s", duration_s=10), n_candidates=5, clock=lambda: now[0])
     assert spent.allows(1_000_000, n_images_of_run=1)
+    assert spent.left_s == 10.0
     now[0] = 109.9
     assert not spent.is_time_over
     now[0] = 110.0
     assert spent.is_time_over
+    now[0] = 120.0
+    assert spent.left_s == 0.0
+    assert spent.n_left(n_images_of_run=1) is None
     assert not spent.allows(0, n_images_of_run=1)
 
 
@@ -48,6 +52,7 @@ def test_passes_that_are_used_up() -> None:
     assert spent.allows(200, n_images_of_run=100)
     assert not spent.allows(201, n_images_of_run=100)
     spent.run(150)
+    assert (spent.n_left(n_images_of_run=100), spent.left_s) == (50, None)
     assert spent.allows(50, n_images_of_run=100)
     assert not spent.allows(51, n_images_of_run=100)
     assert not spent.is_time_over

@@ -65,6 +65,9 @@ def test_every_stage_runs_new_images_alone(rank: Recommend) -> None:
     boards = list(cast("Iterator[Leaderboard]", rank(budget="100%", stream=True, on_progress=told.append)))
     assert [[*by_name(board).values()] for board in boards[:3]] == [[9], [9, 9], [9, 9, 9]]
     assert boards[2].is_complete
+    end_of_first = [one for one in told if one.stage == "score"][2]
+    assert end_of_first.number == end_of_first.n_candidates == 3
+    assert end_of_first.remaining_s  # two more stages are to come
     last = by_name(boards[-1])
     # Each image once for each checkpoint that saw it, though in three stages.
     assert images_run(told) == sum(N_IMAGES if n_images is None else n_images for n_images in last.values())

@@ -4,7 +4,7 @@ import pytest
 
 from lead_hub.candidates import Candidate
 from lead_hub.recommendation.estimate import MachineSpeed
-from lead_hub.recommendation.remaining_time import RemainingTime
+from lead_hub.recommendation.remaining_time import RemainingTime, StagesAhead
 
 # 100 images take 2 s to prepare, a million parameters 70 s, and each checkpoint 0.8 s more (see test_estimate.py).
 PROCESSOR = MachineSpeed(flops_per_s=1e9, prepared_images_per_s=50, shares_cores=True)
@@ -44,6 +44,28 @@ def test_an_unknown_size_is_the_mean_of_the_others() -> None:
     assert remaining.left_s(0.0) == pytest.approx(140 + 2 + 0.8 + SMALL_S + LARGE_S)
     remaining.ends(has_run=True)
     assert remaining.left_s(1.0) == 0.0  # it took no time at all by this clock
+
+
+def test_the_stages_to_come_of_a_race_are_counted() -> None:
+    remaining = RemainingTime(lambda: PROCESSOR, clock=lambda: 0.0)
+    ahead = StagesAhead((SMALL, LARGE), n_images=(100, 200), going_on=0.3)
+    remaining.begins(SMALL, [LARGE], n_images=100, ahead=ahead)
+    # Three tenths of both see 100 images more, and 200 after that.
+    later_s = 0.3 * (SMALL_S + LARGE_S + (140 + 4 + 0.8) + (420 + 4 + 0.8))
+    assert remaining.left_s(0.0) == pytest.approx(SMALL_S + LARGE_S + later_s)
+    remaining.begins(LARGE, [], n_images=100, ahead=ahead)
+    assert remaining.left_s(1.0) == pytest.approx(later_s)
+
+
+def test_no_more_than_the_passes_of_the_budget() -> None:
+    remaining = RemainingTime(lambda: PROCESSOR, clock=lambda: 0.0)
+    ahead = StagesAhead((SMALL, LARGE), n_images=(100, 200), going_on=0.5, n_allowed=200)
+    remaining.begins(SMALL, [LARGE], n_images=100, ahead=ahead)
+    # After these 100 images 100 more of 100 + half of 2 * 300, a quarter.
+    later_s = LARGE_S + 0.5 * (SMALL_S + LARGE_S + (140 + 4 + 0.8) + (420 + 4 + 0.8))
+    assert remaining.left_s(0.0) == pytest.approx(SMALL_S + later_s / 4)
+    remaining.begins(SMALL, [LARGE], n_images=100, ahead=StagesAhead(n_allowed=100))
+    assert remaining.left_s(1.0) == 0.0
 
 
 def test_several_processes_share_what_comes_after() -> None:

@@ -1,10 +1,27 @@
-"""Which runs are shared by whole checkpoints, and in which order."""
+"""Which runs are shared by whole checkpoints, in which order, and how much of the disk each process may take."""
+
+from contextlib import closing
+from pathlib import Path
 
 import pytest
+import torch
+from torch.distributed import TCPStore
 
+from lead_hub.access import Access
 from lead_hub.candidates import Candidate
+from lead_hub.checkpoint_files import Downloads
+from lead_hub.checkpoint_outputs import ExtractionSettings
+from lead_hub.labelled_images import DatasetQuery, load_labelled_images
+from lead_hub.processes import OneProcess
 from lead_hub.recommendation.estimate import POSITIONS, multiply_adds_of_all
-from lead_hub.recommendation.shared_run import longest_first, takes_whole
+from lead_hub.recommendation.progress import RunFollower
+from lead_hub.recommendation.race_budget import SpentBudget
+from lead_hub.recommendation.racing import Turn
+from lead_hub.recommendation.shared_run import longest_first, taken_in_turn, takes_whole
+from lead_hub.recommendation.steps import OutputsOfImages
+from lead_hub.recommendation.turn_scoring import RunEdges, TurnScoring
+from lead_hub.recommendation.work_queue import WorkQueue
+from tests.loopback_hub import HubServer
 
 
 @pytest.mark.parametrize(
@@ -29,3 +46,41 @@ def test_the_longest_is_first_and_the_unknown_is_average() -> None:
     candidates = [Candidate(name, parameters=size) for name, size in sizes.items()]
     assert multiply_adds_of_all(candidates) == [number * POSITIONS for number in (1, 3, 5, 3, 3)]
     assert [candidate.checkpoint for candidate in longest_first(candidates)] == ["c", "b", "d", "e", "a"]
+
+
+def test_weights_that_come_again_fit_into_the_share_of_one_process(
+    hub: HubServer, tiny_pool: Path, colour_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    first, second = [
+        Candidate(f"org/{name}", revision=hub.add_repo(f"org/{name}", folder=tiny_pool / "vit"))
+        for name in ("first", "second")
+    ]
+    size_bytes = (tiny_pool / "vit" / "model.safetensors").stat().st_size
+    access, processes = Access(tmp_path, progress=False), OneProcess(torch.device("cpu"))
+    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    queue = WorkQueue(store, 2, process_index=0, n_processes=2)
+
+    def weights_of(name: str) -> list[Path]:
+        return list((tmp_path / "hub" / f"models--org--{name}").rglob("model.safetensors"))
+
+    run = RunEdges(
+        access, processes, RunFollower(2, access=access, on_progress=None), SpentBudget(None, n_candidates=2)
+    )
+    with closing(load_labelled_images(DatasetQuery(str(colour_folder)), access)) as images:
+        outputs_of = OutputsOfImages(
+            images, ExtractionSettings(), access=access, processes=processes, with_network_kernel=False
+        )
+        # Room for two of them on this machine, of which each process may fill the half.
+        of_run = Downloads([first, second], access, lambda *_: True, max_disk_bytes=2 * size_bytes)
+        downloads = taken_in_turn(of_run, queue)
+        scoring = TurnScoring(run, outputs_of, downloads, None, methods=("lead",), seed=0)
+        with outputs_of.networks.running(), downloads.running():
+            for number, candidate in enumerate((first, second, first), start=1):
+                for kept in (tmp_path / "outputs").glob("*"):
+                    kept.unlink()
+                turn = Turn(candidate, images, None, len(images), number=number, following=(), is_first=number < 3)
+                downloads.scored(candidate, scoring.of(turn).candidate.row.score)
+                assert weights_of(candidate.checkpoint.removeprefix("org/"))
+                other = "second" if candidate == first else "first"
+                assert weights_of(other) == []

@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from lead_hub.access import Access
+from spaces_app.visitor_reading import known_weights
 from spaces_app.visitors import Deployment, listening_address, this_deployment, token_of_headers, visitor
 
 OWN, SHARED, STRANGERS = Deployment(), Deployment(is_shared=True, has_sign_in=True), Deployment(is_shared=True)
@@ -17,6 +19,11 @@ def test_a_stranger_asks_as_nobody_even_where_the_machine_is_logged_in() -> None
 def test_at_home_the_login_of_the_machine_is_the_visitors_own() -> None:
     assert visitor(OWN, token=None).token is None
     assert visitor(OWN, token=None).is_signed_in
+
+
+def test_an_estimate_knows_the_weights_of_ones_own_machine_alone() -> None:
+    assert known_weights(OWN) == Access()
+    assert known_weights(SHARED) is known_weights(STRANGERS) is None
 
 
 def test_a_token_of_ones_own_is_used_and_never_shown() -> None:

@@ -21,7 +21,7 @@ from transformers.utils import logging as transformers_logging
 from lead_hub.bench.matrix_files import MatrixError
 from lead_hub.bench.speed.made_inputs import read_pixels
 from lead_hub.checkpoint_outputs import ExtractionSettings, LoadedCheckpoint, fastest_passes, load_checkpoint
-from lead_hub.labelled_images import Pixels
+from lead_hub.labelled_images import STORED_SHORT_SIDE_PX, Pixels
 from lead_hub.recommendation import recommend
 from lead_hub.transferability import score
 
@@ -29,7 +29,7 @@ Result = TypeVar("Result")
 
 BATCH_SIZE = 32
 # Twice what a run keeps of an image: what a decoder must at least deliver.
-DECODED_SHORT_SIDE_PX = 1024
+DECODED_SHORT_SIDE_PX = 2 * STORED_SHORT_SIDE_PX
 
 
 @dataclass(frozen=True)
