@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from lead_hub.bench import RaceReport
 
+WIDE = 120  # characters a line
+SECOND = frozenset({3, 5, 6, 7})  # columns that narrower terminals do without
+
 
 def bench_race(
     matrix: Path | None,
@@ -48,10 +51,15 @@ def show_races(report: "RaceReport", *, as_json: bool) -> None:
         return
     console = Console()
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for number, header in enumerate(race_headers(report)):
-        table.add_column(header, justify="left" if number == 0 else "right", overflow="fold")
+    headers = race_headers(report)
+    shown = [number for number in range(len(headers)) if console.width >= WIDE or number not in SECOND]
+    for number in shown:
+        table.add_column(headers[number], justify="left" if number == 0 else "right", overflow="fold")
     for figures in report.figures:
-        table.add_row(*map(Text, race_cells(figures)))
+        cells = race_cells(figures)
+        table.add_row(*(Text(cells[number]) for number in shown))
     console.print(table)
+    if len(shown) < len(headers):
+        console.print(Text(f"{len(headers) - len(shown)} more columns from {WIDE} characters a line on"))
     for sentence in race_legend(report):
         console.print(Text(sentence))
