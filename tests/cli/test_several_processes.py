@@ -6,13 +6,17 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
+from torch.distributed import TCPStore
 
 from lead_hub import Leaderboard
+from lead_hub.processes import meeting_point
 from tests.cli.test_interrupted import pool_of
 
 pytestmark = pytest.mark.slow
@@ -27,9 +31,11 @@ def pool(tiny_pool: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return pool_of(N_CHECKPOINTS, tiny_pool / "vit", tmp_path_factory.mktemp("many"))
 
 
-def started(images: Path, pool: Path, cache: Path, *options: str) -> subprocess.Popen[str]:
+def started(
+    images: Path, pool: Path, cache: Path, *options: str, environment: Mapping[str, str] = MappingProxyType({})
+) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "lead_hub", "recommend", str(images), "-c", str(pool), "--cache-dir", str(cache)]
-    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "env": os.environ | environment}
     return subprocess.Popen([*command, *options], text=True, cwd=ROOT, **pipes)
 
 
@@ -81,3 +87,32 @@ def test_bad_input_is_said_once(pool: Path, tmp_path: Path) -> None:
     stdout, stderr = process.communicate(timeout=900)
     assert (process.returncode, stdout) == (2, "")
     assert stderr.count("error:") == 1
+
+
+def test_the_board_of_one_process_though_one_of_two_machines_is_lost(
+    colour_folder: Path, pool: Path, tmp_path: Path
+) -> None:
+    """Two processes each, with disks of their own, that meet at a store which outlives them: one machine is killed."""
+    _, expected, _ = ended(started(colour_folder, pool, tmp_path / "one"))
+    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    processes = []
+    for rank in range(4):
+        machine, local_rank = divmod(rank, 2)
+        disk = tmp_path / f"machine-{machine}"
+        (disk / "tmp").mkdir(parents=True, exist_ok=True)
+        meeting = {
+            **meeting_point(4, store.port, on_cpu=True),
+            **{"RANK": str(rank), "LOCAL_RANK": str(local_rank), "LOCAL_WORLD_SIZE": "2", "GROUP_RANK": str(machine)},
+            **{"HF_HOME": str(disk / "home"), "TMPDIR": str(disk / "tmp")},
+        }
+        processes.append(started(colour_folder, pool, disk / "cache", environment=meeting))
+    first, lost = processes[0], tmp_path / "machine-1" / "cache"
+    wait_for(first, lost, 1)
+    for process in processes[2:]:
+        process.kill()
+        process.communicate()
+    code, board, said = ended(first)
+    assert (code, board) == (0, expected), said
+    assert processes[1].wait(timeout=900) == 0
+    assert processes[1].communicate()[0] == ""
+    assert 1 <= len(list(lost.glob("outputs/*.safetensors"))) < N_CHECKPOINTS
