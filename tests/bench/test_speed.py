@@ -19,10 +19,11 @@ from lead_hub.checkpoint_outputs import load_checkpoint
 from lead_hub.cli import app
 
 MEBIBYTE = 2**20
+FOUND = "bfloat16, plain layout, 8 images, 2 threads"
 ROW = SpeedRow(
     size="500x375",
     decoding=Measured(wall_s=2.0, processor_s=4.0, peak_bytes=MEBIBYTE),
-    forward=Measured(wall_s=8.0, processor_s=16.0, peak_bytes=MEBIBYTE, dtypes=("bfloat16",)),
+    forward=Measured(wall_s=8.0, processor_s=16.0, peak_bytes=MEBIBYTE, dtypes=("bfloat16",), found=(FOUND,)),
     borne=Measured(wall_s=9.0, processor_s=18.0, peak_bytes=MEBIBYTE, dtypes=("float32",)),
     ours=Measured(11.0, 22.0, 700 * MEBIBYTE, first_row_s=5.0, extraction_s=9.0, dtypes=("bfloat16",)),
     loop=Measured(44.0, 88.0, 900 * MEBIBYTE, first_row_s=20.0),
@@ -44,6 +45,7 @@ def test_the_table_says_the_ratios_and_what_met_its_target() -> None:
     assert (cells["(b) / (a)"], cells["(c) / (b)"]) == ("1.10", "4.00")
     assert (cells["passes a second, (b)"], cells["passes a second, (c)"]) == ("10.0", "2.5")
     assert (cells["first row after, (b)"], cells["peak host memory, (b)"]) == ("5.0 s", "700 MiB")
+    assert f"fastest passes of (a): vit-small-16: {FOUND}" in notes(REPORT)
     assert any(note.endswith("at least 3.0: met") for note in notes(REPORT))
     slow = replace(REPORT, rows=(replace(ROW, loop=replace(ROW.loop, wall_s=22.0)),))
     assert any(note.endswith("at least 3.0: not all met") for note in notes(slow))

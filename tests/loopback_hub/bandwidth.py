@@ -1,4 +1,4 @@
-"""A line that carries so many bytes a second, all connections together, as the one that a laptop has to the real Hub."""
+"""A line that carries so many bytes a second, all connections together, as a laptop's line to the real Hub."""
 
 import threading
 import time

@@ -15,13 +15,12 @@ from typing import Any, TypeVar
 import torch
 
 from lead_hub.bench.matrix_files import MatrixError
+from lead_hub.bench.speed.bare_floor import decoding, forward_passes
 from lead_hub.bench.speed.made_inputs import NETWORKS, make_checkpoints, make_photographs
 from lead_hub.bench.speed.measured_parts import (
     Measured,
     alone,
-    decoding,
     device_of,
-    forward_passes,
     image_files,
     our_run,
     users_loop,
@@ -221,18 +220,24 @@ def table(report: SpeedReport) -> list[list[str]]:
 
 
 def notes(report: SpeedReport) -> list[str]:
-    """What was measured, and which targets were met."""
+    """What was measured, in which settings the floor's passes were fastest, and which targets were met."""
     most, least = MOST_OVER_FLOOR.get(report.kind, 1.15), LEAST_UNDER_LOOP.get(report.kind, 3.0)
     met = all(row.over_floor <= most and row.under_loop >= least for row in report.rows)
     return [
         f"{', '.join(report.settings.networks)}: random weights, {report.settings.n_images} JPEG files of each size, on"
-        f" {report.device}; passes of (a): {', '.join(report.rows[0].forward.dtypes)}; of (b):"
-        f" {', '.join(report.rows[0].ours.dtypes)}",
+        f" {report.device}; passes of (b): {', '.join(report.rows[0].ours.dtypes)}",
+        f"fastest passes of (a): {'; '.join(fastest_words(report))}",
         f"targets: (b) / (a) at most {most}, (c) / (b) at least {least}: {'met' if met else 'not all met'}",
-        "(a) decodes on all cores, then runs one ready batch again and again in the fastest of the layouts and number"
-        " formats tried; (b) also loads, prepares, scores with LEAD and judges; (c) opens every file for every"
-        " checkpoint, runs it as transformers loads it, and scores with LogME",
+        "(a) decodes on all cores, then runs ready images again and again in the fastest layout, number format, number"
+        " of images a pass and of threads found in seconds; (b) also loads, prepares, scores with LEAD and judges; (c)"
+        " opens every file for every checkpoint, runs it as transformers loads it, and scores with LogME",
     ]
+
+
+def fastest_words(report: SpeedReport) -> list[str]:
+    """Each network with the settings in which its passes were fastest, for images of the first size."""
+    found = report.rows[0].forward.found
+    return [f"{name}: {settings}" for name, settings in zip(report.settings.networks, found, strict=True)]
 
 
 def check_speed_file(path: Path) -> None:
