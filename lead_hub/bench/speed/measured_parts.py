@@ -15,6 +15,7 @@ from transformers import AutoImageProcessor, AutoModel
 from transformers.utils import logging as transformers_logging
 
 from lead_hub.bench.matrix_files import MatrixError
+from lead_hub.bench.speed.stage_times import Moment, StageTimes, stage_times
 from lead_hub.recommendation import recommend
 from lead_hub.transferability import score
 
@@ -33,9 +34,9 @@ class Measured:
         peak_bytes: most host memory of the process.
         device_bytes: most memory on the GPU; 0 without one.
         first_row_s: seconds until the first row was there; None where there are no rows.
-        extraction_s: seconds of the above in which images ran through checkpoints; None where it is not known.
         dtypes: number format of each checkpoint's passes.
         found: fastest settings of each checkpoint's passes, in words; empty where none were looked for.
+        stages: where the time went; None where that is not told.
     """
 
     wall_s: float
@@ -43,9 +44,9 @@ class Measured:
     peak_bytes: int
     device_bytes: int = 0
     first_row_s: float | None = None
-    extraction_s: float | None = None
     dtypes: tuple[str, ...] = ()
     found: tuple[str, ...] = ()
+    stages: StageTimes | None = None
 
 
 def alone(part: Callable[[], Result]) -> Result:
@@ -75,9 +76,7 @@ class Stopwatch:
             torch.cuda.synchronize(device)
         self._wall_s, self._processor_s = time.perf_counter(), time.process_time()
 
-    def stopped(
-        self, device: torch.device, *, first_row_s: float | None = None, extraction_s: float | None = None
-    ) -> Measured:
+    def stopped(self, device: torch.device, *, first_row_s: float | None = None) -> Measured:
         """What was measured until now, the work queued on a GPU included."""
         is_cuda = device.type == "cuda"
         if is_cuda:
@@ -88,7 +87,6 @@ class Stopwatch:
             peak_bytes=peak_bytes(),
             device_bytes=torch.cuda.max_memory_allocated(device) if is_cuda else 0,
             first_row_s=first_row_s,
-            extraction_s=extraction_s,
         )
 
     @property
@@ -103,15 +101,19 @@ def peak_bytes() -> int:
     return 1024 * int(status.read_text().split("VmHWM:")[1].split()[0]) if status.is_file() else 0
 
 
-def our_run(images: Path, checkpoints: Sequence[Path | str], cache_dir: Path, device_name: str) -> Measured:
-    """`recommend` from image files to the last board, with the default score and nothing in any cache.
+def our_run(
+    images: Path, checkpoints: Sequence[Path | str], *, cache_dir: Path, device_name: str, budget: str | None = None
+) -> Measured:
+    """`recommend` from image files to the last board, with the default score, told where it is, as a terminal is.
 
     Args:
         images: folder of them.
         checkpoints: folders, or ids on the Hub that HF_ENDPOINT names.
         cache_dir: an empty one.
         device_name: "auto", or a torch device.
+        budget: of a race; None for all checkpoints on all images.
     """
+    moments: list[Moment] = []
     watch, first_row_s = Stopwatch(), None
     boards = recommend(
         images,
@@ -121,20 +123,25 @@ def our_run(images: Path, checkpoints: Sequence[Path | str], cache_dir: Path, de
         progress=False,
         stream=True,
         max_images=10**6,
+        budget=budget,
+        on_progress=lambda progress: moments.append(Moment(watch.wall_s, progress)),
     )
     for board in boards:
         if board.rows and first_row_s is None:
             first_row_s = watch.wall_s
-    rates = [row.images_per_s for row in board.rows]
-    extraction_s = sum(board.dataset.n_images / rate for rate in rates if rate)
     if len(board.rows) < len(checkpoints):
         raise MatrixError(f"every network must be ranked, found skipped: {[skip.reason for skip in board.skipped]}")
-    found = watch.stopped(device_of(device_name), first_row_s=first_row_s, extraction_s=extraction_s)
+    found = watch.stopped(device_of(device_name))
     dtypes = {row.checkpoint: row.dtype for row in board.rows}
-    return replace(found, dtypes=tuple(dtypes[str(name)] for name in checkpoints))
+    return replace(
+        found,
+        first_row_s=first_row_s,
+        dtypes=tuple(dtypes[str(name)] for name in checkpoints),
+        stages=stage_times(moments, wall_s=found.wall_s),
+    )
 
 
-def users_loop(images: Path, checkpoints: Sequence[Path], device_name: str) -> Measured:
+def users_loop(images: Path, checkpoints: Sequence[Path], *, device_name: str) -> Measured:
     """Checkpoint by checkpoint: its processor and model by transformers' Auto classes, PIL images, LogME."""
     watch, first_row_s, device = Stopwatch(), None, device_of(device_name)
     files = image_files(images)
