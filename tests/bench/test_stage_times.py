@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lead_hub.bench.speed.measured_parts import our_run
-from lead_hub.bench.speed.stage_times import WORDS, Moment, StageTimes, stage_times
+from lead_hub.bench.speed.stage_times import WORDS, Moment, StageTimes, spent_by_stage
 from lead_hub.errors import Stage
 from lead_hub.recommendation import RunProgress
 
@@ -42,7 +42,7 @@ def test_every_second_is_in_one_stage() -> None:
         keep_s=0.25 + 0.5,
         score_s=1.75 + 1.5,
     )
-    found = stage_times(moments, wall_s=21.0)
+    found = spent_by_stage(moments, wall_s=21.0)
     assert astuple(found) == pytest.approx(astuple(expected))
     assert sum(astuple(found)) == pytest.approx(21.0)
 
@@ -50,17 +50,17 @@ def test_every_second_is_in_one_stage() -> None:
 def test_no_more_is_taken_off_than_there_is() -> None:
     """The first batch came after 1 s, the others after 2 s each: nothing was tried, and nothing is below 0."""
     moments = [at(0.0, "extract"), at(1.0, "extract", 16), at(3.0, "extract", 32), at(5.0, "extract", 48)]
-    found = stage_times(moments, wall_s=5.5)
+    found = spent_by_stage(moments, wall_s=5.5)
     assert (found.trial_s, found.passes_s, found.keep_s) == pytest.approx((0.0, 5.0, 0.5))
 
 
 def test_a_checkpoint_whose_outputs_are_kept_is_only_found_and_scored() -> None:
-    found = stage_times([at(0.0, "download"), at(1.0, "score")], wall_s=3.0)
+    found = spent_by_stage([at(0.0, "download"), at(1.0, "score")], wall_s=3.0)
     assert found == StageTimes(files_s=1.0, score_s=2.0)
 
 
 def test_a_run_that_told_nothing_is_all_rest() -> None:
-    assert stage_times([], wall_s=2.0) == StageTimes(rest_s=2.0)
+    assert spent_by_stage([], wall_s=2.0) == StageTimes(rest_s=2.0)
 
 
 def test_every_stage_has_words() -> None:

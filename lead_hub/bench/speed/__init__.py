@@ -1,7 +1,7 @@
 """How fast a run is: beside what the machine allows at the most, and beside the loop that a user would write.
 
 made_inputs (networks of real sizes, photographs) -> bare_floor and measured_parts, each part in a process of its own
--> speed_report -> speed_text, speed_drawing
+-> speed_report -> speed_text, drawing_of
 """
 
 from lead_hub.bench.speed.made_inputs import NETWORKS

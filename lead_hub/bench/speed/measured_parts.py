@@ -15,7 +15,7 @@ from transformers import AutoImageProcessor, AutoModel
 from transformers.utils import logging as transformers_logging
 
 from lead_hub.bench.matrix_files import MatrixError
-from lead_hub.bench.speed.stage_times import Moment, StageTimes, stage_times
+from lead_hub.bench.speed.stage_times import Moment, StageTimes, spent_by_stage
 from lead_hub.recommendation import recommend
 from lead_hub.transferability import score
 
@@ -137,7 +137,7 @@ def our_run(
         found,
         first_row_s=first_row_s,
         dtypes=tuple(dtypes[str(name)] for name in checkpoints),
-        stages=stage_times(moments, wall_s=found.wall_s),
+        stages=spent_by_stage(moments, wall_s=found.wall_s),
     )
 
 

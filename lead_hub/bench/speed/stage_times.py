@@ -52,7 +52,7 @@ WORDS = {
 }
 
 
-def stage_times(moments: Sequence[Moment], *, wall_s: float) -> StageTimes:
+def spent_by_stage(moments: Sequence[Moment], *, wall_s: float) -> StageTimes:
     """How long a run was at each stage.
 
     The time until a checkpoint's first batch is through is that of trying formats and layouts, less what a batch of its
