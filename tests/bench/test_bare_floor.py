@@ -15,6 +15,7 @@ from lead_hub.bench.speed.bare_floor import (
     forward_passes,
     thread_counts,
 )
+from lead_hub.bench.speed.measured_parts import our_run
 from tests.loopback_hub import HubServer, Line
 from tests.tiny_checkpoints import random_images
 
@@ -90,3 +91,17 @@ def test_a_download_has_every_file_and_is_no_faster_than_the_line(hub: HubServer
     weights = list(tmp_path.rglob("model.safetensors"))
     assert [path.stat().st_size for path in weights] == [300_000, 300_000]
     assert len(list(tmp_path.rglob("config.json"))) == 2
+
+
+def test_a_run_fetches_its_weights_over_the_line(
+    hub: HubServer, colour_folder: Path, tiny_pool: Path, tmp_path: Path
+) -> None:
+    """It waits for the first checkpoint's files at least, and says so."""
+    hub.add_repo("speed/vit", folder=tiny_pool / "vit")
+    n_bytes = sum(path.stat().st_size for path in (tiny_pool / "vit").iterdir())
+    hub.line = Line(n_bytes / 0.5)
+    measured = our_run(colour_folder, ["speed/vit"], cache_dir=tmp_path, device_name="cpu")
+    assert measured.stages is not None
+    assert measured.wall_s >= 0.5
+    assert measured.stages.files_s > 0
+    assert len(measured.dtypes) == 1

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,13 +12,14 @@ from torch.nn import BatchNorm2d
 from typer.testing import CliRunner
 
 from lead_hub.bench.matrix_files import MatrixError
-from lead_hub.bench.speed import NETWORKS, SpeedReport, SpeedSettings, notes, save_speed, table
+from lead_hub.bench.speed import NETWORKS, SpeedReport, SpeedSettings, notes, run_speed, save_speed, table
 from lead_hub.bench.speed.made_inputs import make_checkpoints, make_photographs, read_pixels
 from lead_hub.bench.speed.measured_parts import Measured
 from lead_hub.bench.speed.speed_report import SpeedRow
 from lead_hub.bench.speed.stage_times import StageTimes
 from lead_hub.checkpoint_outputs import load_checkpoint
 from lead_hub.cli import app
+from tests.benchmarks.speed_from_hub import served
 
 MEBIBYTE = 2**20
 FOUND = "bfloat16, plain layout, 8 images, 2 threads"
@@ -194,3 +196,17 @@ def test_a_small_measurement_of_everything(tmp_path: Path) -> None:
     assert len(row["ours"]["dtypes"]) == len(row["forward"]["found"]) == 1
     assert sum(row["ours"]["stages"].values()) == pytest.approx(row["ours"]["wall_s"])
     assert document["race_budget"] == "100%"
+
+
+@pytest.mark.slow
+def test_a_small_measurement_with_weights_over_a_line() -> None:
+    """3.5 million numbers of 4 bytes over 20 MB/s take 0.7 s at least, alone and in a run."""
+    settings = SpeedSettings(networks=("mobilenetv2-100",), n_images=8, sizes=("96x64",))
+    report = run_speed(settings, serve=partial(served, megabytes_per_s=20.0))
+    [row] = report.rows
+    assert report.megabytes_per_s == 20.0
+    assert row.download is not None
+    assert row.fetched is not None
+    assert min(row.download.wall_s, row.fetched.wall_s) >= 0.7
+    assert row.download_floor_s == max(row.download.wall_s, row.floor_s)
+    assert row.fetched.dtypes == row.ours.dtypes
