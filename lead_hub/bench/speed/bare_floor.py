@@ -95,11 +95,16 @@ def forward_passes(checkpoints: Sequence[Path], files: Sequence[Path], device_na
     return fastest, borne
 
 
+def batch_sizes(device: torch.device) -> tuple[int, ...]:
+    """Images a pass that are tried on a device, in this order."""
+    return BATCH_SIZES.get(device.type, BATCH_SIZES["cpu"])
+
+
 def ready_batch(checkpoint: LoadedCheckpoint, pixels: Sequence[Pixels], device: torch.device) -> Tensor:
     """The images as model input on the device, again and again up to the largest batch."""
     prepared = checkpoint.prepare(pixels).to(device)
-    n_repeats = -(-max(BATCH_SIZES[device.type]) // len(prepared))
-    return torch.cat([prepared] * n_repeats)[: max(BATCH_SIZES[device.type])]
+    most = max(batch_sizes(device))
+    return torch.cat([prepared] * -(-most // len(prepared)))[:most]
 
 
 def added(total: Measured, further: Measured) -> Measured:
@@ -148,7 +153,7 @@ class ReadyNetwork:
 
     def _layouts(self, *, only_borne: bool) -> list[PassSettings]:
         """By the rule of a run, and plain in either number format."""
-        size, threads = BATCH_SIZES[self._device.type][0], torch.get_num_threads()
+        size, threads = batch_sizes(self._device)[0], torch.get_num_threads()
         ways = [(True, self.borne_dtype), (False, torch.float32)]
         if not only_borne or self.borne_dtype == torch.bfloat16:
             ways.append((False, torch.bfloat16))
@@ -158,7 +163,7 @@ class ReadyNetwork:
         """The same with as many images a pass, and on a processor as many threads, as are faster; tried for seconds."""
         watch = Stopwatch()
         find = partial(faster_of, is_over=lambda: watch.wall_s > MOST_TRYING_S)
-        sizes = [replace(way, batch_size=size) for size in BATCH_SIZES[self._device.type][1:]]
+        sizes = [replace(way, batch_size=size) for size in batch_sizes(self._device)[1:]]
         way = find(way, sizes, self._seconds)
         if self._device.type != "cpu":
             return way
@@ -171,7 +176,7 @@ class ReadyNetwork:
 
     def _seconds(self, way: PassSettings, *, by_clock: bool = False) -> float:
         """What as many images take as the largest batch has: of the processor, which other programs disturb less."""
-        measured = self._timed(way, max(BATCH_SIZES[self._device.type]))
+        measured = self._timed(way, max(batch_sizes(self._device)))
         return measured.wall_s if by_clock or self._device.type != "cpu" else measured.processor_s
 
     def _timed(self, way: PassSettings, n_images: int) -> Measured:
