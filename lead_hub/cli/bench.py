@@ -50,7 +50,8 @@ def bench(
     cache_dir: Annotated[Path | None, typer.Option(help="Keeps computed scores.")] = None,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Compute every score anew.")] = False,
     output: Annotated[
-        list[Path] | None, typer.Option("--output", "-o", help="Save as .md, .csv or .json; repeat for several.")
+        list[Path] | None,
+        typer.Option("--output", "-o", help="Save as .md, .csv or .json, --speed as .json or .svg; repeat."),
     ] = None,
     race: Annotated[
         bool, typer.Option("--race", help="Instead: what a race between the checkpoints spares and costs.")

@@ -4,6 +4,7 @@ from lead_hub.leaderboard.answer import answer_card, ranked_on, skipped_table
 from lead_hub.leaderboard.beside_prediction import outcome_table
 from lead_hub.leaderboard.board import Leaderboard, rank
 from lead_hub.leaderboard.board_file import check_ending
+from lead_hub.leaderboard.drawing import Scale, labels, line, ticks
 from lead_hub.leaderboard.figures import confusion_heat_map, rank_intervals, score_against_parameters
 from lead_hub.leaderboard.html_table import FURTHER, board_table
 from lead_hub.leaderboard.rows import FineTunedAccuracy, RankedCheckpoint, RankedDataset, Skipped, read_row
@@ -37,6 +38,7 @@ __all__ = [
     "Leaderboard",
     "RankedCheckpoint",
     "RankedDataset",
+    "Scale",
     "Skipped",
     "TerminalColumn",
     "answer_card",
@@ -51,6 +53,8 @@ __all__ = [
     "folder_name",
     "hub_link",
     "is_bold",
+    "labels",
+    "line",
     "linked",
     "news",
     "one_line",
@@ -66,6 +70,7 @@ __all__ = [
     "side_by_side",
     "skipped_table",
     "summary",
+    "ticks",
     "whole_interval",
     "without_paths",
 ]

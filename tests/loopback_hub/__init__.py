@@ -8,9 +8,10 @@
 The `hub` fixture of conftest.py is one such server for the whole session, which HF_ENDPOINT already names.
 """
 
+from tests.loopback_hub.bandwidth import Line
 from tests.loopback_hub.faults import Fault
 from tests.loopback_hub.repository import Repository
 from tests.loopback_hub.server import HubServer
 from tests.loopback_hub.wire import Request
 
-__all__ = ["Fault", "HubServer", "Repository", "Request"]
+__all__ = ["Fault", "HubServer", "Line", "Repository", "Request"]

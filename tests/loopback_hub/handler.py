@@ -4,6 +4,7 @@ import contextlib
 import socket
 import sys
 import threading
+from collections.abc import Iterable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -113,10 +114,15 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         cut = fault is not None and fault.kind == "cut"
         if self.command != "HEAD":
-            self.wfile.write(body[: fault.after_bytes] if fault and cut else body)
+            for piece in self._pieces(body[: fault.after_bytes] if fault and cut else body):
+                self.wfile.write(piece)
         if cut:
             self.wfile.flush()
             self._hang_up()
+
+    def _pieces(self, body: bytes) -> Iterable[bytes]:
+        line = self.server.hub.line
+        return (body,) if line is None else line.pieces(body, self.server.hub.stopped.wait)
 
     def _drop(self, call: Call) -> None:
         self._note(call, 0)

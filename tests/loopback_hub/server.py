@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.loopback_hub.access import Role, User
+from tests.loopback_hub.bandwidth import Line
 from tests.loopback_hub.collection_pages import HubCollection
 from tests.loopback_hub.faults import Fault, Faults
 from tests.loopback_hub.git_objects import StoredFile
@@ -26,6 +27,7 @@ class HubServer:
         requests: Every request so far, in the order of their answers.
         page_size: The most that one page of a listing holds.
         refused_expand: `expand` keys that listings refuse with 400.
+        line: How fast answers get out, all together; None for as fast as they can.
     """
 
     def __init__(self) -> None:
@@ -51,6 +53,7 @@ class HubServer:
         self.oauth_codes: dict[str, SignIn] = {}
         self.page_size = 1000
         self.refused_expand: set[str] = set()
+        self.line: Line | None = None
 
     def __enter__(self) -> "HubServer":
         return self

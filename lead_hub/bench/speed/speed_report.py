@@ -1,39 +1,29 @@
-"""`lead-hub bench --speed`: the settings, the measurements of every kind of image, and the table."""
+"""`lead-hub bench --speed`: the settings, the measurements of every kind of image, the ratios and their targets."""
 
 import dataclasses
-import json
 import os
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import torch
 
 from lead_hub.bench.matrix_files import MatrixError
-from lead_hub.bench.speed.made_inputs import NETWORKS, make_checkpoints, make_photographs
-from lead_hub.bench.speed.measured_parts import (
-    Measured,
-    alone,
-    decoding,
-    device_of,
-    forward_passes,
-    image_files,
-    our_run,
-    users_loop,
-)
+from lead_hub.bench.speed.bare_floor import decoding, downloading, forward_passes
+from lead_hub.bench.speed.made_inputs import N_CLASSES, NETWORKS, make_checkpoints, make_photographs
+from lead_hub.bench.speed.measured_parts import Measured, alone, device_of, image_files, our_run, users_loop
 from lead_hub.checkpoint_outputs import ExtractionSettings, versions
-from lead_hub.hub import write_text_whole
+from lead_hub.confidence import stage_sizes
 
 Result = TypeVar("Result")
 
-N_PARTS = 4
-MOST_OVER_FLOOR = {"cpu": 1.15, "cuda": 1.25}
-LEAST_UNDER_LOOP = {"cpu": 3.0, "cuda": 5.0}
+N_PARTS, N_PARTS_OF_HUB = 5, 2
 SIZE = re.compile(r"(\d{2,5})x(\d{2,5})")
 
 
@@ -60,13 +50,34 @@ class SpeedSettings:
         wrong = [size for size in self.sizes if not SIZE.fullmatch(size)]
         if wrong or not self.sizes:
             raise MatrixError(f"an image size must be width x height such as 500x375, found {wrong or 'none'}")
-        if self.n_images < 2 * 4:
+        if self.n_images < 2 * N_CLASSES:
             raise MatrixError(f"images must be at least 8, two of each class, found {self.n_images}")
 
     def pixels(self, size: str) -> tuple[int, int]:
         """Width and height."""
         width, _, height = size.partition("x")
         return int(width), int(height)
+
+    @property
+    def race_budget(self) -> str:
+        """The smallest share of the full run's passes in which every network has its turn, in whole percents."""
+        return f"{-(-100 * stage_sizes(self.n_images, N_CLASSES)[0] // self.n_images)}%"
+
+
+@dataclass(frozen=True)
+class LimitedHub:
+    """A Hub behind a line of limited bandwidth, at the address that HF_ENDPOINT holds.
+
+    Attributes:
+        ids: of the checkpoints there, in their order.
+        megabytes_per_s: millions of bytes a second, of all connections together.
+    """
+
+    ids: tuple[str, ...]
+    megabytes_per_s: float
+
+
+Serve: TypeAlias = Callable[[Sequence[Path]], AbstractContextManager[LimitedHub]]
 
 
 @dataclass(frozen=True)
@@ -75,29 +86,72 @@ class SpeedRow:
 
     Attributes:
         size: width x height.
+        kind: of the device, "cpu" or "cuda".
         decoding: of every file, once.
         forward: passes over ready tensors.
         borne: the same, in the number formats that the networks bear.
         ours: a whole run.
+        race: the same within the smallest budget.
         loop: what a user would write.
+        download: of all weights alone, where they are on a Hub of limited bandwidth.
+        fetched: a whole run whose weights come from there.
     """
 
     size: str
+    kind: str
     decoding: Measured
     forward: Measured
     borne: Measured
     ours: Measured
+    race: Measured
     loop: Measured
+    download: Measured | None = None
+    fetched: Measured | None = None
+
+    @property
+    def floor_is_sum(self) -> bool:
+        """Whether decoding and passes take each other's time, as on the cores of a processor."""
+        return self.kind != "cuda"
+
+    @property
+    def floor_s(self) -> float:
+        """The fewest seconds in which images can be decoded and run through the networks."""
+        return self._floor_s(self.forward)
+
+    def _floor_s(self, passes: Measured) -> float:
+        both = (self.decoding.wall_s, passes.wall_s)
+        return sum(both) if self.floor_is_sum else max(both)
+
+    @property
+    def download_floor_s(self) -> float | None:
+        """The same where the weights must be downloaded, which needs neither processor nor GPU."""
+        return None if self.download is None else max(self.download.wall_s, self.floor_s)
 
     @property
     def over_floor(self) -> float:
         """How many times the floor's seconds a run takes; 1 is best."""
-        return self.ours.wall_s / (self.decoding.wall_s + self.forward.wall_s)
+        return self.ours.wall_s / self.floor_s
+
+    @property
+    def over_borne(self) -> float:
+        """As `over_floor`, over passes in the number formats that the networks bear."""
+        return self.ours.wall_s / self._floor_s(self.borne)
+
+    @property
+    def over_download_floor(self) -> float | None:
+        """As `over_floor`, with downloads."""
+        floor_s = self.download_floor_s
+        return None if floor_s is None or self.fetched is None else self.fetched.wall_s / floor_s
 
     @property
     def under_loop(self) -> float:
         """How many times a run's seconds the user's loop takes; higher is better."""
         return self.loop.wall_s / self.ours.wall_s
+
+    @property
+    def race_under_loop(self) -> float:
+        """How many times a race's seconds the user's loop takes; higher is better."""
+        return self.loop.wall_s / self.race.wall_s
 
     @property
     def over_floor_processor(self) -> float:
@@ -115,6 +169,49 @@ class SpeedRow:
         return self.loop.processor_s / self.ours.processor_s
 
 
+COMPUTED = (
+    *("floor_s", "download_floor_s", "over_floor", "over_borne", "over_download_floor", "under_loop"),
+    *("race_under_loop", "over_floor_processor", "over_borne_processor", "under_loop_processor"),
+)
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a ratio should be.
+
+    Attributes:
+        name: of the ratio, in words.
+        ratio: it.
+        limit: the most, or the least, that it should be.
+        is_most: whether it is the most.
+    """
+
+    name: str
+    ratio: Callable[[SpeedRow], float]
+    limit: float
+    is_most: bool
+
+    def is_met(self, row: SpeedRow) -> bool:
+        """Whether it is, on images of one size."""
+        found = self.ratio(row)
+        return found <= self.limit if self.is_most else found >= self.limit
+
+    @property
+    def limit_words(self) -> str:
+        """Such as "at most 1.15"."""
+        return f"at {'most' if self.is_most else 'least'} {self.limit:g}"
+
+
+def targets(kind: str) -> tuple[Target, ...]:
+    """What is aimed at on a kind of device."""
+    is_gpu = kind == "cuda"
+    return (
+        Target("(b) / (a)", lambda row: row.over_floor, 1.25 if is_gpu else 1.15, is_most=True),
+        Target("(c) / (b)", lambda row: row.under_loop, 5.0 if is_gpu else 3.0, is_most=False),
+        Target("(c) / (b) with a race", lambda row: row.race_under_loop, 10.0, is_most=False),
+    )
+
+
 @dataclass(frozen=True)
 class SpeedReport:
     """All that was measured, and where.
@@ -126,6 +223,7 @@ class SpeedReport:
         dtype: number format of a run's passes.
         versions: of the libraries.
         rows: one a size of images.
+        megabytes_per_s: of the Hub's line; None where nothing was downloaded.
     """
 
     settings: SpeedSettings
@@ -134,6 +232,7 @@ class SpeedReport:
     dtype: str
     versions: dict[str, str]
     rows: tuple[SpeedRow, ...]
+    megabytes_per_s: float | None = None
 
     @property
     def n_passes(self) -> int:
@@ -142,26 +241,30 @@ class SpeedReport:
 
     def to_document(self) -> dict[str, Any]:
         """Plain JSON values."""
-        names = ("over_floor", "under_loop", "over_floor_processor", "over_borne_processor", "under_loop_processor")
-        rows = [{**dataclasses.asdict(row), **{name: getattr(row, name) for name in names}} for row in self.rows]
-        return {**dataclasses.asdict(self), "rows": rows}
+        rows = [{**dataclasses.asdict(row), **{name: getattr(row, name) for name in COMPUTED}} for row in self.rows]
+        return {**dataclasses.asdict(self), "race_budget": self.settings.race_budget, "rows": rows}
 
 
 def run_speed(
-    settings: SpeedSettings, *, advance: Callable[[int, int], None] = lambda _done, _all: None
+    settings: SpeedSettings,
+    *,
+    advance: Callable[[int, int], None] = lambda _done, _all: None,
+    serve: Serve | None = None,
 ) -> SpeedReport:
     """Measure everything, each part in a process of its own, one after the other.
 
     Args:
         settings: what.
         advance: told how many parts are done, of how many.
+        serve: within what it gives checkpoint folders are on a Hub of limited bandwidth, for processes that start
+            there; None leaves downloads out.
     """
     device = device_of(settings.device)
     rows = []
-    n_begun = count()
+    n_begun, n_parts = count(), len(settings.sizes) * (N_PARTS + (N_PARTS_OF_HUB if serve else 0))
 
     def measure(part: Callable[[], Result]) -> Result:
-        advance(next(n_begun), len(settings.sizes) * N_PARTS)
+        advance(next(n_begun), n_parts)
         return alone(part)
 
     with tempfile.TemporaryDirectory(prefix="lead-hub-speed-") as place:
@@ -171,14 +274,23 @@ def run_speed(
         }
         known = image_files(every_size[settings.sizes[0]])
         checkpoints = alone(partial(make_checkpoints, Path(place) / "checkpoints", settings.networks, known))
-        for size, images in every_size.items():
-            files = image_files(images)
-            cache_dir = Path(place) / "cache" / size
-            decoded = measure(partial(decoding, files))
-            forward, borne = measure(partial(forward_passes, checkpoints, files, settings.device))
-            ours = measure(partial(our_run, images, checkpoints, cache_dir, settings.device))
-            loop = measure(partial(users_loop, images, checkpoints, settings.device))
-            rows.append(SpeedRow(size, decoded, forward, borne=borne, ours=ours, loop=loop))
+        with serve(checkpoints) if serve else nullcontext() as hub:
+            for size, images in every_size.items():
+                caches = Path(place) / "caches" / size
+                files = image_files(images)
+                decoded = measure(partial(decoding, files))
+                forward, borne = measure(partial(forward_passes, checkpoints, files, settings.device))
+                run = partial(our_run, images, device_name=settings.device)
+                ours = measure(partial(run, checkpoints, cache_dir=caches / "full"))
+                budget = settings.race_budget
+                race = measure(partial(run, checkpoints, cache_dir=caches / "race", budget=budget))
+                loop = measure(partial(users_loop, images, checkpoints, device_name=settings.device))
+                row = SpeedRow(size, device.type, decoded, forward, borne=borne, ours=ours, race=race, loop=loop)
+                if hub is not None:
+                    download = measure(partial(downloading, hub.ids, caches / "download"))
+                    fetched = measure(partial(run, hub.ids, cache_dir=caches / "fetched"))
+                    row = dataclasses.replace(row, download=download, fetched=fetched)
+                rows.append(row)
     threads = f"{torch.get_num_threads()} of {os.cpu_count()} cores"
     return SpeedReport(
         settings,
@@ -187,69 +299,5 @@ def run_speed(
         dtype=str(ExtractionSettings(device=settings.device).torch_dtype(device)).removeprefix("torch."),
         versions=versions(),
         rows=tuple(rows),
+        megabytes_per_s=hub.megabytes_per_s if hub else None,
     )
-
-
-def table(report: SpeedReport) -> list[list[str]]:
-    """The header, and a line for each measurement."""
-    lines = [["", *(row.size for row in report.rows)]]
-
-    def add(name: str, cell: Callable[[SpeedRow], str]) -> None:
-        lines.append([name, *map(cell, report.rows)])
-
-    add("(a) decoding alone", lambda row: f"{row.decoding.wall_s:.1f} s")
-    add("(a) passes over ready tensors", lambda row: f"{row.forward.wall_s:.1f} s")
-    add("(a) passes in formats that the networks bear", lambda row: f"{row.borne.wall_s:.1f} s")
-    add("(b) lead-hub, from files to board", lambda row: f"{row.ours.wall_s:.1f} s")
-    add("    of it images through networks", lambda row: f"{row.ours.extraction_s or 0:.1f} s")
-    add("(c) a user's loop", lambda row: f"{row.loop.wall_s:.1f} s")
-    add("(b) / (a)", lambda row: f"{row.over_floor:.2f}")
-    add("(b) / (a), processor time", lambda row: f"{row.over_floor_processor:.2f}")
-    add("(b) / (a) in formats that are borne, processor time", lambda row: f"{row.over_borne_processor:.2f}")
-    add("(c) / (b)", lambda row: f"{row.under_loop:.2f}")
-    add("(c) / (b), processor time", lambda row: f"{row.under_loop_processor:.2f}")
-    for name, part in (("(a)", "forward"), ("(b)", "ours"), ("(c)", "loop")):
-        add(f"passes a second, {name}", lambda row, part=part: f"{report.n_passes / getattr(row, part).wall_s:.1f}")  # type: ignore[misc]
-    add("first row after, (b)", lambda row: f"{row.ours.first_row_s or 0:.1f} s")
-    add("first row after, (c)", lambda row: f"{row.loop.first_row_s or 0:.1f} s")
-    add("peak host memory, (b)", lambda row: f"{row.ours.peak_bytes / 2**20:.0f} MiB")
-    add("peak host memory, (c)", lambda row: f"{row.loop.peak_bytes / 2**20:.0f} MiB")
-    if report.kind == "cuda":
-        add("peak GPU memory, (b)", lambda row: f"{row.ours.device_bytes / 2**20:.0f} MiB")
-        add("peak GPU memory, (c)", lambda row: f"{row.loop.device_bytes / 2**20:.0f} MiB")
-    return lines
-
-
-def notes(report: SpeedReport) -> list[str]:
-    """What was measured, and which targets were met."""
-    most, least = MOST_OVER_FLOOR.get(report.kind, 1.15), LEAST_UNDER_LOOP.get(report.kind, 3.0)
-    met = all(row.over_floor <= most and row.under_loop >= least for row in report.rows)
-    return [
-        f"{', '.join(report.settings.networks)}: random weights, {report.settings.n_images} JPEG files of each size, on"
-        f" {report.device}; passes of (a): {', '.join(report.rows[0].forward.dtypes)}; of (b):"
-        f" {', '.join(report.rows[0].ours.dtypes)}",
-        f"targets: (b) / (a) at most {most}, (c) / (b) at least {least}: {'met' if met else 'not all met'}",
-        "(a) decodes on all cores, then runs one ready batch again and again in the fastest of the layouts and number"
-        " formats tried; (b) also loads, prepares, scores with LEAD and judges; (c) opens every file for every"
-        " checkpoint, runs it as transformers loads it, and scores with LogME",
-    ]
-
-
-def check_speed_file(path: Path) -> None:
-    """Refuse a file's name before minutes are spent.
-
-    Raises:
-        MatrixError: it does not end in .json.
-    """
-    if path.suffix != ".json":
-        raise MatrixError(f"speed is saved as .json, found {path.name!r}")
-
-
-def save_speed(report: SpeedReport, path: Path) -> None:
-    """Write the document as JSON.
-
-    Raises:
-        MatrixError: the name ends in something else.
-    """
-    check_speed_file(path)
-    write_text_whole(path, json.dumps(report.to_document(), indent=1) + "\n")
