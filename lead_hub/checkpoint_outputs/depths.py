@@ -152,7 +152,7 @@ FAMILY_BLOCKS: Mapping[str, BlockRule] = MappingProxyType(
 )
 
 # Where the number of class tokens and registers stands in the config.
-_FAMILY_BLOCKS_BY_SETTINGS: Mapping[str, Callable[[Any], BlockRule]] = MappingProxyType(
+FAMILY_BLOCKS_BY_SETTINGS: Mapping[str, Callable[[Any], BlockRule]] = MappingProxyType(
     {
         **dict.fromkeys(
             ("dinov2_with_registers", "dinov3_vit", "tipsv2_vision_model"),
@@ -166,45 +166,81 @@ _FAMILY_BLOCKS_BY_SETTINGS: Mapping[str, Callable[[Any], BlockRule]] = MappingPr
 )
 
 _TIMM_STAGE_BLOCKS = r"stages\.\d+\.blocks\.\d+"
-# By the class of the network.
+_TIMM_LAYER_BLOCKS = r"layers\.\d+\.blocks\.\d+"
+# By the class of the network. Not there: HighResolutionNet, whose parts give several maps each.
 TIMM_BLOCKS: Mapping[str, BlockRule] = MappingProxyType(
     {
         "ResNet": _map_rule(r"layer\d\.\d+"),
         "RegNet": _map_rule(r"s\d\.b\d+"),
+        # A layer of a dense block gives what it adds to the map alone: asked is the whole.
+        "DenseNet": _map_rule(r"features\.denseblock\d+"),
+        "InceptionV3": _map_rule(r"Mixed_\d\w"),
         **dict.fromkeys(("EfficientNet", "MobileNetV3", "GhostNet"), _map_rule(r"blocks\.\d+\.\d+")),
         **dict.fromkeys(("ByobNet", "NormFreeNet"), _map_rule(r"stages\.\d+\.\d+")),
+        "StarNet": _map_rule(r"stages\.\d+\.[1-9]\d*"),  # 0 is the convolution that halves the map
         **dict.fromkeys(
             (
-                *("ConvNeXt", "ResNetV2", "MaxxVit", "MetaFormer", "FastVit", "RepVit", "HighPerfGpuNet", "EdgeNeXt"),
-                *("DaVit", "EfficientVit"),
+                *("ConvNeXt", "ResNetV2", "MaxxVit", "FastVit", "RepVit", "HighPerfGpuNet", "EdgeNeXt"),
+                *("DaVit", "EfficientVit", "EfficientVitLarge", "EfficientVitMsra", "EfficientFormerV2"),
+                *("SwiftFormer", "MetaNeXt", "NextViT"),
             ),
             _map_rule(_TIMM_STAGE_BLOCKS),
         ),
+        # Its blocks give maps of two forms, its stages of one.
+        "TinyVit": _map_rule(r"stages\.\d+"),
+        "FocalNet": _map_rule(_TIMM_LAYER_BLOCKS),
         **dict.fromkeys(
             ("SwinTransformer", "SwinTransformerV2"),
-            BlockRule(r"layers\.\d+\.blocks\.\d+", _feature_map_channels_last, QUARTERS),
+            BlockRule(_TIMM_LAYER_BLOCKS, _feature_map_channels_last, QUARTERS),
         ),
         "MambaOut": BlockRule(_TIMM_STAGE_BLOCKS, _feature_map_channels_last, QUARTERS),
         "PyramidVisionTransformerV2": _grid_rule(_TIMM_STAGE_BLOCKS),
-        "MlpMixer": _token_rule(r"blocks\.\d+", n_class=0),
+        "Xcit": _grid_rule(r"blocks\.\d+"),  # not the last two, in which the class token alone changes
+        # Tokens in the order of windows, or of no grid at all.
+        **dict.fromkeys(("Hiera", "MlpMixer"), _token_rule(r"blocks\.\d+", n_class=0)),
     }
 )
-# A class token where there is one, then registers or the distillation token, then patches.
-_TIMM_TRANSFORMERS = frozenset({"VisionTransformer", "VisionTransformerDistilled", "Eva", "Beit"})
+
+
+def _transformer_rule(network: Any) -> BlockRule:
+    """A class token where there is one, then registers or the distillation token, then patches."""
+    n_class = 0 if getattr(network, "cls_token", None) is None else 1
+    n_others = int(getattr(network, "num_prefix_tokens", n_class)) - n_class
+    return _token_rule(r"blocks\.\d+", n_class=n_class, n_others=n_others)
+
+
+# Of these the form of what a block gives, or the number of blocks, is the network's own choice.
+TIMM_BLOCKS_BY_SETTINGS: Mapping[str, Callable[[Any], BlockRule]] = MappingProxyType(
+    {
+        **dict.fromkeys(("VisionTransformer", "VisionTransformerDistilled", "Eva", "Beit"), _transformer_rule),
+        # A block is told the grid of the tokens that enter it, not of those that leave.
+        "MultiScaleVit": lambda network: _token_rule(_TIMM_STAGE_BLOCKS, n_class=int(network.cls_token is not None)),
+        **dict.fromkeys(
+            ("Levit", "LevitDistilled"),
+            lambda network: (
+                _map_rule(_TIMM_STAGE_BLOCKS) if network.use_conv else _token_rule(_TIMM_STAGE_BLOCKS, n_class=0)
+            ),
+        ),
+        # Stages of attention give their blocks tokens, of whose grid these are told nothing; the stages give maps.
+        "MetaFormer": lambda network: _map_rule(
+            _TIMM_STAGE_BLOCKS if all(stage.use_nchw for stage in network.stages) else r"stages\.\d+"
+        ),
+        # The last of its parts is the convolution before the head.
+        "RexNet": lambda network: _map_rule(rf"features\.({'|'.join(map(str, range(len(network.features) - 1)))})"),
+    }
+)
 
 
 def block_rule(backbone: nn.Module) -> BlockRule | None:
     """The rule of the backbone's family, None without one."""
     if isinstance(backbone, PreTrainedModel):
         family = str(backbone.config.model_type)
-        if family in _FAMILY_BLOCKS_BY_SETTINGS:
-            return _FAMILY_BLOCKS_BY_SETTINGS[family](backbone.config)
+        if family in FAMILY_BLOCKS_BY_SETTINGS:
+            return FAMILY_BLOCKS_BY_SETTINGS[family](backbone.config)
         return FAMILY_BLOCKS.get(family)
     kind = type(backbone).__name__
-    if kind in _TIMM_TRANSFORMERS:
-        n_class = 0 if getattr(backbone, "cls_token", None) is None else 1
-        n_others = int(getattr(backbone, "num_prefix_tokens", n_class)) - n_class
-        return _token_rule(r"blocks\.\d+", n_class=n_class, n_others=n_others)
+    if kind in TIMM_BLOCKS_BY_SETTINGS:
+        return TIMM_BLOCKS_BY_SETTINGS[kind](backbone)
     return TIMM_BLOCKS.get(kind)
 
 

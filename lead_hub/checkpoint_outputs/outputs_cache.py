@@ -18,7 +18,7 @@ from lead_hub.errors import CandidateError
 from lead_hub.hub import written_whole
 
 # Raise when the meaning of what is stored changes: pooling rules, blocks asked, preparation of pixels, file layout.
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 HEADER_START = 8  # a safetensors file is the header's length in 8 bytes, the header as JSON, the tensors
 FACTS = ("family", "parameters", "pooling", "processor", "dtype", "dtype_reason", "device", "depths", "network")
 KERNELS = ("depth_kernel", "network_kernel")

@@ -12,6 +12,7 @@ import transformers
 from lead_hub.candidates import IndexQuery, read_candidates, read_model_index
 from lead_hub.candidates.index_query import PRESETS, query_index
 from lead_hub.candidates.model_index import IndexEntry, shipped_model_index
+from lead_hub.checkpoint_outputs.depths import FAMILY_BLOCKS, FAMILY_BLOCKS_BY_SETTINGS
 from tests.candidates.timm_facts import INDEX, built, registered, timm_entries
 
 ENTRIES = read_model_index(shipped_model_index()).entries
@@ -83,10 +84,23 @@ def test_timm_lists_the_checkpoint(entry: IndexEntry) -> None:
 # What only the network itself tells takes 0.4 s a checkpoint.
 @pytest.mark.slow
 @pytest.mark.parametrize("entry", TIMM, ids=lambda entry: str(entry.id))
-def test_the_network_is_as_large_as_the_index_says(entry: IndexEntry) -> None:
+def test_the_network_is_as_large_as_the_index_says_and_its_blocks_are_known(entry: IndexEntry) -> None:
     facts = built(entry)
     assert (facts.parameters, facts.multiply_adds) == (entry.parameters, entry.multiply_adds)
     assert facts.features == (1, facts.announced_features)
+    # Whoever is ranked without being named is asked at several depths, and so is every other but one.
+    if entry.architecture == "hrnet_w18":
+        assert "default" not in entry.chosen_for
+        assert facts.asked_blocks == "none: no rule says where the blocks of HighResolutionNet are"
+        return
+    assert facts.asked_blocks.startswith("blocks 1, ")
+    assert len(facts.depths) == 4
+    assert {shape[0] for shape in facts.depths} == {1}
+
+
+def test_checkpoints_of_transformers_are_asked_at_several_depths() -> None:
+    families = {line["model_type"] for line in LINES if line["library"] == "transformers"}
+    assert families <= set(FAMILY_BLOCKS) | set(FAMILY_BLOCKS_BY_SETTINGS)
 
 
 @pytest.mark.parametrize(

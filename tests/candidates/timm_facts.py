@@ -16,6 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from lead_hub.candidates import ModelIndex, read_model_index, write_model_index
 from lead_hub.candidates.model_families import family_of
 from lead_hub.candidates.model_index import IndexEntry
+from lead_hub.checkpoint_outputs.depths import block_taps
 
 INDEX = Path(__file__).parents[2] / "model_index.json"
 OWNER = "timm/"
@@ -30,12 +31,16 @@ class BuiltFacts:
         multiply_adds: of a forward pass up to the classifier's input, for one image of the checkpoint's own size.
         features: width of the classifier's input.
         announced_features: the same, as the network itself says it.
+        asked_blocks: which of its blocks are asked what they say of an image, or why none.
+        depths: shapes of what they say of one image.
     """
 
     parameters: int
     multiply_adds: int
     features: tuple[int, ...]
     announced_features: int
+    asked_blocks: str
+    depths: tuple[tuple[int, ...], ...]
 
 
 def registered(entry: IndexEntry) -> IndexEntry:
@@ -55,14 +60,21 @@ def built(entry: IndexEntry) -> BuiltFacts:
     with warnings.catch_warnings(), torch.device("meta"):
         warnings.simplefilter("ignore")  # of timm's own code, while it builds
         network = timm.create_model(name, pretrained=False).eval().requires_grad_(requires_grad=False)
-        with FlopCounterMode(display=False) as counter:  # two for each multiplication with its addition
+        taps = block_taps(network)
+        with (
+            FlopCounterMode(display=False) as counter,
+            taps.listening(),
+        ):  # two for each multiplication with its addition
             hidden = network.forward_features(torch.empty(1, *pretrained_cfg.input_size))
             features = network.forward_head(hidden, pre_logits=True)
+        pooled = taps.taken()
     return BuiltFacts(
         parameters=sum(weight.numel() for weight in network.parameters()),
         multiply_adds=counter.get_total_flops() // 2,
         features=tuple(features.shape),
         announced_features=network.head_hidden_size,
+        asked_blocks=taps.unfit or taps.words,
+        depths=tuple(tuple(part.shape) for part in pooled),
     )
 
 

@@ -1,6 +1,6 @@
 """What a few blocks of a network say, against hooks made by hand for every family, and the kernel that is kept."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from lead_hub.checkpoint_outputs.depths import (
     FAMILY_BLOCKS,
     TIMM_BLOCKS,
+    TIMM_BLOCKS_BY_SETTINGS,
     BlockTaps,
     block_rule,
     block_taps,
@@ -131,6 +132,7 @@ TIMM_NETWORKS: dict[str, dict[str, object]] = {
     "coatnet_pico_rw_224": {"img_size": 224},
     "davit_tiny": {"depths": (1, 1, 1, 1), "embed_dims": (16, 16, 32, 32), "num_heads": (1, 1, 2, 2)},
     "poolformer_s12": {},
+    "caformer_s18": {},
     "deit_tiny_distilled_patch16_224": SMALL,
     "vit_medium_patch16_reg4_gap_256": SMALL,
     "vit_base_patch14_reg4_dinov2": {**SMALL, "img_size": 56},
@@ -139,19 +141,36 @@ TIMM_NETWORKS: dict[str, dict[str, object]] = {
     "mixer_s32_224": {"img_size": 64},
     "swin_tiny_patch4_window7_224": SMALL_SWIN,
     "swinv2_tiny_window8_256": SMALL_SWIN,
+    "densenet121": {"growth_rate": 8, "block_config": (2, 2, 2, 2)},
+    "focalnet_tiny_srf": {},
+    "hiera_tiny_224": {"embed_dim": 24, "stages": (1, 1, 2, 1)},
+    **{name: {} for name in ("levit_128s", "levit_conv_128s")},
+    "levit_256d": {"embed_dim": (64, 128, 128), "num_heads": (2, 4, 4), "depth": (1, 2, 1)},
+    "tiny_vit_5m_224": {},
+    **{name: {} for name in ("mvitv2_tiny", "mvitv2_small_cls")},
+    "nextvit_small": {},
+    "xcit_nano_12_p16_224": {"img_size": 64},
+    "inception_next_atto": {},
+    "rexnetr_100": {},
+    "efficientvit_l1": {"depths": (1, 1, 1, 1, 1), "widths": (16, 32, 32, 64, 64)},
+    "efficientvit_m0": {},
+    "efficientformerv2_s0": {},
+    "swiftformer_xs": {},
+    "starnet_s1": {},
+    "inception_v3": {},
 }
+# Of those that are built for one size of pixels, or bear none so small as the others.
+PIXELS = dict.fromkeys(("hiera_tiny_224", "levit_128s", "levit_conv_128s", "levit_256d", "tiny_vit_5m_224"), 224)
+PIXELS |= dict.fromkeys(("mvitv2_tiny", "mvitv2_small_cls", "efficientvit_m0", "efficientformerv2_s0"), 224)
+PIXELS["inception_v3"] = 128
 
 
-def timm_blocks(network: nn.Module) -> list[nn.Module]:
+def timm_blocks(name: str, network: nn.Module) -> list[nn.Module]:
     kind = type(network).__name__
-    if kind == "ResNet":
-        return in_stages(network.layer1, network.layer2, network.layer3, network.layer4)
-    if kind == "RegNet":
-        return in_stages(*(stage.children() for stage in (network.s1, network.s2, network.s3, network.s4)))
-    if kind in {"SwinTransformer", "SwinTransformerV2"}:
-        return in_stages(*(layer.blocks for layer in network.layers))
-    if kind in {"VisionTransformer", "VisionTransformerDistilled", "Eva", "Beit", "MlpMixer"}:
-        return list(network.blocks)
+    if kind in TIMM_OWN_ATTRIBUTES:
+        return TIMM_OWN_ATTRIBUTES[kind](network)
+    if name in {"tiny_vit_5m_224", "caformer_s18"}:
+        return list(network.stages)
     stages = network.blocks if hasattr(network, "blocks") else network.stages
     return in_stages(*(getattr(stage, "blocks", stage) for stage in stages))
 
@@ -160,6 +179,25 @@ def in_stages(*stages: Sequence[nn.Module]) -> list[nn.Module]:
     return [block for stage in stages for block in stage]
 
 
+TIMM_OWN_ATTRIBUTES: dict[str, Callable[[nn.Module], list[nn.Module]]] = {
+    "ResNet": lambda network: in_stages(network.layer1, network.layer2, network.layer3, network.layer4),
+    "RegNet": lambda network: in_stages(*map(nn.Module.children, (network.s1, network.s2, network.s3, network.s4))),
+    "DenseNet": lambda network: [getattr(network.features, f"denseblock{number}") for number in (1, 2, 3, 4)],
+    "InceptionV3": lambda network: [
+        *(network.Mixed_5b, network.Mixed_5c, network.Mixed_5d, network.Mixed_6a, network.Mixed_6b, network.Mixed_6c),
+        *(network.Mixed_6d, network.Mixed_6e, network.Mixed_7a, network.Mixed_7b, network.Mixed_7c),
+    ],
+    "RexNet": lambda network: list(network.features)[:-1],
+    "StarNet": lambda network: in_stages(*(list(stage)[1:] for stage in network.stages)),
+    **dict.fromkeys(
+        ("SwinTransformer", "SwinTransformerV2", "FocalNet"),
+        lambda network: in_stages(*(layer.blocks for layer in network.layers)),
+    ),
+    **dict.fromkeys(
+        ("VisionTransformer", "VisionTransformerDistilled", "Eva", "Beit", "MlpMixer", "Hiera", "Xcit"),
+        lambda network: list(network.blocks),
+    ),
+}
 TOKENS_BEFORE_PATCHES = {"test_vit": (1, 1), "test_vit2": (0, 1), "test_vit4": (0, 1)} | {
     "deit_tiny_distilled_patch16_224": (1, 2),
     "vit_medium_patch16_reg4_gap_256": (0, 4),
@@ -167,7 +205,10 @@ TOKENS_BEFORE_PATCHES = {"test_vit": (1, 1), "test_vit2": (0, 1), "test_vit4": (
     "eva02_tiny_patch14_224": (1, 1),
     "beit_base_patch16_224": (1, 1),
     "mixer_s32_224": (0, 0),
+    **dict.fromkeys(("hiera_tiny_224", "levit_128s", "levit_256d", "mvitv2_tiny"), (0, 0)),
+    "mvitv2_small_cls": (1, 1),
 }
+ON_GRID = {"pvt_v2_b0", "xcit_nano_12_p16_224"}
 CHANNELS_LAST = {"test_mambaout", "swin_tiny_patch4_window7_224", "swinv2_tiny_window8_256"}
 
 
@@ -176,14 +217,16 @@ CHANNELS_LAST = {"test_mambaout", "swin_tiny_patch4_window7_224", "swinv2_tiny_w
 def test_depths_of_timm_are_what_hooks_by_hand_hear(name: str) -> None:
     torch.manual_seed(0)
     network = timm.create_model(name, pretrained=False, num_classes=3, **TIMM_NETWORKS[name]).eval()
-    size = TIMM_NETWORKS[name].get("img_size", 64)
+    size = TIMM_NETWORKS[name].get("img_size", PIXELS.get(name, 64))
     pixels = torch.randn(3, 3, size, size, generator=torch.Generator().manual_seed(0))
-    blocks = timm_blocks(network)
+    blocks = timm_blocks(name, network)
     taps = block_taps(network)
     assert list(taps.blocks.values()) == [blocks[position] for position in depth_positions(len(blocks))]
     outputs: list[Tensor] = []
     for block in taps.blocks.values():
-        block.register_forward_hook(lambda _block, _inputs, output: outputs.append(output.clone()))
+        block.register_forward_hook(
+            lambda _block, _inputs, output: outputs.append((output[0] if isinstance(output, tuple) else output).clone())
+        )
     with torch.no_grad(), taps.listening():
         network.forward_features(pixels)
     found = taps.taken()
@@ -197,7 +240,7 @@ def timm_numbers(name: str, output: Tensor) -> Tensor:
         n_class, n_before = TOKENS_BEFORE_PATCHES[name]
         mean = output[:, n_before:].sum(dim=1) / (output.shape[1] - n_before)
         return torch.cat([output[:, 0], mean], dim=1) if n_class else mean
-    if name == "pvt_v2_b0":
+    if name in ON_GRID:
         side = int(output.shape[1] ** 0.5)
         output = output.unflatten(1, (side, side)).permute(0, 3, 1, 2)
     if name in CHANNELS_LAST:
@@ -208,8 +251,7 @@ def timm_numbers(name: str, output: Tensor) -> Tensor:
 @pytest.mark.slow
 def test_every_class_of_timm_with_a_rule_is_tested() -> None:
     tested = {type(timm.create_model(name, **settings)).__name__ for name, settings in TIMM_NETWORKS.items()}
-    transformers = {"VisionTransformer", "VisionTransformerDistilled", "Eva", "Beit"}
-    assert tested == set(TIMM_BLOCKS) | transformers
+    assert tested == set(TIMM_BLOCKS) | set(TIMM_BLOCKS_BY_SETTINGS)
 
 
 def test_timm_checkpoints_come_with_depths_and_unknown_classes_without(tmp_path: Path) -> None:
@@ -217,8 +259,8 @@ def test_timm_checkpoints_come_with_depths_and_unknown_classes_without(tmp_path:
     known = extracted(load_checkpoint(tmp_path / "known"), random_images(3))
     assert known.depth_kernel is not None
     assert known.depths == "blocks 1, 2, 3, 4 of 4: means over quarters"
-    taps = block_taps(timm.create_model("densenet121"))
-    assert (taps.blocks, taps.words) == ({}, "none: no rule says where the blocks of DenseNet are")
+    taps = block_taps(timm.create_model("hrnet_w18_small"))
+    assert (taps.blocks, taps.words) == ({}, "none: no rule says where the blocks of HighResolutionNet are")
 
 
 @pytest.mark.parametrize("size", [(4, 4), (5, 7), (1, 1), (3, 2)])
