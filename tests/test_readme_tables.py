@@ -30,8 +30,21 @@ def test_the_results_name_every_score_that_looks_at_images_the_best_first() -> N
     assert taus == sorted(taus, reverse=True)
 
 
+def test_the_first_lines_say_cells_of_the_results() -> None:
+    cells = {name: row for row in RESULTS for name in names(row[0])}
+    lead, probe = cells["lead"], cells["linear-probe"]
+    first = " ".join(README.read_text(encoding="utf-8").partition("\n## ")[0].split())
+    for words in (
+        f"at a weighted tau of {lead[1]} and a leave-one-out probe's at {probe[1]}",
+        f"(90% interval of the difference {probe[3]})",
+        f"at {lead[6]} against {probe[6]} ({probe[7]})",
+        f"LogME ({cells['logme'][6]}) or a kernel alignment ({cells['kernel-alignment'][6]})",
+    ):
+        assert words in first
+
+
 # Scores that take milliseconds an image; the others are `lead-hub bench`'s, in minutes.
-COMPUTED_HERE = ("lead", "loo-log-loss", "linear-probe", "knn")
+COMPUTED_HERE = ("lead", "loo-log-loss", "linear-probe", "knn", "kernel-alignment", "concept-variation")
 OF_STORED_NETWORKS = ("lead-network",)
 
 
@@ -57,11 +70,12 @@ def test_results_are_what_bench_computes() -> None:
 
 @pytest.mark.slow
 def test_results_on_real_networks_are_what_bench_computes() -> None:
-    settings = BenchSettings(halves=("real",), methods=COMPUTED_HERE, n_few_samples=0)
+    methods = (*COMPUTED_HERE, "lead-network", "logme")
+    settings = BenchSettings(halves=("real",), methods=methods, n_few_samples=0)
     (comparison,) = run_bench(REAL_MATRIX_FOLDER, settings).comparisons
     found = {row.name: row for row in comparison.rows}
     written = {name: row for row in RESULTS for name in names(row[0])}
-    for name in (*COMPUTED_HERE, "lead+prior"):
+    for name in (*methods, "lead+prior"):
         row, cells = found[name], written[name]
         assert cells[6] == f"{row.tau:.3f}", name
         assert cells[7] == ("" if name == "lead" else f"{row.difference_low:+.2f} to {row.difference_high:+.2f}"), name

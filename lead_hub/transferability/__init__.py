@@ -14,9 +14,12 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from lead_hub.errors import ScoreError
+from lead_hub.transferability.concept_variation import CONCEPT_VARIATION
 from lead_hub.transferability.etran import ETRAN, ETRAN_CLASSIFICATION, ETRAN_ENERGY
 from lead_hub.transferability.gbc import GBC
 from lead_hub.transferability.h_score import H_SCORE
+from lead_hub.transferability.interclass_distance import INTERCLASS_DISTANCE
+from lead_hub.transferability.kernel_alignment import KERNEL_ALIGNMENT
 from lead_hub.transferability.knn import KNN
 from lead_hub.transferability.lead import LEAD
 from lead_hub.transferability.lead_head import LEAD_HEAD, LOO_LOG_LOSS
@@ -57,6 +60,7 @@ SCORES: Mapping[str, ScoreMethod] = MappingProxyType(
             *(LEAD, LEAD_NETWORK, LEAD_PRIOR, LEAD_HEAD, LEAD_PAPER, LOGME, LOO_LOG_LOSS),
             *(H_SCORE, LEEP, NLEEP, GBC, TRANSRATE, PARC),
             *(SFDA, PED_SFDA, PED_LOGME, ETRAN_ENERGY, ETRAN_CLASSIFICATION, ETRAN, NCTI, KNN, LINEAR_PROBE),
+            *(KERNEL_ALIGNMENT, INTERCLASS_DISTANCE, CONCEPT_VARIATION),
             *(PARAMETERS, IMAGENET_TOP1, DOWNLOADS),
         )
     }

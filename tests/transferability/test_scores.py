@@ -21,6 +21,7 @@ COMPUTED = [name for name, method in SCORES.items() if method.function is not No
 every_score = pytest.mark.parametrize("method", COMPUTED)
 # Sums over pairs or classes, with no term for a single image.
 WITHOUT_TERMS = {"logme", "h-score", "gbc", "transrate", "parc", "ped-logme", "ncti"}
+WITHOUT_TERMS |= {"interclass-distance", "kernel-alignment"}
 
 
 def instead(features, method: str) -> dict[str, object]:
@@ -89,10 +90,11 @@ CHANGES = {
 }
 
 
-# The shrinkage of SFDA, ETran and NCTI depends on the unit of the features, and PED standardises every one of them.
+# The shrinkage of SFDA, ETran and NCTI depends on the unit of the features, and so do distances between classes; PED
+# standardises every feature, and the concept variation brings it to [0, 1].
 WHATEVER_THE_BASIS = [
     *("lead", "lead-network", "lead+prior", "lead-head", "logme", "loo-log-loss", "nleep", "gbc", "transrate", "parc"),
-    *("knn", "linear-probe"),
+    *("knn", "linear-probe", "kernel-alignment"),
 ]
 
 
@@ -227,6 +229,9 @@ UNDEFINED: dict[str, dict[str, str]] = {
     "nleep": {"constant features": "must differ between images"},
     "gbc": {"constant features": "must differ between images"},
     "transrate": {"constant features": "must differ between images"},
+    "kernel-alignment": {"constant features": "must differ between images"},
+    "interclass-distance": {},
+    "concept-variation": {"two images": "found 2 of 2 images without"},
     "parc": {
         "constant features": "must differ between images",
         "every class one image": "with the same and with different labels",
