@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import lead_hub
+from tests.project import ROOT, project_settings
 
 PUBLIC = [
     *("recommend", "verify", "score", "SCORES", "Leaderboard", "Candidate", "CandidateQuery", "find_candidates"),
@@ -83,3 +84,24 @@ def test_importing_the_package_does_no_work() -> None:
 def test_the_version_is_that_of_the_project() -> None:
     project = (Path(__file__).parent.parent / "pyproject.toml").read_text(encoding="utf-8")
     assert f'\nversion = "{lead_hub.__version__}"\n' in project
+
+
+# The wheel is a zip file, which makes weights and pictures hardly smaller.
+MOST_WHEEL_BYTES = 60e6
+
+
+def wheel_files(package: str) -> set[Path]:
+    """What setuptools puts into the wheel, by the patterns of pyproject.toml."""
+    tool = project_settings()["tool"]["setuptools"]
+    folder, excluded = ROOT / package, tool["exclude-package-data"].get(package, ())
+    wanted = {path for pattern in (*tool["package-data"][package], "**/*.py") for path in folder.glob(pattern)}
+    left_out = {path for pattern in excluded for path in folder.glob(f"{pattern}/*")}
+    return {path for path in wanted - left_out if path.is_file() and "__pycache__" not in path.parts}
+
+
+def test_the_wheel_stays_small() -> None:
+    files = wheel_files("lead_hub") | wheel_files("spaces_app")
+    assert ROOT / "lead_hub" / "confidence" / "outcomes.csv" in files
+    assert any(path.suffix == ".safetensors" and "photographs" in path.parts for path in files)
+    assert not [path for path in files if {"matrix", "real_matrix"} & set(path.parts)]
+    assert sum(path.stat().st_size for path in files) < MOST_WHEEL_BYTES
