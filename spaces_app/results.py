@@ -50,7 +50,8 @@ HOW_TO_READ = """
 - **best, %**: the chance that it is the best of these once all are fine-tuned. It also counts in how far the score was
   from the truth on checkpoints that were really fine-tuned. Names in bold could be the best.
 - **predicted accuracy, %**: after full fine-tuning, with a 90% interval. It was learnt from small networks on small
-  pictures: for photographs and full-size checkpoints it is unverified, so trust the order more than the number.
+  pictures and from networks of two to six million weights on some hundred photographs each: for larger networks and
+  more images it is unverified, so trust the order more than the number.
 - **score** is LEAD unless you chose another: higher is better, and comparable within one table only.
 - Only one split was read, and never the one that you test on. All checkpoints saw the same images, each through its own
   image processor.

@@ -21,7 +21,6 @@ LEVEL = 0.9
 # Errors of more standard deviations than this pull no harder than at it.
 HUBER = 2.0
 ITERATIONS = 50
-N_INPUTS = 3
 FEWEST_DATASETS = 3
 
 
@@ -128,10 +127,18 @@ def outcome_weights(outcomes: Sequence[Outcome]) -> Float[np.ndarray, " outcome"
 
 
 def robust_line(outcomes: Sequence[Outcome], weights: Float[np.ndarray, " outcome"]) -> Float[np.ndarray, " 3"]:
-    """Huber's line: least squares, repeated with less weight for what is far off."""
-    inputs, values = line_inputs(outcomes), line_outcomes(outcomes)
+    """Huber's line through outcomes."""
+    return huber_line(line_inputs(outcomes), line_outcomes(outcomes), weights)
+
+
+def huber_line(
+    inputs: Float[np.ndarray, "outcome input"],
+    values: Float[np.ndarray, " outcome"],
+    weights: Float[np.ndarray, " outcome"],
+) -> Float[np.ndarray, " input"]:
+    """Least squares, repeated with less weight for what is far off."""
     pulls = np.ones(len(values))
-    line = np.zeros(N_INPUTS)
+    line = np.zeros(inputs.shape[1])
     for _ in range(ITERATIONS):
         root = np.sqrt(weights * pulls)
         before, line = line, np.linalg.lstsq(inputs * root[:, None], values * root, rcond=None)[0]

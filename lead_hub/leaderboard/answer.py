@@ -114,8 +114,8 @@ def _basis(board: Board) -> str:
         return ""
     return (
         "<details><summary>What this rests on</summary><p>The chance and the expected accuracy were learnt from"
-        f" {escaped(rests_on)}. For photographs and full-size checkpoints they are unverified: trust the order more"
-        " than the number.</p></details>"
+        f" {escaped(rests_on)}. For larger networks and more images than these they are unverified: trust the order"
+        " more than the number.</p></details>"
     )
 
 

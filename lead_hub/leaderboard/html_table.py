@@ -66,7 +66,8 @@ CHANCE_TIP = (
 )
 EXPECTED_TIP = (
     "Accuracy after full fine-tuning with its 90% interval, on a scale from 0 to 100%. Learnt from small networks on"
-    " small pictures: trust the order more than the number."
+    " small pictures and from networks of a few million weights on some hundred photographs: trust the order more than"
+    " the number."
 )
 RANK_TIP = "By the score, the best first. A bracket joins checkpoints that these images cannot tell apart."
 
