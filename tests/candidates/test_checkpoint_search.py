@@ -24,8 +24,8 @@ def models(hub: HubServer) -> str:
 @pytest.mark.usefixtures("models")
 def test_those_of_images_the_most_downloaded_first() -> None:
     assert search_checkpoints("ResNet", Access(token=False)) == (
-        FoundCheckpoint("org/resnet-b", "image-feature-extraction", 50, is_private=False),
-        FoundCheckpoint("org/resnet-a", "image-classification", 5, is_private=False),
+        FoundCheckpoint("org/resnet-b", 50, is_private=False, task="image-feature-extraction"),
+        FoundCheckpoint("org/resnet-a", 5, is_private=False, task="image-classification"),
     )
     assert [one.id for one in search_checkpoints("resnet", Access(token=False), at_most=1)] == ["org/resnet-b"]
 
