@@ -8,6 +8,7 @@ import re
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from lead_hub.candidates import Candidate
@@ -167,9 +168,14 @@ def by_prior(candidates: Sequence[Candidate]) -> list[Candidate]:
 
 
 def known_weight_bytes(candidate: Candidate) -> int | None:
-    """Size of a candidate's weights: as its folder or an index tells, else 4 bytes a parameter, else unknown."""
+    """Size of a candidate's weights: as its folder or an index tells, else 4 bytes a parameter, else unknown.
+
+    Of a folder whose files cannot be looked at it is unknown: what is wrong with it is said when its turn comes.
+    """
     if candidate.folder is not None:
-        return sum(path.stat().st_size for path in candidate.folder.glob("*.safetensors")) or None
+        with suppress(OSError):
+            return sum(path.stat().st_size for path in candidate.folder.glob("*.safetensors")) or None
+        return None
     if candidate.weight_bytes is not None:
         return candidate.weight_bytes
     return None if candidate.parameters is None else BYTES_PER_PARAMETER * candidate.parameters

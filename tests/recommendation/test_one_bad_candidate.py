@@ -30,13 +30,36 @@ def names_a_folder_for_its_config(folder: Path) -> None:
     (folder / "preprocessor_config.json").mkdir()
 
 
-@pytest.mark.parametrize("damage", [weights_are_a_folder, names_a_folder_for_its_config])
-def test_a_folder_in_place_of_a_file_is_skipped(
-    colour_folder: Path, tiny_pool: Path, tmp_path: Path, damage: Damage
+def weights_are_a_broken_link(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+    (folder / "model.safetensors").symlink_to("nowhere")
+
+
+def weights_are_a_link_to_themselves(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+    (folder / "model.safetensors").symlink_to("model.safetensors")
+
+
+def further_weights_are_a_broken_link(folder: Path) -> None:
+    (folder / "model-of-old.safetensors").symlink_to("nowhere")
+
+
+DAMAGES = (
+    *(weights_are_a_folder, names_a_folder_for_its_config, weights_are_a_broken_link),
+    *(weights_are_a_link_to_themselves, further_weights_are_a_broken_link),
+)
+
+
+@pytest.mark.parametrize("budget", [None, "auto"])
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_what_is_no_file_in_place_of_one_is_skipped(
+    colour_folder: Path, tiny_pool: Path, tmp_path: Path, damage: Damage, budget: str | None
 ) -> None:
+    """Also where the size of the weights is asked for beforehand, to decide whether there is a race."""
     bad = shutil.copytree(tiny_pool / "vit", tmp_path / "bad")
     damage(bad)
-    board = recommend(colour_folder, [bad, tiny_pool / "resnet"], cache_dir=tmp_path / "cache", progress=False)
+    candidates, cache = [bad, tiny_pool / "resnet"], tmp_path / "cache"
+    board = recommend(colour_folder, candidates, cache_dir=cache, budget=budget, progress=False)
     assert named(board) == ["resnet"]
     assert [skip.checkpoint for skip in board.skipped] == [str(bad)]
     assert board.is_complete
