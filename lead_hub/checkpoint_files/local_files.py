@@ -29,7 +29,7 @@ from lead_hub.checkpoint_files.checked_folder import (
 from lead_hub.checkpoint_files.pinned_commit import HubCheckpoint, RemoteFile, listed, pin, snapshot
 from lead_hub.checkpoint_files.verified_download import check_disk, fetch, missing, verify
 from lead_hub.errors import CandidateError
-from lead_hub.hub import files_sha256
+from lead_hub.hub import files_sha256, in_utf_8
 
 CARD = "README.md"
 MOST_CARD_BYTES = 4 << 20
@@ -71,6 +71,12 @@ def find_checkpoint(candidate: Candidate, access: Access) -> CheckpointFiles:
             that may be read (stage "download"), or a folder cannot be a checkpoint's (stage "load").
         HubDownError: the Hub does not answer, and the cache has no copy.
     """
+    if in_utf_8(candidate.checkpoint) != candidate.checkpoint:  # no board could name it, and no card
+        raise CandidateError(
+            "a candidate must be a Hub id or a folder's path of UTF-8 characters, found"
+            f" {candidate.checkpoint!r}: rename the folder, or name a link to it",
+            stage="find",
+        )
     local = candidate.folder
     if local is None:
         pinned = pin(candidate, access)

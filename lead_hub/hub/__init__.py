@@ -26,7 +26,7 @@ from lead_hub.hub.requests import (
     patiently,
 )
 from lead_hub.hub.tokens import Token, clean_token, hub_address
-from lead_hub.hub.whole_files import assets_folder, free_disk, make_folder, write_text_whole, written_whole
+from lead_hub.hub.whole_files import assets_folder, free_disk, in_utf_8, make_folder, write_text_whole, written_whole
 
 __all__ = [
     "LOGIN_ADVICE",
@@ -46,6 +46,7 @@ __all__ = [
     "free_disk",
     "hub_address",
     "hub_api",
+    "in_utf_8",
     "is_commit",
     "is_content_sha",
     "lies_in_cache",

@@ -58,6 +58,11 @@ def write_text_whole(path: Path, text: str, *, private: bool = False) -> None:
         part.write_text(text, encoding="utf-8")
 
 
+def in_utf_8(text: str) -> str:
+    """The text as it can be written: what of a file's name is no UTF-8, and of nothing else, is spelt out."""
+    return text.encode(errors="backslashreplace").decode()
+
+
 def make_folder(folder: Path, *, private: bool) -> None:
     """Make a folder and those above it that are missing; one that is there already is left as it is.
 

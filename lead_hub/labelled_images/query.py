@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from lead_hub.errors import DatasetError
+from lead_hub.hub import in_utf_8
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class DatasetQuery:
                 f"dataset must be a Hub id such as 'org/name' or a path, found {self.dataset!r}; the working directory"
                 " is '.'"
             )
-        if "\0" in self.dataset or not _is_utf_8(self.dataset):
+        if "\0" in self.dataset or in_utf_8(self.dataset) != self.dataset:
             raise DatasetError(
                 f"dataset must be a Hub id or a path of UTF-8 characters, found {self.dataset!r}; rename the folder, or"
                 " name a link to it"
@@ -46,12 +47,3 @@ class DatasetQuery:
             raise DatasetError(f"max_images must be at least 4 (two classes of two images), found {self.max_images}")
         if self.seed < 0:
             raise DatasetError(f"seed must be 0 or more, found {self.seed}")
-
-
-def _is_utf_8(text: str) -> bool:
-    """Whether it is no name of a file with other bytes."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -34,7 +34,8 @@ def write_board(
     Only this machine's user may read one of private or local data or checkpoints.
 
     Raises:
-        LeadHubError: another ending than .json, .parquet, .csv and .html, or a place that cannot be written.
+        LeadHubError: another ending than .json, .parquet, .csv and .html, a place that cannot be written, or a text or
+            number of the board that the format cannot hold.
     """
     check_ending(path)
     is_private = any(part.get("is_private") is not False for part in (document["dataset"], *document["rows"]))
@@ -53,6 +54,11 @@ def write_board(
         raise LeadHubError(
             f"the leaderboard must be saved where there is room and a right to write, found {error} at {str(path)!r}:"
             " name another place"
+        ) from error
+    except ValueError as error:  # as UnicodeEncodeError and pyarrow's errors are
+        raise LeadHubError(
+            f"a leaderboard must hold texts of UTF-8 characters and finite numbers, found {error} when saving it at"
+            f" {str(path)!r}: name another format"
         ) from error
     return path
 

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from lead_hub.confidence import Confidence, as_columns, parse_confidence, with_checked_types
 from lead_hub.errors import CandidateError, LeadHubError
+from lead_hub.hub import in_utf_8
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,12 @@ class Skipped:
     revision: str | None
     stage: str
     reason: str
+
+    def __post_init__(self) -> None:
+        # Why it was skipped may be its very name, and a board must be writable all the same.
+        for name in ("checkpoint", "revision", "reason"):
+            if isinstance(text := getattr(self, name), str):
+                object.__setattr__(self, name, in_utf_8(text))
 
     @staticmethod
     def because(checkpoint: str, revision: str | None, error: LeadHubError) -> "Skipped":

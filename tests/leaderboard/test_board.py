@@ -143,6 +143,15 @@ def test_an_unknown_key_is_refused_by_name(tmp_path: Path) -> None:
         Leaderboard.load(path)
 
 
+@pytest.mark.parametrize("ending", [".json", ".parquet", ".csv"])
+def test_a_text_that_no_file_can_hold_is_told_and_leaves_nothing(tmp_path: Path, ending: str) -> None:
+    """So that a program that saves several files goes on with the others."""
+    odd = board_of(replace(GOOD, note="a note with half a character, \udce9"))
+    with pytest.raises(LeadHubError, match="must hold texts of UTF-8 characters and finite numbers, found"):
+        odd.save(tmp_path / f"board{ending}")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_places_that_cannot_be_written_and_unknown_endings(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(LeadHubError, match="must be saved where there is room and a right to write"):

@@ -1,7 +1,9 @@
 """Whatever goes wrong with one candidate is a row that says so; the others are ranked, and the board is never lost."""
 
 import logging
+import os
 import shutil
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -63,6 +65,22 @@ def test_what_is_no_file_in_place_of_one_is_skipped(
     assert named(board) == ["resnet"]
     assert [skip.checkpoint for skip in board.skipped] == [str(bad)]
     assert board.is_complete
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems hold no name that is no UTF-8")
+@pytest.mark.parametrize("ending", [".json", ".parquet", ".csv", ".html"])
+def test_a_folder_whose_name_is_no_utf_8_costs_no_board(
+    colour_folder: Path, tiny_pool: Path, tmp_path: Path, ending: str
+) -> None:
+    odd = tmp_path / os.fsdecode(b"caf\xe9")
+    shutil.copytree(tiny_pool / "vit", odd)
+    board = recommend(colour_folder, [odd, tiny_pool / "resnet"], cache_dir=tmp_path / "cache", progress=False)
+    assert named(board) == ["resnet"]
+    (skipped,) = board.skipped
+    assert (skipped.checkpoint, skipped.stage) == (f"{tmp_path}/caf\\udce9", "find")
+    assert "of UTF-8 characters, found" in skipped.reason
+    assert "rename the folder, or name a link to it" in skipped.reason
+    assert board.save(tmp_path / f"board{ending}").is_file()
 
 
 @pytest.mark.slow
