@@ -14,6 +14,7 @@ from lead_hub.cli.bench import bench
 from lead_hub.cli.calibrate import calibrate
 from lead_hub.cli.crawl import crawl
 from lead_hub.cli.demo import demo
+from lead_hub.cli.options import spell_out_foreign_signs
 from lead_hub.cli.push import push
 from lead_hub.cli.recommend import recommend
 from lead_hub.cli.score import score
@@ -60,4 +61,5 @@ app.command()(space)
 
 def main() -> None:
     """Run the command line."""
+    spell_out_foreign_signs()
     app(obj=sys.argv[1:])  # for a command that starts further processes of itself

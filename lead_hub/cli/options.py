@@ -1,7 +1,10 @@
 """What every command shares: flags, exit codes, JSON on standard output."""
 
+import codecs
+import io
 import json as json_format
 import logging
+import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -81,4 +84,21 @@ def plain_warnings(*, quiet: bool) -> Iterator[None]:
 
 
 def write_json(document: Mapping[str, Any]) -> None:
-    typer.echo(json_format.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
+    """JSON on standard output: other than ASCII is spelt out unless that is UTF-8, which is what programs expect."""
+    from lead_hub.hub import in_utf_8
+
+    text = json_format.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+    if not is_utf_8(sys.stdout.encoding) or in_utf_8(text) != text:
+        text = json_format.dumps(document, indent=2, allow_nan=False)
+    typer.echo(text)
+
+
+def is_utf_8(encoding: str | None) -> bool:
+    """Whether an encoding of text is UTF-8, by whatever name; a stream without one is taken for it."""
+    return encoding is None or codecs.lookup(encoding).name in ("utf-8", "utf-8-sig")
+
+
+def spell_out_foreign_signs() -> None:
+    """Where standard output cannot show a sign, it is spelt out: a finished run is shown, whatever it is shown on."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and not is_utf_8(sys.stdout.encoding):
+        sys.stdout.reconfigure(errors="backslashreplace")

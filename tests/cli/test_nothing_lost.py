@@ -18,6 +18,7 @@ from lead_hub import Leaderboard, recommend
 from lead_hub.cli.boards import Interrupts, last_board
 from lead_hub.cli.options import exit_codes
 from tests.cli.test_recommend import ROOT, lead_hub
+from tests.conftest import coloured_images
 from tests.loopback_hub import HubServer
 from tests.score_cards.boards import BOARD, board_of
 
@@ -68,6 +69,41 @@ def test_an_error_that_nobody_has_foreseen_keeps_the_board_so_far() -> None:
     with pytest.raises(ZeroDivisionError, match="unforeseen"):
         last_board(boards(), Interrupts(), keep=kept.append)
     assert kept == [BOARD]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii", "utf-8"])
+def test_a_standard_output_that_is_not_utf_8_gets_the_board_all_the_same(
+    tiny_pool: Path, tmp_path: Path, encoding: str
+) -> None:
+    """As a redirected one on Windows is not."""
+    classes = {"ばら": (200, 60, 60), "tulipe épanouie": (60, 200, 60)}
+    folder = coloured_images(tmp_path / "images", classes=classes, n_images=4)
+    command = [sys.executable, "-m", "lead_hub", "recommend", str(folder), "-c", str(tiny_pool / "vit")]
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    finished = subprocess.run(
+        [*command, "--cache-dir", str(tmp_path / "cache"), "-q"],
+        capture_output=True,
+        cwd=ROOT,
+        env=environment,
+        timeout=300,
+        check=True,
+    )
+    assert json.loads(finished.stdout)["dataset"]["class_names"] == ["tulipe épanouie", "ばら"]
+    assert (b"\\u3070" in finished.stdout) == (encoding != "utf-8")
+
+
+@pytest.mark.slow
+def test_a_table_with_signs_that_a_terminal_lacks_is_shown_without_them() -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "COLUMNS": "150"}
+    script = (
+        "from rich.console import Console; from lead_hub.cli.options import spell_out_foreign_signs;"
+        " spell_out_foreign_signs(); Console(force_terminal=True).print('▸ ばら')"
+    )
+    finished = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, cwd=ROOT, env=environment, timeout=300, check=True
+    )
+    assert finished.stdout.strip() == b"\\u25b8 \\u3070\\u3089"
 
 
 QUIET = (
