@@ -6,7 +6,13 @@
 
 from lead_hub.checkpoint_files.checked_folder import check_weights, read_json, safetensors_files
 from lead_hub.checkpoint_files.downloads import Downloads
-from lead_hub.checkpoint_files.local_files import CheckpointFiles, are_weights_here, fetch_weights, find_checkpoint
+from lead_hub.checkpoint_files.local_files import (
+    CheckpointFiles,
+    are_weights_here,
+    fetch_weights,
+    find_checkpoint,
+    with_weight_bytes,
+)
 
 __all__ = [
     "CheckpointFiles",
@@ -17,4 +23,5 @@ __all__ = [
     "find_checkpoint",
     "read_json",
     "safetensors_files",
+    "with_weight_bytes",
 ]

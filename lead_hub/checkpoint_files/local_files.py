@@ -6,11 +6,11 @@ Needed are config, image processor, card, and one format of the weights.
 import re
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from huggingface_hub import ModelCard, ModelCardData, try_to_load_from_cache
-from huggingface_hub.errors import HFValidationError
+from huggingface_hub.errors import HFValidationError, OfflineModeIsEnabled
 from yaml import YAMLError
 
 from lead_hub.access import Access
@@ -26,7 +26,7 @@ from lead_hub.checkpoint_files.checked_folder import (
     check_plain_files,
     check_weights,
 )
-from lead_hub.checkpoint_files.pinned_commit import HubCheckpoint, RemoteFile, listed, pin, snapshot
+from lead_hub.checkpoint_files.pinned_commit import HubCheckpoint, RemoteFile, listed, pin, refused, snapshot
 from lead_hub.checkpoint_files.verified_download import check_disk, fetch, missing, verify
 from lead_hub.errors import CandidateError
 from lead_hub.hub import files_sha256, in_utf_8
@@ -247,6 +247,24 @@ def are_weights_here(candidate: Candidate, access: Access | None) -> bool:
         )
         return isinstance(found, str) and has_weights(Path(found).parent, allow_pickle=access.allow_pickle)
     return False
+
+
+def with_weight_bytes(candidate: Candidate, access: Access) -> Candidate:
+    """A Hub candidate with the size of the weights that it would download: none of those that lie in the cache.
+
+    Nothing is downloaded. The commit may be another one by the time that its files are fetched.
+
+    Raises:
+        CandidateError: the Hub does not give it to this user, or it has no weights that may be read.
+        HubDownError: the Hub does not answer.
+    """
+    if are_weights_here(candidate, access):
+        return replace(candidate, weight_bytes=0)
+    try:
+        pinned = listed(candidate, access)
+    except OfflineModeIsEnabled as error:
+        raise refused(candidate, error) from error
+    return replace(candidate, weight_bytes=sum(file.size_bytes for file in weight_files(pinned, access)))
 
 
 def has_weights(folder: Path, *, allow_pickle: bool) -> bool:

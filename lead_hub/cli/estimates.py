@@ -40,7 +40,14 @@ def show_estimate(run: "Recommendation", *, n_gpus: int, as_json: bool, on_jobs:
         HubError: the Hub refused or could not be reached.
     """
     from lead_hub.candidates import read_candidates
-    from lead_hub.recommendation import AUTO, can_race, estimate_run, speed_of_gpus, without_duration
+    from lead_hub.recommendation import (
+        AUTO,
+        can_race,
+        estimate_run,
+        speed_of_gpus,
+        with_known_sizes,
+        without_duration,
+    )
 
     access = run.access
     n_images = images_of_split(run.query, access)
@@ -49,6 +56,8 @@ def show_estimate(run: "Recommendation", *, n_gpus: int, as_json: bool, on_jobs:
         of_jobs = without_duration(candidates, n_images=n_images)
         told = f"how long Jobs on {on_jobs} take cannot be told: hardware is measured where it is, and that is not here"
         return say_estimate(of_jobs, as_json=as_json, without_time=told)
+    if run.race_budget is not None and run.race_budget.download_bytes is not None:
+        candidates, _ = with_known_sizes(candidates, access)
     may_race = run.budget != AUTO or can_race(run.methods, reuse_cards=run.reuse_cards)
     estimate = estimate_run(
         candidates,

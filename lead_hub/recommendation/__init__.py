@@ -29,7 +29,7 @@ from lead_hub.recommendation.pictures import (
 )
 from lead_hub.recommendation.progress import RunProgress
 from lead_hub.recommendation.race_budget import AUTO, parse_race_budget
-from lead_hub.recommendation.racing import can_race
+from lead_hub.recommendation.racing import can_race, with_known_sizes
 from lead_hub.recommendation.recommendation import Recommendation, recommend
 
 __all__ = [
@@ -52,5 +52,6 @@ __all__ = [
     "recommend",
     "run_on_jobs",
     "speed_of_gpus",
+    "with_known_sizes",
     "without_duration",
 ]

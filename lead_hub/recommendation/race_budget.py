@@ -108,6 +108,11 @@ class SpentBudget:
         return None if limit_s is None else max(0.0, limit_s - (self._clock() - self._start_s))
 
     @property
+    def budget(self) -> RaceBudget | None:
+        """What may be spent; None while there is no limit."""
+        return self._budget
+
+    @property
     def is_time_over(self) -> bool:
         """Whether it is one of time, and that is over."""
         return self.left_s == 0.0

@@ -14,7 +14,9 @@ from typing import Protocol
 import numpy as np
 from jaxtyping import Int64
 
+from lead_hub.access import Access
 from lead_hub.candidates import Candidate
+from lead_hub.checkpoint_files import with_weight_bytes
 from lead_hub.confidence import (
     Calibration,
     Confidence,
@@ -26,14 +28,15 @@ from lead_hub.confidence import (
     stage_sizes,
     staged_chances,
 )
-from lead_hub.errors import LeadHubError
+from lead_hub.errors import CandidateError, HubError, LeadHubError
+from lead_hub.hub import HubDownError
 from lead_hub.labelled_images import LabelledImages, rows_sha256, stratified_sample
-from lead_hub.leaderboard import Leaderboard, RankedCheckpoint
+from lead_hub.leaderboard import Leaderboard, RankedCheckpoint, Skipped
 from lead_hub.leaderboard import rank as ranked
 from lead_hub.processes import Processes, on_main_process
 from lead_hub.recommendation.estimate import GOING_ON
 from lead_hub.recommendation.judging import ScoredCandidate, judged_board
-from lead_hub.recommendation.race_budget import SpentBudget
+from lead_hub.recommendation.race_budget import SpentBudget, by_prior, known_weight_bytes, within_downloads
 from lead_hub.recommendation.remaining_time import NO_STAGES, StagesAhead
 from lead_hub.transferability import SCORES
 
@@ -84,6 +87,9 @@ class Ranking(Protocol):
     def fail(self, board: Leaderboard, turn: Turn, reason: str) -> Leaderboard:
         """The board where more images could not be run: what came of fewer stays, and its row says so."""
 
+    def ended(self, board: Leaderboard, candidates: Sequence[Candidate]) -> Leaderboard:
+        """The board when there are no more turns: where a budget let nobody have one, whom it left out and why."""
+
 
 class FullRun:
     """Every candidate once, on all images."""
@@ -107,6 +113,9 @@ class FullRun:
 
     def fail(self, board: Leaderboard, turn: Turn, reason: str) -> Leaderboard:  # noqa: ARG002 - never asked
         raise AssertionError(f"a candidate has one turn: {turn.candidate.checkpoint}: {reason}")
+
+    def ended(self, board: Leaderboard, candidates: Sequence[Candidate]) -> Leaderboard:  # noqa: ARG002 - all had one
+        return board
 
 
 @dataclass(eq=False)
@@ -184,6 +193,36 @@ class Race:
             n_allowed=self._spent.n_left(n_images_of_run=len(self._images)),
         )
 
+    def entrants(self, candidates: Sequence[Candidate], access: Access) -> tuple[list[Candidate], tuple[Skipped, ...]]:
+        """The candidates in the order in which they enter, and those that a budget of downloads leaves out.
+
+        Where it is one, the Hub is asked how large the weights are of which nothing else tells.
+
+        Raises:
+            RunCancelledError: nobody waits any more.
+        """
+        budget = self._spent.budget
+        most_bytes = budget.download_bytes if budget else None
+        candidates, skipped = (list(candidates), []) if most_bytes is None else with_known_sizes(candidates, access)
+        entering, left_out = within_downloads(by_prior(candidates), most_bytes)
+        reason = f"its weights do not fit into the budget of {budget and budget.text} beside the others'"
+        skipped += [Skipped(each.checkpoint, each.revision, "download", reason) for each in left_out]
+        return entering, tuple(skipped)
+
+    def ended(self, board: Leaderboard, candidates: Sequence[Candidate]) -> Leaderboard:
+        budget = self._spent.budget
+        n_first = stage_sizes(len(self._images), len(self._images.class_names))[0]
+        if board.rows or budget is None or self._spent.allows(n_first, n_images_of_run=len(self._images)):
+            return board
+        reason = (
+            f"the budget of {budget.text} must let a candidate see the {n_first} images of the first stage, and was"
+            " over before this one had: give more"
+        )
+        told = {(skip.checkpoint, skip.revision) for skip in board.skipped}
+        others = [each for each in candidates if (each.checkpoint, each.revision) not in told]
+        untried = [Skipped(each.checkpoint, each.revision, "extract", reason) for each in others]
+        return replace(board, skipped=(*board.skipped, *untried)) if untried else board
+
     def _allows(self, n_images: int) -> bool:
         """As the clock of the main process says, so that all processes do the same."""
         allows = self._spent.allows
@@ -242,6 +281,24 @@ class Race:
         failed = f"on more it failed: {self._failed[candidate]}" if candidate in self._failed else ""
         note = "; ".join(filter(None, (few, failed, row.note)))
         return replace(row, n_images=len(stage.images), rows_sha256=rows_sha256(stage.images), note=note)
+
+
+def with_known_sizes(candidates: Sequence[Candidate], access: Access) -> tuple[list[Candidate], list[Skipped]]:
+    """The candidates, of which the Hub tells the size of the weights where nothing else does; and where it does not.
+
+    Raises:
+        RunCancelledError: nobody waits any more.
+    """
+    sized: list[Candidate] = []
+    skipped: list[Skipped] = []
+    for each in candidates:
+        try:
+            is_known = each.folder is not None or known_weight_bytes(each) is not None
+            sized.append(each if is_known else with_weight_bytes(each, access))
+        except (CandidateError, HubError) as error:  # noqa: PERF203 - each has its own reason
+            skipped.append(Skipped.because(each.checkpoint, each.revision, error))
+            access = replace(access, hub_is_down=access.hub_is_down or isinstance(error, HubDownError))
+    return sized, skipped
 
 
 def check_race(methods: Sequence[str], *, reuse_cards: str | None) -> None:

@@ -40,10 +40,8 @@ from lead_hub.recommendation.race_budget import (
     LEAST_LEFT_S,
     RaceBudget,
     SpentBudget,
-    by_prior,
     parse_race_budget,
     parse_size,
-    within_downloads,
 )
 from lead_hub.recommendation.racing import FullRun, Race, Ranking, Turn, can_race, check_race
 from lead_hub.recommendation.shared_run import SharedRun, shared_queue, taken_in_turn
@@ -117,7 +115,8 @@ class Recommendation:
         CandidateError: the source of candidates cannot be read, or names none.
         ScoreError: `score` is not, or not only, made of keys of SCORES.
         HubError: the Hub refused the dataset or the score cards, or cannot be reached.
-        LeadHubError: `max_disk` is no size, or `budget` none of these, or not for this score.
+        LeadHubError: `max_disk` is no size, or `budget` none of these, or not for this score, or one of time that was
+            over while the images were read.
         RunCancelledError: cancelled while the dataset was read, and only the last board is asked for.
     """
 
@@ -224,12 +223,7 @@ class Recommendation:
         """The board when every candidate has been tried."""
         last = deque(self, maxlen=1)
         if not last:
-            over = (
-                f"the run was cancelled, or its budget of {self.budget} over,"
-                if self.race_budget
-                else "the run was cancelled"
-            )
-            raise RunCancelledError(f"{over} while its dataset was read: there is no board yet")
+            raise RunCancelledError("the run was cancelled while its dataset was read: there is no board yet")
         return last.pop()
 
     def __iter__(self) -> Iterator[Leaderboard]:
@@ -257,7 +251,12 @@ class Recommendation:
                 images = on_main_process(find_groups, processes).of(images)
                 self._show(images, processes)
                 standings = on_main_process(partial(kept_standings, access), processes)
-            except RunCancelledError:
+            except RunCancelledError as error:
+                if spent.is_time_over and not ends[0]():
+                    raise LeadHubError(
+                        f"the budget of {self.budget} must be more than it takes to read the images, and was over while"
+                        " they were read: give more time, or take fewer images with max_images"
+                    ) from error
                 return
             candidates = with_standings(candidates, standings, dataset=images.dataset)
             run = RunEdges(access, processes, follower, spent)
@@ -311,7 +310,11 @@ class Recommendation:
             is_on_card = cards is not None and cards.find(checkpoint=candidate.checkpoint, sha=files.sha) is not None
             return not is_on_card and not outputs_of.are_kept(files)
 
-        board, candidates, ranking = self._begin(board, images, candidates, run)
+        try:
+            board, candidates, ranking = self._begin(board, images, candidates, run)
+        except RunCancelledError:
+            yield board
+            return
         downloads = Downloads(candidates, access, needs_weights, self.max_disk_bytes)
         downloads = taken_in_turn(downloads, queue) if queue else downloads
         shown = access.progress and (queue.is_main if queue else processes.is_main_process)
@@ -325,15 +328,16 @@ class Recommendation:
                 shared = SharedRun(queue, scoring, images, calibration_of(board, access), candidates)
                 yield from shared.boards(board)
                 return
-            yield from self._in_turns(board, ranking.turns(candidates), ranking, scoring)
+            yield from self._in_turns(board, candidates, ranking, scoring)
 
     def _in_turns(
-        self, board: Leaderboard, turns: Iterable[Turn], ranking: Ranking, scoring: TurnScoring
+        self, board: Leaderboard, candidates: Sequence[Candidate], ranking: Ranking, scoring: TurnScoring
     ) -> Iterator[Leaderboard]:
-        """A board after every turn of this process, or of those that share the images of each."""
+        """A board after every turn of this process, or of those that share the images of each; one at the least."""
         processes, follower = scoring.run.processes, scoring.run.follower
         down: HubDownError | None = None
-        for turn in turns:
+        turn: Turn | None = None
+        for turn in ranking.turns(candidates):
             candidate, score = turn.candidate, None
             try:
                 scored = scoring.of(turn)
@@ -342,7 +346,7 @@ class Recommendation:
                 ranking.keep(turn, scored.candidate, is_whole=scored.is_whole)
                 score = scored.candidate.row.score
             except RunCancelledError:
-                yield board
+                yield ranking.ended(board, candidates)
                 return
             except LeadHubError as error:
                 if follower.is_asking_caller:
@@ -357,6 +361,9 @@ class Recommendation:
             scoring.downloads.scored(candidate, score)
             follower.ends()
             yield board
+        ended = ranking.ended(board, candidates)
+        if turn is None or ended is not board:
+            yield ended
         if down and not board.rows:
             raise down
 
@@ -377,12 +384,9 @@ class Recommendation:
         calibration, budget = calibration_of(board, run.access), self.race_budget
         if budget is None or calibration is None:
             return board, candidates, FullRun(images, calibration, seed=self.seed)
-        entering, left_out = within_downloads(by_prior(candidates), budget.download_bytes)
-        reason = f"its weights, or their unknown size, do not fit into the budget of {budget.text} beside the others'"
-        for each in left_out:
-            board = board.with_skipped(Skipped(each.checkpoint, each.revision, "download", reason))
         race = Race(images, calibration, seed=self.seed, spent=run.spent, processes=run.processes)
-        return board, entering, race
+        entering, left_out = on_main_process(partial(race.entrants, candidates, run.access), run.processes)
+        return replace(board, skipped=left_out), entering, race
 
 
 recommend = call_of(Recommendation)

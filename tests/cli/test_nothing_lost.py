@@ -189,3 +189,18 @@ def test_a_token_is_in_no_traceback(tmp_path: Path) -> None:
     finished = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=300, check=False)
     assert finished.returncode == 2
     assert token not in finished.stderr
+
+
+@pytest.mark.slow
+def test_a_budget_for_nobody_is_told_with_a_board_and_its_own_exit_code(
+    colour_folder: Path, tiny_pool: Path, tmp_path: Path
+) -> None:
+    run = ("recommend", colour_folder, "-c", tiny_pool / "vit", "--cache-dir", tmp_path / "cache")
+    finished = lead_hub(*run, "--budget", "5%", "-o", tmp_path / "board.json")
+    assert finished.exit_code == 3, finished.stderr
+    board = Leaderboard.from_document(json.loads(finished.stdout))
+    assert board == Leaderboard.load(tmp_path / "board.json")
+    assert "the budget of 5% must let a candidate see the 9 images" in board.skipped[0].reason
+    over = lead_hub(*run, "--budget", "0.001s")
+    assert (over.exit_code, over.stdout) == (2, "")
+    assert "was over while they were read: give more time" in over.stderr

@@ -10,9 +10,20 @@ import torch
 from torch import nn
 
 from lead_hub import Leaderboard, LeadHubError, recommend
+from lead_hub.access import Access
+from lead_hub.candidates import Candidate
 from lead_hub.checkpoint_outputs.number_format import multiplies_bfloat16
+from lead_hub.confidence import find_calibration
 from lead_hub.errors import RunCancelledError
+from lead_hub.labelled_images import DatasetQuery, load_labelled_images
+from lead_hub.leaderboard import Skipped
+from lead_hub.processes import OneProcess
+from lead_hub.recommendation.board_rows import empty_board
 from lead_hub.recommendation.progress import RunProgress
+from lead_hub.recommendation.race_budget import RaceBudget, SpentBudget
+from lead_hub.recommendation.racing import Race
+from lead_hub.transferability import SCORES
+from tests.loopback_hub import HubServer
 from tests.tiny_checkpoints import save_checkpoint, tiny_processor
 from tests.tiny_families import FAMILIES
 
@@ -146,10 +157,68 @@ def test_what_is_known_of_all_images_is_used_at_once(rank: Recommend) -> None:
 
 @pytest.mark.slow
 def test_a_run_ends_with_its_time(rank: Recommend) -> None:
-    with pytest.raises(RunCancelledError, match="while its dataset was read"):
+    with pytest.raises(LeadHubError, match=r"the budget of 0\.001s must be more than it takes to read the images"):
         rank(budget="0.001s")
+    with pytest.raises(RunCancelledError, match="the run was cancelled while its dataset was read"):
+        rank(budget="0.001s", cancelled=lambda: True)
     whole = rank(budget="1h")
     assert {row.n_images for row in whole.rows} >= {None}
+
+
+def test_a_budget_that_lets_nobody_see_the_first_stage_says_so(rank: Recommend) -> None:
+    # 5% of 3 x 36 are 5 passes, and the first stage has nine images.
+    boards = list(cast("Iterator[Leaderboard]", rank(budget="5%", stream=True)))
+    assert len(boards) == 1
+    assert (boards[0].rows, boards[0].is_complete) == ((), True)
+    assert {Path(skip.checkpoint).name for skip in boards[0].skipped} == {"resnet", "vit", "dinov2"}
+    for skip in boards[0].skipped:
+        assert skip.stage == "extract"
+        assert "the budget of 5% must let a candidate see the 9 images of the first stage" in skip.reason
+
+
+def test_a_budget_that_is_over_in_the_first_turn_says_so(colour_folder: Path, tmp_path: Path) -> None:
+    """Of the candidate whose turn it was there is no row, and no reason of its own."""
+    now = [0.0]
+    spent = SpentBudget(RaceBudget("10s", duration_s=10), n_candidates=3, clock=lambda: now[0])
+    images = load_labelled_images(DatasetQuery(str(colour_folder)), Access(tmp_path, progress=False))
+    calibration = find_calibration("lead", SCORES["lead"].version)
+    assert calibration is not None
+    race = Race(images, calibration, seed=0, spent=spent, processes=OneProcess(torch.device("cpu")))
+    candidates = [Candidate("org/a"), Candidate("org/b"), Candidate("org/c", revision="v1")]
+    board = empty_board(images, "lead", settings={}, n_candidates=3)
+    board = board.with_skipped(Skipped("org/a", None, "download", "there is no such model"))
+    now[0] = 9.9
+    assert race.ended(board, candidates) is board  # its caller ended it, not the budget
+    now[0] = 10.0
+    ended = race.ended(board, candidates)
+    assert [(skip.checkpoint, skip.revision, skip.stage) for skip in ended.skipped] == [
+        ("org/a", None, "download"),
+        ("org/b", None, "extract"),
+        ("org/c", "v1", "extract"),
+    ]
+    assert "the budget of 10s" in ended.skipped[-1].reason
+
+
+def test_a_budget_of_downloads_asks_for_the_sizes_of_named_checkpoints(
+    hub: HubServer, colour_folder: Path, tiny_pool: Path, tmp_path: Path
+) -> None:
+    """Nothing knows them beforehand; and of what cannot be had the reason is told, not that it is too large."""
+    for name in ("resnet", "vit", "dinov2"):
+        hub.add_repo(f"org/{name}", folder=tiny_pool / name)
+    sizes = {name: (tiny_pool / name / "model.safetensors").stat().st_size for name in ("resnet", "vit", "dinov2")}
+    small, medium, large = sorted(sizes, key=lambda name: sizes[name])
+    budget = f"{(sizes[small] + sizes[medium]) / 1e6:.6f}MB"
+    named = [f"org/{name}" for name in (large, small, "nowhere", medium)]
+    settings = {"cache_dir": tmp_path, "progress": False}
+    board = recommend(colour_folder, named, budget=budget, **settings)  # type: ignore[call-overload]
+    assert {row.checkpoint for row in board.rows} == {f"org/{small}", f"org/{medium}"}
+    reasons = {skip.checkpoint: skip.reason for skip in board.skipped}
+    assert f"do not fit into the budget of {budget}" in reasons[f"org/{large}"]
+    assert "org/nowhere" in reasons["org/nowhere"]
+    assert board.is_complete
+    # What was downloaded takes nothing of another budget.
+    again = recommend(colour_folder, named, budget="0.000001MB", **settings)  # type: ignore[call-overload]
+    assert {row.checkpoint for row in again.rows} == {f"org/{small}", f"org/{medium}"}
 
 
 @pytest.mark.slow
