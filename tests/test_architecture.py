@@ -39,7 +39,8 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
     "verification": (
         "leaderboard -> the same with outcomes",
         (
-            *("finetuning", "leaderboard", "labelled_images", "candidates", "rank_agreement", "processes"),
+            *("recommendation", "finetuning", "leaderboard", "labelled_images", "candidates", "rank_agreement"),
+            "processes",
             *("confidence", "score_cards", *HUB),
         ),
     ),

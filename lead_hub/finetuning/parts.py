@@ -66,16 +66,33 @@ class ImageParts:
 
 
 def image_parts(images: FineTuningImages, *, seed: int) -> ImageParts:
-    """The parts of one training: the test part is the same for every seed, the validation part is drawn by it."""
-    labels = images.train.labels
+    """The parts of one training: the test part is the same for every seed, the validation part is drawn by it.
+
+    Train images of one group (one patient, copies of one picture) are all in one part.
+    """
+    labels, groups = images.train.labels, images.train.groups
     if images.test is None:
-        test = stratified_share(labels, HELD_OUT_SHARE, seed=HELD_OUT_SEED)
+        test = drawn_share(labels, groups, HELD_OUT_SHARE, seed=HELD_OUT_SEED)
         test_labels, others = labels[test], np.setdiff1d(np.arange(len(labels)), test)
     else:
         test, test_labels = known_classes(images.test, images.train.class_names)
         others = np.arange(len(labels))
-    validation = others[stratified_share(labels[others], VALIDATION_SHARE, seed=seed)]
+    left = None if groups is None else groups[others]
+    validation = others[drawn_share(labels[others], left, VALIDATION_SHARE, seed=seed)]
     return ImageParts(np.setdiff1d(others, validation), validation, test, test_labels)
+
+
+def drawn_share(
+    labels: Int64[np.ndarray, " image"], groups: Int64[np.ndarray, " image"] | None, share: float, *, seed: int
+) -> Int64[np.ndarray, " part"]:
+    """Positions of about `share` of the images, by classes, and where there are groups, by whole ones.
+
+    Raises:
+        DatasetError: there is no such part.
+    """
+    if groups is None:
+        return stratified_share(labels, share, seed=seed)
+    return grouped_share(labels, groups, share, seed=seed)
 
 
 def stratified_share(labels: Int64[np.ndarray, " image"], share: float, *, seed: int) -> Int64[np.ndarray, " part"]:
@@ -100,6 +117,41 @@ def stratified_share(labels: Int64[np.ndarray, " image"], share: float, *, seed:
     start = float(keys[-1] >> np.uint64(11)) / 2**53
     steps = np.floor((np.arange(count) + start) * (len(line) / count)).astype(np.int64)
     return np.sort(line[steps]).astype(np.int64)
+
+
+def grouped_share(
+    labels: Int64[np.ndarray, " image"], groups: Int64[np.ndarray, " image"], share: float, *, seed: int
+) -> Int64[np.ndarray, " part"]:
+    """Positions of the images of about `share` of the groups, ascending: at least one group, at most half of all images.
+
+    Groups are put in order by the class of most of their images, by size, and by a random key; from that line every
+    (1/share)-th is taken. One without which a class would have no image left is not taken; another one is for it.
+
+    Raises:
+        DatasetError: no group can be taken.
+    """
+    numbers = np.unique(groups, return_inverse=True)[1]
+    counts = np.zeros((int(numbers.max()) + 1, int(labels.max()) + 1), dtype=np.int64)
+    np.add.at(counts, (numbers, labels), 1)
+    sizes, left = counts.sum(axis=1), counts.sum(axis=0)
+    keys = np.random.PCG64(seed).random_raw(len(counts) + 1)
+    choosable = np.flatnonzero(((left - counts > 0) | (counts == 0)).all(axis=1) & (2 * sizes <= len(labels)))
+    if not len(choosable):
+        raise DatasetError(
+            f"fine-tuning needs classes of several groups of images, found {len(counts)} groups of which a class needs"
+            " each, or of which one has most of the images: use more groups a class, or rank without group_column"
+        )
+    line = choosable[np.lexsort((keys[choosable], sizes[choosable], counts[choosable].argmax(axis=1)))]
+    count = max(1, min(round(share * len(line)), len(line) // 2))
+    start = float(keys[-1] >> np.uint64(11)) / 2**53
+    steps = np.floor((np.arange(count) + start) * (len(line) / count)).astype(np.int64)
+    taken: list[int] = []
+    for group in dict.fromkeys([*line[steps].tolist(), *line.tolist()]):
+        fits = (left - counts[group])[counts[group] > 0].all() and 2 * sizes[[*taken, group]].sum() <= len(labels)
+        if len(taken) < count and fits:
+            taken.append(group)
+            left = left - counts[group]
+    return np.flatnonzero(np.isin(numbers, taken)).astype(np.int64)
 
 
 def known_classes(
@@ -143,6 +195,7 @@ def load_finetuning_images(
         revision=None if train.is_local else train.sha,
         image_column=train.image_column,
         label_column=train.label_column,
+        group_column=None,  # all of it measures, and no part of it learns
         max_images=max(query.max_images, FEWEST_TEST_IMAGES_READ),
     )
     try:

@@ -30,7 +30,7 @@ from lead_hub.finetuning.outcomes import DroppedTraining, FineTuned, FinishedTra
 from lead_hub.finetuning.parts import FineTuningImages, image_parts
 from lead_hub.finetuning.settings import Budget, FineTuningSettings, Mode
 from lead_hub.finetuning.training import DivergedError, Schedule, train
-from lead_hub.labelled_images import LabelledImages
+from lead_hub.labelled_images import LabelledImages, groups_sha256
 from lead_hub.processes import on_every_process, on_main_process
 
 
@@ -176,7 +176,10 @@ class FineTuningJob:
     def trainings_key(self) -> dict[str, object]:
         """All that can change a training's result but its rate and seed."""
         images, settings, hardware = self.images, self.settings, self.hardware
+        # Only where there are groups, so that what was kept without any is still found.
+        grouped = {} if images.train.groups is None else {"groups": groups_sha256(images.train)}
         return {
+            **grouped,
             "recipe": RECIPE_VERSION,
             "train": cache_key(self.files, images.train, dtype=hardware.dtype),
             "test": cache_key(self.files, images.test, dtype=hardware.dtype) if images.test else None,

@@ -4,7 +4,7 @@ from lead_hub.labelled_images.abandoned_folders import SHARED_PREFIX
 from lead_hub.labelled_images.dataset_search import FoundDataset, search_datasets
 from lead_hub.labelled_images.decoded_images import Pixels
 from lead_hub.labelled_images.description import DatasetDescription, describe_dataset
-from lead_hub.labelled_images.loading import LabelledImages, load_labelled_images, rows_sha256
+from lead_hub.labelled_images.loading import LabelledImages, groups_sha256, load_labelled_images, rows_sha256
 from lead_hub.labelled_images.opened_split import SplitNotFoundError
 from lead_hub.labelled_images.query import DatasetQuery
 from lead_hub.labelled_images.rgb import STORED_SHORT_SIDE_PX
@@ -22,6 +22,7 @@ __all__ = [
     "Pixels",
     "SplitNotFoundError",
     "describe_dataset",
+    "groups_sha256",
     "jpeg_thumbnail",
     "load_labelled_images",
     "rows_sha256",

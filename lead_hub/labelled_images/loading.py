@@ -119,6 +119,13 @@ def rows_sha256(images: LabelledImages) -> str:
     return hashlib.sha256(",".join(map(str, images.rows.tolist())).encode()).hexdigest()
 
 
+def groups_sha256(images: LabelledImages) -> str | None:
+    """sha256 over the number of every image's group, in order; None where every image is alone."""
+    if images.groups is None:
+        return None
+    return hashlib.sha256(",".join(map(str, images.groups.tolist())).encode()).hexdigest()
+
+
 def load_labelled_images(
     query: DatasetQuery, access: Access | None = None, *, decoded_folder: Path | None = None
 ) -> LabelledImages:

@@ -1,14 +1,13 @@
 """Images, outputs and scores -> what a leaderboard keeps of them."""
 
 import dataclasses
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 
 from lead_hub.access import Access
 from lead_hub.candidates import Candidate, same_dataset
 from lead_hub.checkpoint_files import CheckpointFiles
 from lead_hub.checkpoint_outputs import CheckpointOutputs, processor_settings, versions, wanted_side_px
-from lead_hub.labelled_images import STORED_SHORT_SIDE_PX, LabelledImages, rows_sha256
+from lead_hub.labelled_images import STORED_SHORT_SIDE_PX, LabelledImages, groups_sha256, rows_sha256
 from lead_hub.leaderboard import Leaderboard, RankedCheckpoint, RankedDataset
 from lead_hub.score_cards import ScoreCards, load_cards
 from lead_hub.transferability import SCORES, TransferabilityScore
@@ -68,13 +67,6 @@ def ranked_dataset(images: LabelledImages) -> RankedDataset:
         is_private=images.is_private,
         groups_sha256=groups_sha256(images),
     )
-
-
-def groups_sha256(images: LabelledImages) -> str | None:
-    """sha256 over the number of every image's group, in order; None where every image is alone."""
-    if images.groups is None:
-        return None
-    return hashlib.sha256(",".join(map(str, images.groups.tolist())).encode()).hexdigest()
 
 
 def ranked_checkpoint(

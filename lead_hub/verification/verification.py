@@ -3,18 +3,18 @@
 Leaderboard -> the same images again -> finetune the top k -> Leaderboard with FineTunedAccuracy -> Agreement
 """
 
-import functools
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import KW_ONLY, dataclass, field, replace
+from functools import partial, wraps
 from pathlib import Path
 from typing import ParamSpec
 
 from lead_hub.access import Access, access_of
 from lead_hub.candidates import Candidate
-from lead_hub.errors import CandidateError, DatasetError, HubError, LeadHubError, RunCancelledError
+from lead_hub.errors import CandidateError, HubError, LeadHubError, RunCancelledError
 from lead_hub.finetuning import (
     Budget,
     FineTuned,
@@ -24,17 +24,17 @@ from lead_hub.finetuning import (
     Hardware,
     files_with_weights,
     finetune_job,
-    load_finetuning_images,
     parse_budget,
     settings_of,
     this_hardware,
 )
 from lead_hub.hub import Token, is_commit
-from lead_hub.labelled_images import SHARED_PREFIX, DatasetQuery, LabelledImages, rows_sha256
-from lead_hub.leaderboard import FineTunedAccuracy, Leaderboard, RankedCheckpoint, RankedDataset
+from lead_hub.labelled_images import SHARED_PREFIX
+from lead_hub.leaderboard import FineTunedAccuracy, Leaderboard, RankedCheckpoint
 from lead_hub.processes import first_on_each_node, shared_folder
 from lead_hub.rank_agreement import regret_at, weighted_kendall_tau
 from lead_hub.verification.outcome_files import keep_outcome
+from lead_hub.verification.ranked_images import grouped_as_ranked, same_images
 
 FAILED = "fine-tuning failed at "
 
@@ -153,10 +153,13 @@ def verified_boards(verification: Verification) -> Iterator[Leaderboard]:
     """The board of a verification after each checkpoint, in their order."""
     board, hardware = verification.ranked, this_hardware()
     clock = Budget(parse_budget(verification.budget))
+    processes, access = hardware.processes, verification.access
+    read = partial(same_images, board, access, test_split=verification.test_split)
     with (
-        shared_folder(hardware.processes, prefix=SHARED_PREFIX) as folder,
-        closing(first_on_each_node(lambda: same_images(verification, folder), hardware.processes)) as images,
+        shared_folder(processes, prefix=SHARED_PREFIX) as folder,
+        closing(first_on_each_node(partial(read, decoded_folder=folder), processes)) as ungrouped,
     ):
+        images = grouped_as_ranked(ungrouped, board, access, processes)
         chosen = board.rows[: verification.top]
         for number, row in enumerate(chosen):
             budget = Budget(clock.share(len(chosen) - number))
@@ -167,8 +170,8 @@ def verified_boards(verification: Verification) -> Iterator[Leaderboard]:
             except RunCancelledError:
                 yield board
                 return
-            if hardware.processes.is_main_process:
-                keep(board, outcome, verification.access)
+            if processes.is_main_process:
+                keep(board, outcome, access)
             board = replace(board, rows=tuple(outcome if other == row else other for other in board.rows))
             yield board
 
@@ -179,7 +182,7 @@ Arguments = ParamSpec("Arguments")
 def call_of(record: Callable[Arguments, Verification]) -> Callable[Arguments, Leaderboard]:
     """`verify`: the record's own signature is the one place where its arguments stand."""
 
-    @functools.wraps(record, assigned=("__doc__", "__module__"), updated=())
+    @wraps(record, assigned=("__doc__", "__module__"), updated=())
     def verify(*arguments: Arguments.args, **options: Arguments.kwargs) -> Leaderboard:
         return deque(record(*arguments, **options), maxlen=1).pop()
 
@@ -266,67 +269,6 @@ def finetuned_accuracy(result: FineTuned) -> FineTunedAccuracy:
         duration_s=result.duration_s,
         device=result.device,
     )
-
-
-def same_images(verification: Verification, decoded_folder: Path | None) -> FineTuningImages:
-    """The images that the board was made on, and test images.
-
-    Raises:
-        DatasetError: they cannot be read, or are others now.
-    """
-    images = load_finetuning_images(
-        query_of(verification.ranked),
-        verification.access,
-        test_split=verification.test_split,
-        decoded_folder=decoded_folder,
-    )
-    refuse_changed(images.train, verification.ranked.dataset)
-    return images
-
-
-def query_of(board: Leaderboard) -> DatasetQuery:
-    """The query that gave the board's images.
-
-    Raises:
-        DatasetError: a local dataset is not here, or the board does not say how it was sampled.
-    """
-    dataset, settings = board.dataset, board.settings
-    if dataset.is_local and not Path(dataset.dataset).expanduser().exists():
-        raise DatasetError(
-            f"the images that were ranked on must be here, found nothing at {dataset.dataset!r}: call this where the"
-            " path leads to them, or rank again"
-        )
-    max_images, seed = settings.get("max_images"), settings.get("seed")
-    if not isinstance(max_images, int) or not isinstance(seed, int):
-        raise DatasetError(
-            f"a leaderboard must say how its images were sampled, found max_images {max_images!r} and seed {seed!r} in"
-            " its settings: rank again"
-        )
-    return DatasetQuery(
-        dataset=dataset.dataset,
-        config=dataset.config,
-        split=dataset.split,
-        image_column=dataset.image_column,
-        label_column=dataset.label_column,
-        revision=None if dataset.is_local else dataset.sha,
-        max_images=max_images,
-        seed=seed,
-    )
-
-
-def refuse_changed(images: LabelledImages, dataset: RankedDataset) -> None:
-    """Raise if the images are not those that were ranked on."""
-    pairs = {
-        "sha": (dataset.sha, images.sha),
-        "classes": (dataset.class_names, images.class_names),
-        "sampled rows (sha256)": (dataset.rows_sha256, rows_sha256(images)),
-    }
-    for what, (before, now) in pairs.items():
-        if before != now:
-            raise DatasetError(
-                f"{dataset.dataset} must be as it was when it was ranked: its {what} was {before}, found {now}; rank"
-                " again, or bring the old data back"
-            )
 
 
 @dataclass(frozen=True)

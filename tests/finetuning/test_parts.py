@@ -6,11 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from datasets import Dataset, Features, Image, Value
 
 from lead_hub.access import Access
 from lead_hub.errors import DatasetError
 from lead_hub.finetuning.parts import (
     FineTuningImages,
+    grouped_share,
     image_parts,
     known_classes,
     load_finetuning_images,
@@ -50,6 +52,69 @@ def test_the_seed_draws_the_part() -> None:
 def test_classes_of_one_image_each_cannot_be_divided() -> None:
     with pytest.raises(DatasetError, match="classes of several images"):
         stratified_share(np.arange(5), 0.2, seed=0)
+
+
+@pytest.mark.parametrize("sizes", [(4,) * 10, (1, 1, 1, 1, 30, 2, 2, 2, 1), (1,) * 25, (10, 10), (7, 7, 7, 7)])
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_a_share_of_whole_groups(sizes: tuple[int, ...], n_classes: int) -> None:
+    groups = np.random.default_rng(0).permutation(np.repeat(np.arange(len(sizes)), sizes))
+    labels = np.zeros(len(groups), dtype=np.int64)
+    for group in range(len(sizes)):
+        members = np.flatnonzero(groups == group)
+        labels[members] = np.arange(len(members)) % n_classes if sizes[group] > 1 else group % n_classes
+    drawn = set()
+    for seed in range(20):
+        part = grouped_share(labels, groups, 0.2, seed=seed)
+        assert part.tolist() == grouped_share(labels, groups, 0.2, seed=seed).tolist()
+        rest = np.setdiff1d(np.arange(len(groups)), part)
+        assert set(groups[part]) & set(groups[rest]) == set()
+        assert set(labels[rest]) == set(labels)
+        assert 1 <= len(part) <= len(groups) / 2
+        assert (np.diff(part) > 0).all()
+        drawn.add(tuple(part))
+    assert len(drawn) > 1
+    if len(set(sizes)) == 1:  # so many groups, or where that is none, one
+        assert {len(part) for part in drawn} == {max(1, round(0.2 * len(sizes))) * sizes[0]}
+
+
+def test_groups_of_which_a_class_needs_each_cannot_be_divided() -> None:
+    """As where every person is a class: nothing that is learnt of some is known of the others."""
+    with pytest.raises(DatasetError, match="fine-tuning needs classes of several groups of images, found 3 groups"):
+        grouped_share(np.repeat(np.arange(3), 4), np.repeat(np.arange(3), 4), 0.2, seed=0)
+
+
+def test_patients_are_in_one_part_each(images: FineTuningImages) -> None:
+    """36 images of 3 classes, and of 12 patients, of whom each has one image of each class."""
+    patients = np.arange(36) % 12
+    train = replace(images.train, groups=patients.astype(np.int64))
+    for test in (None, images.test):
+        parts = [image_parts(FineTuningImages(train, test), seed=seed) for seed in (0, 1, 2)]
+        for part in parts:
+            held_out = part.test if test is None else np.array([], dtype=np.int64)
+            of_part = [set(patients[chosen]) for chosen in (part.fit, part.validation, held_out)]
+            assert sorted(patient for each in of_part for patient in each) == list(range(12))
+            assert sorted([*part.fit, *part.validation, *held_out]) == list(range(36))
+        assert len({tuple(part.test) for part in parts}) == 1
+
+
+def test_a_split_that_measures_needs_no_column_of_groups(split_folder: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "tables"
+    for split, n_columns in (("train", 3), ("test", 2)):
+        files = sorted((split_folder / split).rglob("*.png"))
+        columns = {
+            "image": [{"bytes": file.read_bytes(), "path": None} for file in files],
+            "colour": [file.parent.name for file in files],
+            "scene": [file.stem for file in files],
+        }
+        kept = dict(list(columns.items())[:n_columns])
+        types = {"image": Image(), "colour": Value("string"), "scene": Value("string")}
+        table = Dataset.from_dict(kept, features=Features({name: types[name] for name in kept}))
+        folder.mkdir(exist_ok=True)
+        table.to_parquet(folder / f"{split}.parquet")
+    loaded = load(folder, group_column="scene", label_column="colour")
+    assert loaded.train.groups is not None
+    assert loaded.test is not None
+    assert loaded.test.groups is None
 
 
 def test_with_a_test_split_all_of_it_measures(images: FineTuningImages) -> None:

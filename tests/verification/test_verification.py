@@ -7,16 +7,27 @@ from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from datasets import Dataset, Features, Image, Value
 from rich.console import Console
 from typer.testing import CliRunner
 
 from lead_hub import CandidateError, DatasetError, Leaderboard, LeadHubError, recommend, verify
+from lead_hub.access import access_of
+from lead_hub.candidates import Candidate
+from lead_hub.checkpoint_files import find_checkpoint
 from lead_hub.cli import app
 from lead_hub.errors import RunCancelledError
-from lead_hub.leaderboard import print_board
+from lead_hub.finetuning import FineTuningImages, FineTuningJob, settings_of, this_hardware
+from lead_hub.finetuning.parts import image_parts
+from lead_hub.labelled_images import DatasetQuery, groups_sha256, load_labelled_images
+from lead_hub.leaderboard import FineTunedAccuracy, print_board, rank
+from lead_hub.recommendation.grouping import pixels_sha256
 from lead_hub.verification import VerificationProgress, agreement
+from lead_hub.verification.ranked_images import grouped_as_ranked, same_images
+from tests.conftest import COLOURS, coloured_images
 
 QUICK = {"mode": "probe", "learning_rates": [1e-2], "seeds": [0, 1], "epochs": 10, "progress": False}
 OPTIONS = ["--mode", "probe", "--learning-rates", "1e-2", "--seeds", "0,1", "--epochs", "10", "--quiet"]
@@ -96,6 +107,75 @@ def test_one_bad_checkpoint_ends_no_run(board: Leaderboard, tiny_pool: Path, tmp
     shutil.copyfile(tiny_pool / config.parent.name / "config.json", config)
     again = verify(verified, 1, cache_dir=tmp_path / "cache", **QUICK)
     assert (again.best.finetuned is not None, again.best.note) == (True, board.best.note)
+
+
+@pytest.fixture(scope="module")
+def scenes(colour_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """36 images of three colours and twelve scenes, each of which has one image of each colour."""
+    files = sorted(colour_folder.rglob("*.png"))
+    rows = {
+        "image": [{"bytes": file.read_bytes(), "path": None} for file in files],
+        "colour": [file.parent.name for file in files],
+        "scene": [file.stem for file in files],
+    }
+    types = Features({"image": Image(), "colour": Value("string"), "scene": Value("string")})
+    table = tmp_path_factory.mktemp("scenes") / "scenes.parquet"
+    Dataset.from_dict(rows, features=types).to_parquet(table)
+    return table
+
+
+def test_groups_that_were_left_out_together_stay_together(scenes: Path, tiny_pool: Path, tmp_path: Path) -> None:
+    board = recommend(scenes, tiny_pool / "vit", group_column="scene", cache_dir=tmp_path, progress=False)
+    hardware, access = this_hardware(), access_of(cache_dir=tmp_path, progress=False)
+    ungrouped = same_images(board, access, test_split=None, decoded_folder=None)
+    images = grouped_as_ranked(ungrouped, board, access, hardware.processes)
+    assert groups_sha256(images.train) == board.dataset.groups_sha256
+    assert images.train.groups is not None
+    for seed in (0, 1, 2):
+        parts = image_parts(images, seed=seed)
+        scene_sets = [set(images.train.groups[part]) for part in (parts.fit, parts.validation, parts.test)]
+        assert sum(map(len, scene_sets)) == len(set.union(*scene_sets)) == 12
+    grouped, alone = (
+        verify(board, 1, cache_dir=tmp_path, **QUICK),
+        replace(board, settings={"max_images": 2000, "seed": 0}),
+    )
+    assert grouped.best.finetuned is not None
+    # 36 images in twelve scenes of three: two scenes measure, and two of the ten others choose.
+    figures = (grouped.best.finetuned.n_train, grouped.best.finetuned.n_validation, grouped.best.finetuned.n_test)
+    assert figures == (24, 6, 6)
+    # Without the column there are other groups than those that were ranked with.
+    with pytest.raises(DatasetError, match=r"its groups of images \(sha256\) was [0-9a-f]{64}, found None"):
+        verify(alone, 1, cache_dir=tmp_path, **QUICK)
+
+
+def test_copies_that_were_left_out_together_stay_together(tiny_pool: Path, tmp_path: Path) -> None:
+    folder = coloured_images(tmp_path / "images", classes=COLOURS, n_images=8)
+    for file in sorted(folder.rglob("*.png")):
+        shutil.copyfile(file, file.with_stem(f"{file.stem}-again"))
+    board = recommend(folder, tiny_pool / "vit", cache_dir=tmp_path / "cache", progress=False)
+    assert board.dataset.groups_sha256 is not None
+    hardware, access = this_hardware(), access_of(cache_dir=tmp_path / "cache", progress=False)
+    ungrouped = same_images(board, access, test_split=None, decoded_folder=None)
+    images = grouped_as_ranked(ungrouped, board, access, hardware.processes)
+    parts = image_parts(images, seed=0)
+    seen = {pixels_sha256(images.train.pixels[position]) for position in (*parts.fit, *parts.validation)}
+    assert len(parts.test) == 2 * 5  # a fifth of 24 pictures, each twice
+    assert not seen & {pixels_sha256(images.train.pixels[position]) for position in parts.test}
+
+
+def test_trainings_of_other_groups_are_not_taken_for_these(scenes: Path, tiny_pool: Path, tmp_path: Path) -> None:
+    access = access_of(cache_dir=tmp_path, progress=False)
+    candidate = Candidate(str(tiny_pool / "vit"))
+    files = find_checkpoint(candidate, access)
+    settings = settings_of("probe", learning_rates=[1e-2], epochs=10, seeds=[0], flip=True)
+    train = load_labelled_images(DatasetQuery(str(scenes), label_column="colour"), access)
+    keys = []
+    for groups in (None, np.arange(36) % 12, np.arange(36) // 2):
+        grouped = replace(train, groups=None if groups is None else groups.astype(np.int64))
+        images = FineTuningImages(grouped, None)
+        keys.append(FineTuningJob(candidate, files, images, settings, access, this_hardware()).trainings_key)
+    assert "groups" not in keys[0]  # what was kept before is still found
+    assert keys[1] != keys[2]
 
 
 def test_what_cannot_be_verified(board: Leaderboard, tmp_path: Path) -> None:
