@@ -122,7 +122,7 @@ def stratified_share(labels: Int64[np.ndarray, " image"], share: float, *, seed:
 def grouped_share(
     labels: Int64[np.ndarray, " image"], groups: Int64[np.ndarray, " image"], share: float, *, seed: int
 ) -> Int64[np.ndarray, " part"]:
-    """Positions of the images of about `share` of the groups, ascending: at least one group, at most half of all images.
+    """Positions of the images of about `share` of the groups, ascending: one at the least, at most half of the images.
 
     Groups are put in order by the class of most of their images, by size, and by a random key; from that line every
     (1/share)-th is taken. One without which a class would have no image left is not taken; another one is for it.

@@ -17,7 +17,7 @@ progress.py        where the run is; estimate.py what it will take
 """
 
 from lead_hub.recommendation.estimate import RunEstimate, estimate_run, speed_of_gpus, without_duration
-from lead_hub.recommendation.grouping import ImageGroups, image_groups
+from lead_hub.recommendation.grouping import image_groups
 from lead_hub.recommendation.hub_jobs import JobsRequest, price_per_hour, run_on_jobs
 from lead_hub.recommendation.pictures import (
     Disagreement,
@@ -36,7 +36,6 @@ from lead_hub.recommendation.recommendation import Recommendation, recommend
 __all__ = [
     "AUTO",
     "Disagreement",
-    "ImageGroups",
     "JobsRequest",
     "MistakenPicture",
     "PredictedClasses",

@@ -30,7 +30,7 @@ from lead_hub.finetuning import (
 )
 from lead_hub.hub import Token, is_commit
 from lead_hub.labelled_images import SHARED_PREFIX
-from lead_hub.leaderboard import FineTunedAccuracy, Leaderboard, RankedCheckpoint
+from lead_hub.leaderboard import FineTunedAccuracy, Leaderboard, RankedCheckpoint, rank
 from lead_hub.processes import first_on_each_node, shared_folder
 from lead_hub.rank_agreement import regret_at, weighted_kendall_tau
 from lead_hub.verification.outcome_files import keep_outcome
@@ -273,11 +273,11 @@ def finetuned_accuracy(result: FineTuned) -> FineTunedAccuracy:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How the order by score and the order by accuracy agree among the checkpoints that were fine-tuned in one mode.
+    """How the board's order and the order by accuracy agree among the checkpoints that were fine-tuned in one mode.
 
     Attributes:
         n_checkpoints: two or more.
-        weighted_kendall_tau: in [-1, 1]; None where all scores or all accuracies are equal.
+        weighted_kendall_tau: in [-1, 1]; None where all places or all accuracies are equal.
         regret_at_1_points: accuracy points lost by taking the first by score instead of the best by outcome, 0 or more.
     """
 
@@ -297,15 +297,15 @@ class Agreement:
 
 def agreement(board: Leaderboard, *, mode: str) -> Agreement | None:
     """Rank agreement among the rows that were fine-tuned in a mode; None of fewer than two."""
-    measured = [
-        (row.score, 100 * row.finetuned.accuracy) for row in board.rows if row.finetuned and row.finetuned.mode == mode
-    ]
-    if len(measured) < 2:
+    rows = rank(row for row in board.rows if row.finetuned and row.finetuned.mode == mode)
+    if len(rows) < 2:
         return None
-    scores, accuracies = [score for score, _ in measured], [accuracy for _, accuracy in measured]
+    # By place: after a race, scores on fewer images are on another scale.
+    scores = [-float(row.rank) for row in rows]
+    accuracies = [100 * row.finetuned.accuracy for row in rows if row.finetuned]
     ordered = len(set(scores)) > 1 and len(set(accuracies)) > 1
     return Agreement(
-        len(measured),
+        len(rows),
         weighted_kendall_tau=weighted_kendall_tau(scores, accuracies) if ordered else None,
         regret_at_1_points=regret_at(1, scores, accuracies),
     )
