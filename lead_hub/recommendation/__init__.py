@@ -12,13 +12,15 @@ scoring.py         outputs -> scores and a row
 judging.py         scored candidates -> the board, every row of which says how sure it is
 board_rows.py      images, outputs and scores -> what a leaderboard keeps of them
 pictures.py        what people may look at: of the images, and of those that a checkpoint gets wrong
-hub_jobs.py        the same on the Hub's machines, a Job a share of the candidates
+hub_jobs.py        the same on the Hub's machines, a Job a share of the candidates: job_commands.py what each runs,
+                   job_results.py which scores are its own
 progress.py        where the run is; estimate.py what it will take
 """
 
 from lead_hub.recommendation.estimate import RunEstimate, estimate_run, speed_of_gpus, without_duration
 from lead_hub.recommendation.grouping import image_groups
 from lead_hub.recommendation.hub_jobs import JobsRequest, price_per_hour, run_on_jobs
+from lead_hub.recommendation.job_results import note_results
 from lead_hub.recommendation.pictures import (
     Disagreement,
     MistakenPicture,
@@ -49,6 +51,7 @@ __all__ = [
     "estimate_run",
     "image_groups",
     "look_at_images",
+    "note_results",
     "parse_race_budget",
     "price_per_hour",
     "recommend",

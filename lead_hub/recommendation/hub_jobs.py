@@ -5,31 +5,33 @@ installs are the versions that are installed here, and lead-hub itself as it is 
 commit. The token goes to a Job as its secret, and nowhere else.
 """
 
-import hashlib
-import io
 import json
 import re
-import shlex
 import sys
 import time
-import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import partial
-from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
-from huggingface_hub import JobInfo, get_token
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
+from huggingface_hub import DatasetInfo, JobInfo, get_token
+from huggingface_hub.errors import (
+    HfHubHTTPError,
+    HFValidationError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
 
-import lead_hub
 from lead_hub.access import Access
 from lead_hub.candidates import Candidate
-from lead_hub.errors import LeadHubError, redacted
-from lead_hub.hub import HubDownError, patiently, why_refused
-from lead_hub.leaderboard import Leaderboard, Skipped
-from lead_hub.leaderboard import rank as ranked
+from lead_hub.errors import HubError, LeadHubError, redacted
+from lead_hub.hub import TRANSPORT_ERROR, HubDownError, hub_address, patiently, why_refused
+from lead_hub.leaderboard import Leaderboard
+from lead_hub.recommendation.job_commands import CarriedCode, carried_code, job_script
+from lead_hub.recommendation.job_results import JobShare, collected, stage_of
 from lead_hub.recommendation.race_budget import AUTO
 from lead_hub.recommendation.recommendation import Recommendation
 from lead_hub.recommendation.shared_run import longest_first
@@ -37,21 +39,10 @@ from lead_hub.score_cards import HUB_ID
 
 ENDED = ("COMPLETED", "CANCELED", "ERROR", "DELETED")
 TIMEOUT = "12h"  # of a Job; the Hub's own is half an hour
+LONGEST_SILENCE_S = 12 * 3600.0  # of the Hub while Jobs are followed: by then the last one has ended
 ASKED_EVERY_S = 10.0
-NAME = re.compile(r"[A-Za-z0-9._-]+")
-# Of the package, what a Job needs: neither the demo's checkpoints nor the benchmarks' outputs.
-CARRIED = ("*.py", "py.typed", "model_index.json", "calibration.json", "outcomes.csv")
-OPTIONS = (
-    *("config", "split", "image_column", "label_column", "group_column", "max_images", "seed"),
-    *("batch_size", "dtype", "max_disk", "reuse_cards"),
-)
-FETCH = """\
-import hashlib, pathlib, zipfile
-from huggingface_hub import hf_hub_download
-file = hf_hub_download({repo_id!r}, {path!r}, repo_type="dataset", revision={commit!r})
-assert hashlib.sha256(pathlib.Path(file).read_bytes()).hexdigest() == {sha256!r}
-zipfile.ZipFile(file).extractall("code")
-"""
+SERVER_ERRORS = 500  # and above: whether what was asked for was done, nobody knows
+OWNED_ID = re.compile(r"[^/\s]+/[^/\s]+")
 
 
 @dataclass(frozen=True)
@@ -72,16 +63,23 @@ class JobsRequest:
     def __post_init__(self) -> None:
         if self.n_jobs < 1:
             raise LeadHubError(f"the number of Jobs must be at least 1, found {self.n_jobs}")
+        if self.repo_id is not None and not OWNED_ID.fullmatch(self.repo_id):
+            raise LeadHubError(f"Jobs write to a dataset repository named 'user/name', found {self.repo_id!r}")
 
 
-@dataclass(frozen=True)
-class CarriedCode:
-    """lead-hub as it is here, in the repository of the results."""
+@dataclass(frozen=True, eq=False)
+class JobsOwner:
+    """Whose Jobs they are, and who is told of them.
 
-    repo_id: str
-    path: str
-    commit: str
-    sha256: str
+    Attributes:
+        user: in whose name they run.
+        access: as whom the Hub is asked.
+        tell: told in words what happens.
+    """
+
+    user: str
+    access: Access
+    tell: Callable[[str], object]
 
 
 def run_on_jobs(
@@ -104,7 +102,7 @@ def run_on_jobs(
         asked_every_s: seconds between two questions how the Jobs are.
 
     Raises:
-        LeadHubError: the run is not one for Jobs, nobody is logged in, or no Job gave a score.
+        LeadHubError: the run is not one for Jobs, nobody is logged in, no Job gave a score, or one may still run.
         HubError: the Hub refused or could not be reached.
     """
     refuse_what_stays_here(run, candidates)
@@ -113,32 +111,105 @@ def run_on_jobs(
     if access.token is False or token is None:
         raise LeadHubError("a Job runs under a login of the Hub, found none: `hf auth login`, or give a token")
     with refused_in_words("run Jobs"):
-        user = patiently(api.whoami, asked_for="who you are")["name"]
-        repo_id = request.repo_id or f"{user}/lead-scores"
+        owner = JobsOwner(patiently(api.whoami, asked_for="who you are")["name"], access, tell)
+        repo_id = request.repo_id or f"{owner.user}/lead-scores"
         ask = partial(api.dataset_info, str(run.dataset), revision=run.revision)
-        pinned = replace(run, revision=patiently(ask, asked_for=f"the dataset {run.dataset}").sha, budget=None)
+        dataset = patiently(ask, asked_for=f"the dataset {run.dataset}")
+        refuse_public(repo_id, dataset, candidates, access)
+        pinned = replace(run, revision=dataset.sha, budget=None)
         code = carried_code(repo_id, access)
-        jobs: dict[str, Sequence[Candidate]] = {}
+        started: list[JobShare] = []
         try:
-            parts = shares(candidates, request.n_jobs)
-            for number, part in enumerate(parts, start=1):
-                # Not asked twice: an answer that is lost may be that of a Job that runs.
-                job = api.run_job(
-                    image=f"python:{sys.version_info.major}.{sys.version_info.minor}",
-                    command=["bash", "-c", job_script(pinned, part, code)],
-                    secrets={"HF_TOKEN": token},
-                    flavor=request.flavor,
-                    timeout=TIMEOUT,
-                    namespace=user,
-                    name=f"lead-hub-{number}-of-{len(parts)}",
-                )
-                jobs[job.id] = part
-                tell(f"Job {number} of {len(parts)} on {request.flavor}, {len(part)} checkpoints: {job.url}")
-            ended = followed(jobs, user, access, tell=tell, asked_every_s=asked_every_s)
-        except BaseException:
-            cancel(jobs, user, access)
+            for share in started_jobs(pinned, candidates, request, code, owner, token=token):
+                started.append(share)  # noqa: PERF402 - those before a failure count
+            ended = followed(started, owner, asked_every_s=asked_every_s)
+        except BaseException as error:
+            if left := end_jobs(started, owner):
+                why = refusal_in_words("run Jobs", error)
+                raise LeadHubError(f"{why}; {', '.join(left)} may still run, and cost money: end them there") from error
             raise
-    return collected(pinned, [(ended[job], part) for job, part in jobs.items()], repo_id)
+        return collected(pinned, ended, repo_id)
+
+
+def started_jobs(
+    run: Recommendation,
+    candidates: Sequence[Candidate],
+    request: JobsRequest,
+    code: CarriedCode,
+    owner: JobsOwner,
+    *,
+    token: str,
+) -> Iterator[JobShare]:
+    """Start the Jobs of a run, one after the other."""
+    parts, run_id = shares(candidates, request.n_jobs), uuid.uuid4().hex[:12]
+    for number, part in enumerate(parts, start=1):
+        name, path = f"lead-hub-{run_id}-{number}-of-{len(parts)}", f"runs/{run_id}-{number}.json"
+        start = partial(
+            owner.access.api.run_job,
+            image=f"python:{sys.version_info.major}.{sys.version_info.minor}",
+            command=["bash", "-c", job_script(run, part, code, results_path=path)],
+            secrets={"HF_TOKEN": token},
+            flavor=request.flavor,
+            timeout=TIMEOUT,
+            namespace=owner.user,
+            name=name,
+        )
+        job = started_once(start, name, owner)
+        yield JobShare(job, part, path)
+        owner.tell(f"Job {number} of {len(parts)} on {request.flavor}, {len(part)} checkpoints: {job.url}")
+
+
+def started_once(start: Callable[[], JobInfo], name: str, owner: JobsOwner) -> JobInfo:
+    """Start a Job. It is not asked for twice: an answer that is lost may be that of a Job that runs: it is looked for.
+
+    Raises:
+        HfHubHTTPError: the Hub refused it.
+        LeadHubError: the answer was lost, and there is no such Job, or nobody can tell.
+    """
+    try:
+        return start()
+    except (TRANSPORT_ERROR, ConnectionError, json.JSONDecodeError) as error:
+        if isinstance(error, HfHubHTTPError) and error.response.status_code < SERVER_ERRORS:
+            raise
+        lost = error
+    look = partial(owner.access.api.list_jobs, namespace=owner.user, labels={"name": name})
+    try:
+        found = patiently(lambda: list(look()), asked_for=f"the Job {name}")
+    except (HfHubHTTPError, HubDownError) as error:
+        raise LeadHubError(
+            f"the Hub's answer to the start of a Job was lost ({redacted(str(lost))}), and whether it runs cannot be"
+            f" told: look for {name} at {hub_address(owner.access.api.endpoint)}/settings/jobs, and end it there"
+        ) from error
+    if not found:
+        raise LeadHubError(f"the Hub must start a Job, and did not: {redacted(str(lost))}; try again") from lost
+    owner.tell(f"the Hub's answer was lost, but the Job {name} is there")
+    return found[0]
+
+
+def refuse_public(repo_id: str, dataset: DatasetInfo, candidates: Sequence[Candidate], access: Access) -> None:
+    """Refuse a repository that everybody may read for scores that not everybody may: no Job could write them there.
+
+    Raises:
+        LeadHubError: it is such a one.
+        HfHubHTTPError, HubDownError: the Hub refused, or does not answer.
+    """
+    api = access.api
+    try:
+        if patiently(partial(api.dataset_info, repo_id), asked_for=f"the repository {repo_id}").private:
+            return
+    except RepositoryNotFoundError:  # made as a private one
+        return
+    private = [str(dataset.id)] if dataset.private is not False or dataset.gated else []
+    for one in candidates if not private else ():
+        ask = partial(api.model_info, one.checkpoint, revision=one.revision)
+        with suppress(RepositoryNotFoundError, RevisionNotFoundError, HFValidationError):  # its Job will say so
+            found = patiently(ask, asked_for=f"the model {one.checkpoint}")
+            private += [one.checkpoint] if found.private is not False or found.gated else []
+    if private:
+        raise LeadHubError(
+            f"scores of what not everybody may read belong in a private repository, but {repo_id} is public, and"
+            f" {private[0]} is not: name another one with --jobs-to, or make it private"
+        )
 
 
 def refuse_what_stays_here(run: Recommendation, candidates: Sequence[Candidate]) -> None:
@@ -165,150 +236,49 @@ def shares(candidates: Sequence[Candidate], n_jobs: int) -> list[list[Candidate]
     return [queued[number::n_jobs] for number in range(min(n_jobs, len(queued)))]
 
 
-def job_script(run: Recommendation, candidates: Sequence[Candidate], code: CarriedCode) -> str:
-    """What a Job runs: install, fetch this very lead-hub, rank, push the scores."""
-    names = [each.checkpoint + (f"@{each.revision}" if each.revision else "") for each in candidates]
-    chosen = [option for name in names for option in ("--candidates", name)] + arguments_of(run)
-    fetch = FETCH.format(repo_id=code.repo_id, path=code.path, commit=code.commit, sha256=code.sha256)
-    rank = ["python", "-m", "lead_hub", "recommend", str(run.dataset), *chosen, "--quiet", "--output", "board.json"]
-    lines = (
-        "set -eu",
-        shlex.join(["pip", "install", "--quiet", "--no-cache-dir", *requirements()]),
-        shlex.join(["python", "-c", fetch]),
-        "export PYTHONPATH=code",
-        f"{shlex.join(rank)} > board.txt || test -s board.json",
-        shlex.join(["python", "-m", "lead_hub", "push", "board.json", "--to", code.repo_id, "--quiet"]),
-    )
-    return "\n".join(lines)
-
-
-def arguments_of(run: Recommendation) -> list[str]:
-    """A run's choices as the command line takes them, but the dataset and the candidates; never the token.
-
-    No Job races: a share's race would leave scores of few images, and a card holds none.
-    """
-    usual = {each.name: each.default for each in fields(Recommendation)}
-    chosen = {name: getattr(run, name) for name in OPTIONS if getattr(run, name) != usual[name]}
-    options = [part for name, value in chosen.items() for part in (f"--{name.replace('_', '-')}", str(value))]
-    options += ["--allow-pickle"] if run.allow_pickle else []
-    options += ["--revision", run.revision] if run.revision else []
-    return [*options, *(part for method in run.methods for part in ("--score", method)), "--budget", "none"]
-
-
-def requirements() -> list[str]:
-    """What lead-hub needs, each in the version that is installed here, as everybody can install it.
+def followed(jobs: Sequence[JobShare], owner: JobsOwner, *, asked_every_s: float) -> list[JobShare]:
+    """Wait for all Jobs, telling of each when its stage changes; a Hub that does not answer is waited for as well.
 
     Raises:
-        LeadHubError: lead-hub runs here without being installed.
+        HubDownError: it did not for longer than a Job can run.
+        RunCancelledError: nobody waits any more.
     """
-    try:
-        needed = [NAME.match(text) for text in requires("lead-hub") or () if "extra ==" not in text]
-    except PackageNotFoundError as error:
-        raise LeadHubError("Jobs install what is installed here, but lead-hub is not: `pip install .`") from error
-    # A build of one's own hardware, such as 2.9.1+cpu, is no package of the index: the version stands without it.
-    return [f"{name[0]}=={version(name[0]).partition('+')[0]}" for name in needed if name]
-
-
-def carried_code(repo_id: str, access: Access) -> CarriedCode:
-    """Put lead-hub as it is here into the repository, unless it is there."""
-    api, content = access.api, package_archive()
-    sha256 = hashlib.sha256(content).hexdigest()
-    path = f"code/lead_hub-{sha256[:12]}.zip"
-    make = partial(api.create_repo, repo_id, repo_type="dataset", private=True, exist_ok=True)
-    patiently(make, asked_for=f"the repository {repo_id}")
-    find = partial(api.file_exists, repo_id, path, repo_type="dataset")
-    if not patiently(find, asked_for=f"the files of {repo_id}"):
-        api.upload_file(
-            path_or_fileobj=content,
-            path_in_repo=path,
-            repo_id=repo_id,
-            repo_type="dataset",
-            commit_message="Add lead-hub, for its Jobs",
-        )
-    commit = patiently(partial(api.dataset_info, repo_id), asked_for=f"the repository {repo_id}").sha
-    return CarriedCode(repo_id, path, commit or "main", sha256)
-
-
-def package_archive() -> bytes:
-    """The package as a zip, the same bytes for the same files."""
-    package = Path(lead_hub.__file__).parent
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for file in sorted({file for pattern in CARRIED for file in package.rglob(pattern)}):
-            place = f"lead_hub/{file.relative_to(package).as_posix()}"
-            archive.writestr(zipfile.ZipInfo(place), file.read_bytes(), zipfile.ZIP_DEFLATED)
-    return buffer.getvalue()
-
-
-def followed(
-    jobs: Mapping[str, Sequence[Candidate]],
-    user: str,
-    access: Access,
-    *,
-    tell: Callable[[str], object],
-    asked_every_s: float,
-) -> dict[str, JobInfo]:
-    """Wait for all Jobs, telling of each when its stage changes."""
-    found: dict[str, JobInfo] = {}
+    found: dict[int, JobInfo] = {}
+    answered_s = time.monotonic()
     while True:
-        for number, job in enumerate(jobs, start=1):
-            if job in found and found[job].status.stage in ENDED:
-                continue
-            ask = partial(access.api.inspect_job, job_id=job, namespace=user)
-            now = patiently(ask, asked_for=f"the Job {job}", cancelled=access.cancelled)
-            if job not in found or found[job].status.stage != now.status.stage:
-                tell(f"Job {number} of {len(jobs)}: {stage_of(now).lower()}")
-            found[job] = now
-        if all(job.status.stage in ENDED for job in found.values()):
-            return found
-        access.check_wanted()
+        try:
+            for number, share in enumerate(jobs, start=1):
+                if number in found and found[number].status.stage in ENDED:
+                    continue
+                ask = partial(owner.access.api.inspect_job, job_id=share.job.id, namespace=owner.user)
+                now = patiently(ask, asked_for=f"the Job {share.job.id}", cancelled=owner.access.cancelled)
+                answered_s = time.monotonic()
+                if number not in found or found[number].status.stage != now.status.stage:
+                    owner.tell(f"Job {number} of {len(jobs)}: {stage_of(now).lower()}")
+                found[number] = now
+        except HubDownError as error:
+            if time.monotonic() - answered_s > LONGEST_SILENCE_S:
+                raise
+            owner.tell(f"the Jobs go on, but how they are cannot be asked for now: {error}")
+        else:
+            if all(job.status.stage in ENDED for job in found.values()):
+                return [replace(share, job=found[number]) for number, share in enumerate(jobs, start=1)]
+        owner.access.check_wanted()
         time.sleep(asked_every_s)
 
 
-def stage_of(job: JobInfo) -> str:
-    """The Hub's word for what a Job does."""
-    return str(getattr(job.status.stage, "value", job.status.stage))
-
-
-def cancel(jobs: Iterable[str], user: str, access: Access) -> None:
-    """End Jobs that may still run, because they cost money."""
-    for job in jobs:
-        with suppress(HfHubHTTPError, OSError):  # one that has ended; or nobody answers, and the others are still tried
-            access.api.cancel_job(job_id=job, namespace=user)
-
-
-def collected(run: Recommendation, ended: Sequence[tuple[JobInfo, Sequence[Candidate]]], repo_id: str) -> Leaderboard:
-    """The board of what the Jobs have pushed, and of the others why they have no score.
-
-    Raises:
-        LeadHubError: no Job came to its end.
-    """
-    reasons = {one: reason_of(job) for job, part in ended for one in part}
-    if all(stage_of(job) != "COMPLETED" for job, _ in ended):
-        raise LeadHubError(f"a Job must come to its end, and none did: {'; '.join(sorted(set(reasons.values())))}")
-    everything = Leaderboard.from_hub(repo_id, dataset=str(run.dataset), method=run.methods[0], token=run.token)
-    if everything.dataset.sha != run.revision:
-        raise LeadHubError(
-            f"{repo_id} must hold scores on {run.dataset}@{run.revision}, found those on @{everything.dataset.sha}:"
-            f" {'; '.join(sorted(set(reasons.values())))}"
-        )
-    names = {one.checkpoint for one in reasons}
-    rows = ranked(row for row in everything.rows if row.checkpoint in names)
-    scored = {row.checkpoint for row in rows}
-    skipped = tuple(
-        Skipped(one.checkpoint, one.revision, "extract", reason)
-        for one, reason in reasons.items()
-        if one.checkpoint not in scored
-    )
-    return replace(everything, rows=rows, skipped=skipped, settings=run.settings, n_candidates=len(reasons))
-
-
-def reason_of(job: JobInfo) -> str:
-    """Why a candidate of a Job has no score, as far as the Hub tells."""
-    if stage_of(job) == "COMPLETED":
-        return f"its Job gave no score for it, and its log says why: {job.url}"
-    said = redacted(" ".join((job.status.message or "no reason given").split()))
-    return f"its Job must come to its end, it is {stage_of(job).lower()} ({said}): see {job.url}"
+def end_jobs(jobs: Iterable[JobShare], owner: JobsOwner) -> list[str]:
+    """End Jobs that may still run, because they cost money; the addresses of those that may run all the same."""
+    left = []
+    for share in jobs:
+        ask = partial(owner.access.api.cancel_job, job_id=share.job.id, namespace=owner.user)
+        try:
+            patiently(ask, asked_for=f"the end of the Job {share.job.id}")
+        except HfHubHTTPError:  # it has ended
+            continue
+        except (HubError, OSError, TRANSPORT_ERROR):  # nobody answers, and the others are still tried
+            left.append(share.job.url)
+    return left
 
 
 def price_per_hour(flavor: str, access: Access) -> float | None:
@@ -322,11 +292,21 @@ def price_per_hour(flavor: str, access: Access) -> float | None:
     return next((cost * hours[unit] for cost, unit in units if unit in hours), None)
 
 
+REFUSALS = (TRANSPORT_ERROR, HFValidationError, OfflineModeIsEnabled, json.JSONDecodeError)
+
+
 @contextmanager
 def refused_in_words(to: str) -> Iterator[None]:
     """Within the block, the client's errors become a LeadHubError that says what to do."""
     try:
         yield
-    except (HfHubHTTPError, HFValidationError, OfflineModeIsEnabled, json.JSONDecodeError) as error:
-        refusal = why_refused(error, name="Jobs", noun="answer")
-        raise LeadHubError(f"cannot {to}: {refusal.words if refusal else redacted(str(error))}") from error
+    except REFUSALS as error:
+        raise LeadHubError(refusal_in_words(to, error)) from error
+
+
+def refusal_in_words(to: str, error: BaseException) -> str:
+    """What an error means for the Jobs of a run."""
+    if not isinstance(error, REFUSALS):
+        return str(error) or type(error).__name__
+    refusal = why_refused(error, name="Jobs", noun="answer")
+    return f"cannot {to}: {refusal.words if refusal else redacted(str(error))}"

@@ -8,7 +8,7 @@ data/scores.parquet                       one line a result, in the order of the
 README.md                                 front matter, rankings, how to read them
 """
 
-from lead_hub.score_cards.card import ScoreResult
+from lead_hub.score_cards.card import ScoreResult, ranking_id
 from lead_hub.score_cards.public_names import HUB_ID
 from lead_hub.score_cards.push import Push, PushSettings, push_scores
 from lead_hub.score_cards.reading import ScoreCards, load_cards, read_scores, scored_results
@@ -26,6 +26,7 @@ __all__ = [
     "load_cards",
     "parse_standings",
     "push_scores",
+    "ranking_id",
     "read_scores",
     "scored_results",
     "standings_of",

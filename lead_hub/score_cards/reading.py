@@ -78,9 +78,15 @@ def scored_results(repo_id: str, *, api: HfApi, method: str) -> list[ScoreResult
 
 
 def read_scores(
-    repo_id: str, *, api: HfApi, dataset: str, method: str | None = None, revision: str | None = None
+    repo_id: str,
+    *,
+    api: HfApi,
+    dataset: str,
+    method: str | None = None,
+    revision: str | None = None,
+    ranking: str | None = None,
 ) -> Json:
-    """The ranking of a dataset that was pushed last, as a leaderboard's document.
+    """A ranking of a dataset as a leaderboard's document: the one that was pushed last, unless another is named.
 
     Args:
         repo_id: the dataset repository of score cards.
@@ -88,6 +94,7 @@ def read_scores(
         dataset: Hub id; for local data the folder's name, or "local--" and that name.
         method: name of the score; None means whichever was pushed last.
         revision: branch, tag or commit of the repository.
+        ranking: `ranking_id` of the one that is meant; None means the one that was pushed last.
 
     Raises:
         HubError: the Hub refused or cannot be reached, or holds no such ranking; the message lists what there is.
@@ -99,8 +106,8 @@ def read_scores(
         fitting = [row for row in rows if row.dataset in names and method in {None, row.method}]
         if not fitting:
             raise HubError(nothing_fits(rows, repository, dataset=dataset, method=method))
-        last = fitting[-1].ranking_id
-        results = results_on_cards([row for row in fitting if row.ranking_id == last], repository)
+        wanted = ranking or fitting[-1].ranking_id
+        results = results_on_cards([row for row in fitting if row.ranking_id == wanted], repository)
     if not results:
         raise HubError(f"{repo_id}@{repository.sha} has no card on {dataset!r} that is as it was written: push again")
     return document_of(results, is_private=repository.is_private)

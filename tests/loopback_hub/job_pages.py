@@ -49,6 +49,13 @@ def run(call: Call, namespace: str) -> Answer:
     return json_answer(job.seen())
 
 
+def listed(call: Call, namespace: str) -> Answer:
+    user = signed_in(call)
+    wanted = dict(label.split("=", 1) for label in call.query.get("label", []))
+    own = [job for job in call.hub.jobs.values() if job.namespace == namespace and namespace in user.namespaces]
+    return json_answer([job.seen() for job in own if wanted.items() <= job.spec.get("labels", {}).items()])
+
+
 def job_of(call: Call, namespace: str, job_id: str) -> HubJob:
     user, job = signed_in(call), call.hub.jobs.get(job_id)
     if job is None or job.namespace != namespace or namespace not in user.namespaces:

@@ -62,6 +62,7 @@ PAGES: list[tuple[str, str, Callable[..., Answer]]] = [
     ("DELETE", r"/api/collections/(?P<slug>[^/]+/[^/]+)/items/(?P<item>\w+)", collection_pages.delete_item),
     ("GET", r"/api/jobs/hardware", job_pages.hardware),
     ("POST", r"/api/jobs/(?P<namespace>[^/]+)", job_pages.run),
+    ("GET", r"/api/jobs/(?P<namespace>[^/]+)", job_pages.listed),
     ("GET", r"/api/jobs/(?P<namespace>[^/]+)/(?P<job_id>\w+)", job_pages.inspect),
     ("POST", r"/api/jobs/(?P<namespace>[^/]+)/(?P<job_id>\w+)/cancel", job_pages.cancel),
     ("POST", rf"{WEB}\.git/info/lfs/objects/batch", uploads.lfs_batch),
