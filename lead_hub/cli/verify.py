@@ -2,8 +2,9 @@
 
 import dataclasses
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -11,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from lead_hub.cli.boards import is_main_process
+from lead_hub.cli.boards import is_main_process, save_all
 from lead_hub.cli.options import NOTHING_SCORED, JsonFlag, QuietFlag, TokenOption, exit_codes, write_json
 from lead_hub.errors import LeadHubError
 
@@ -46,15 +47,21 @@ def verify(
     allow_pickle: Annotated[bool, typer.Option("--allow-pickle", help="Accept pickled weights, weights only.")] = False,
     output: Annotated[
         list[Path] | None,
-        typer.Option("--output", "-o", help="Save as .json, .csv or .parquet; by default into the board's own file."),
+        typer.Option(
+            "--output", "-o", help="Save as .json, .csv, .html or .parquet; by default in the board's own file."
+        ),
     ] = None,
     json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
     """Fine-tune the first checkpoints of a leaderboard, and put the outcome beside the prediction."""
     with exit_codes(quiet=quiet):
+        from lead_hub.leaderboard import check_ending
         from lead_hub.verification import Verification
 
+        places = output or [board]
+        for path in places:
+            check_ending(path)
         verification = Verification(
             board,
             top,
@@ -70,12 +77,39 @@ def verify(
             allow_pickle=allow_pickle,
             progress=not quiet,
         )
-        for verified in verification:
-            if is_main_process():
-                for path in output or [board]:
-                    verified.save(path)
-        if is_main_process():
-            show(verified, mode=mode.value, as_json=json, quiet=quiet)
+        show_board = partial(show, mode=mode.value, as_json=json, quiet=quiet)
+        verified, unsaved = last_verified(verification, places, show_board=show_board)
+        if not is_main_process():
+            return
+        show_board(verified)
+        if unsaved:
+            raise unsaved[0]
+        if not any(row.finetuned and row.finetuned.mode == mode.value for row in verified.rows):
+            raise typer.Exit(NOTHING_SCORED)
+
+
+def last_verified(
+    boards: "Iterable[Leaderboard]", places: Sequence[Path], *, show_board: "Callable[[Leaderboard], None]"
+) -> "tuple[Leaderboard, list[LeadHubError]]":
+    """The last board, saved after each checkpoint, and what went wrong when it was saved last.
+
+    Args:
+        boards: of a verification.
+        places: where each is saved.
+        show_board: shows the board so far where an error ends the work; the error goes on its way afterwards.
+    """
+    verified: Leaderboard | None = None
+    unsaved: list[LeadHubError] = []
+    is_over = False
+    try:
+        for verified in boards:
+            unsaved = save_all(verified, places) if is_main_process() else []
+        is_over = True
+    finally:
+        if not is_over and verified is not None and is_main_process():
+            show_board(verified)
+    assert verified is not None  # there is one after every checkpoint, or the one that was given
+    return verified, unsaved
 
 
 def numbers(text: str | None, kind: Callable[[str], Number], *, option: str) -> list[Number] | None:
@@ -103,5 +137,3 @@ def show(board: "Leaderboard", *, mode: str, as_json: bool, quiet: bool) -> None
     if not quiet:
         for row in failed:
             Console(stderr=True, soft_wrap=True).print(Text(f"{row.checkpoint}: {row.note}", style="yellow"))
-    if not any(row.finetuned and row.finetuned.mode == mode for row in board.rows):
-        raise typer.Exit(NOTHING_SCORED)
