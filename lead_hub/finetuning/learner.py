@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from lead_hub.checkpoint_outputs import out_of_memory
 from lead_hub.errors import CandidateError
-from lead_hub.finetuning.network import Hardware, Network
+from lead_hub.finetuning.network import Hardware, Network, within_memory
 from lead_hub.processes import on_every_process
 
 WEIGHT_DECAY = 0.05  # of matrices and kernels; biases, norms and single tokens decay to nothing useful
@@ -58,9 +58,15 @@ class Learner:
             CandidateError: the model failed, or does not fit into memory with one image; on every process.
         """
         processes = self.hardware.processes
-        loss = on_every_process(lambda: self._backward(load(), labels), processes)
+        device = self.hardware.device
+        loss = on_every_process(within_memory(lambda: self._backward(load(), labels), device=device), processes)
         if processes.num_processes > 1:
             loss = self._average_gradients(loss)
+        on_every_process(within_memory(self._update, device=device), processes)
+        return loss
+
+    def _update(self) -> None:
+        """Change the weights by their gradients; the first time, the optimiser takes as much memory again as they."""
         self._scaler.unscale_(self._optimizer)
         nn.utils.clip_grad_norm_(self._weights, LARGEST_GRADIENT_NORM)
         for group in self._optimizer.param_groups:
@@ -68,7 +74,6 @@ class Learner:
         self._scaler.step(self._optimizer)
         self._scaler.update()
         self._done += 1
-        return loss
 
     @torch.no_grad()
     def end_epoch(self) -> None:

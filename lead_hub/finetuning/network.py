@@ -4,17 +4,21 @@ Low-rank adapters (Hu et al., "LoRA", ICLR 2022) are put in by the peft library 
 gets one, and in convolutional backbones every plain convolution that mixes all channels.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from typing import TypeVar
 
 import torch
+from accelerate.utils.memory import clear_device_cache
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lead_hub.checkpoint_outputs import ExtractionSettings, LoadedCheckpoint
+from lead_hub.checkpoint_outputs import ExtractionSettings, LoadedCheckpoint, out_of_memory
 from lead_hub.errors import CandidateError, LeadHubError
-from lead_hub.processes import Processes, running_processes
+from lead_hub.processes import Processes, guarded, running_processes
 
+Result = TypeVar("Result")
 HEAD_WEIGHT_SD = 0.01  # small, so that the first steps change the backbone little whatever the features' scale
 SMALLEST_DEVIATION = 1e-6
 
@@ -152,6 +156,30 @@ def count_features(checkpoint: LoadedCheckpoint, pixels: Float[Tensor, "image ..
 
 RANK = 8
 ALPHA = 16  # adapters' output is scaled by ALPHA / RANK
+
+
+def within_memory(step: Callable[[], Result], *, device: torch.device) -> Callable[[], Result]:
+    """A step of a training that raises, of all that is an error, a CandidateError; too little memory says what to do.
+
+    Args:
+        step: on the device.
+        device: for the error.
+    """
+
+    def run() -> Result:
+        try:
+            return step()
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
+            clear_device_cache(garbage_collection=True)
+            raise CandidateError(
+                f"fine-tuning must fit into the memory of {device}, it does not ({error}): use a device with more"
+                " memory, or mode 'lora' or 'probe'",
+                stage="finetune",
+            ) from error
+
+    return guarded(run, stage="finetune")
 
 
 def require_peft() -> str:

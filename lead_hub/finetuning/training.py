@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from lead_hub.checkpoint_outputs import out_of_memory
 from lead_hub.errors import CandidateError
 from lead_hub.finetuning.learner import Learner
 from lead_hub.finetuning.model_inputs import Part, Parts, changed, drawn_changes
-from lead_hub.finetuning.network import Hardware, Network
+from lead_hub.finetuning.network import Hardware, Network, within_memory
 from lead_hub.processes import gather_rows, on_every_process
 
 
@@ -65,9 +66,8 @@ def predict(network: Network, part: Part, *, hardware: Hardware, images_at_once:
     # With fewer images than processes some have none; they answer for the first, which nobody reads.
     mine = range(processes.process_index, len(part), processes.num_processes) or range(1)
     network.eval()
-    logits = on_every_process(
-        lambda: _logits(network, part, mine, hardware=hardware, images_at_once=images_at_once), processes
-    )
+    answer = partial(_logits, network, part, mine, hardware=hardware, images_at_once=images_at_once)
+    logits = on_every_process(within_memory(answer, device=hardware.device), processes)
     return Predictions(gather_rows(logits, n_rows=len(part), processes=processes), part.labels)
 
 

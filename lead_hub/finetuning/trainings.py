@@ -25,13 +25,21 @@ from lead_hub.checkpoint_outputs import (
 )
 from lead_hub.errors import CandidateError, DatasetError
 from lead_hub.finetuning.model_inputs import InputsInMemory, ModelInputs, Part, Parts, in_words, pixel_inputs
-from lead_hub.finetuning.network import Backbone, Hardware, Network, Standardisation, count_features, require_peft
+from lead_hub.finetuning.network import (
+    Backbone,
+    Hardware,
+    Network,
+    Standardisation,
+    count_features,
+    require_peft,
+    within_memory,
+)
 from lead_hub.finetuning.outcomes import DroppedTraining, FineTuned, FinishedTraining, FinishedTrainings
 from lead_hub.finetuning.parts import FineTuningImages, image_parts
 from lead_hub.finetuning.settings import Budget, FineTuningSettings, Mode
 from lead_hub.finetuning.training import DivergedError, Schedule, train
 from lead_hub.labelled_images import LabelledImages, groups_sha256
-from lead_hub.processes import on_every_process, on_main_process
+from lead_hub.processes import guarded, on_every_process, on_main_process
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +83,7 @@ def training_inputs(
         n_features = count_features(checkpoint, first)
         return TrainingInputs(files, train, test, n_features, mode=mode, allow_pickle=allow_pickle)
 
-    return on_every_process(prepared, hardware.processes)
+    return on_every_process(guarded(prepared, stage="load"), hardware.processes)
 
 
 def feature_inputs(
@@ -102,9 +110,8 @@ def features_of(
     key = on_every_process(find_key, processes)
     outputs = on_main_process(lambda: outputs_cache.read(key, n_images=n_images), processes)
     if outputs is None:
-        checkpoint = on_every_process(
-            lambda: load_checkpoint(files.folder, allow_pickle=access.allow_pickle), processes
-        )
+        load = partial(load_checkpoint, files.folder, allow_pickle=access.allow_pickle)
+        checkpoint = on_every_process(guarded(load, stage="load"), processes)
         outputs = extract(checkpoint, images.pixels, processes=processes, settings=settings, advance=lambda _n: None)
         if processes.is_main_process:
             outputs_cache.write(key, outputs)
@@ -231,10 +238,9 @@ class Trainings:
         devices = [job.hardware.device] if job.hardware.device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices):
             n_classes = len(job.images.train.class_names)
-            network = on_every_process(
-                lambda: fresh_network(self.inputs, parts.fit, n_classes=n_classes, seed=seed, hardware=job.hardware),
-                job.hardware.processes,
-            )
+            begin = partial(fresh_network, self.inputs, parts.fit, n_classes=n_classes, seed=seed)
+            begin = partial(begin, hardware=job.hardware)
+            network = on_every_process(within_memory(begin, device=job.hardware.device), job.hardware.processes)
             trained = train(network, parts, schedule=schedule, hardware=job.hardware, advance=self.advance)
         self.advance(settings.epochs - trained.epochs_run)
         training = FinishedTraining(

@@ -14,7 +14,7 @@ from typing import ParamSpec
 
 from lead_hub.access import Access, access_of
 from lead_hub.candidates import Candidate
-from lead_hub.errors import CandidateError, HubError, LeadHubError, RunCancelledError
+from lead_hub.errors import CandidateError, DatasetError, HubError, LeadHubError, RunCancelledError
 from lead_hub.finetuning import (
     Budget,
     FineTuned,
@@ -218,6 +218,7 @@ def finetuned_row(row: RankedCheckpoint, images: FineTuningImages, training: Row
     """The row with what fine-tuning gave, or a note of why it failed.
 
     Raises:
+        DatasetError: the images have no parts to train on.
         RunCancelledError: nobody waits any more.
     """
     verification, hardware = training.verification, training.hardware
@@ -234,8 +235,11 @@ def finetuned_row(row: RankedCheckpoint, images: FineTuningImages, training: Row
             )
         job = FineTuningJob(candidate, files, images, verification.settings, verification.access, hardware)
         result = finetune_job(job, budget=training.budget, on_epochs=training.tell)
-    except (CandidateError, HubError) as error:
-        stage = error.stage if isinstance(error, CandidateError) else "download"
+    except (RunCancelledError, DatasetError):  # nobody waits, or the images train no checkpoint
+        raise
+    except LeadHubError as error:
+        is_hub = isinstance(error, HubError)
+        stage = error.stage if isinstance(error, CandidateError) else "download" if is_hub else "finetune"
         return replace(row, note="; ".join(filter(None, [note, f"{FAILED}{stage}: {error}"])))
     return replace(row, finetuned=finetuned_accuracy(result), note=note)
 

@@ -23,6 +23,7 @@ from lead_hub.finetuning.network import (
     count_features,
     is_folded,
     this_hardware,
+    within_memory,
 )
 from lead_hub.finetuning.training import Predictions, batch_size
 from tests.tiny_checkpoints import random_images
@@ -206,6 +207,24 @@ def test_out_of_memory_halves_what_goes_through_at_once_and_changes_no_gradient(
     assert network.trunk.sizes == [7, 3, 1, 1, 1, 1, 1, 1, 1]
     for weight, gradient in zip(network.parameters(), expected, strict=True):
         torch.testing.assert_close(weight.grad, gradient)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory"), "must fit into the memory of cpu, it does not .* mode 'lora'"),
+        (MemoryError("no room"), "must fit into the memory of cpu"),
+        (ValueError("Expected more than 1 value per channel"), "found ValueError: Expected more than 1 value"),
+        (RuntimeError("unlike shapes"), "found RuntimeError: unlike shapes"),
+    ],
+)
+def test_whatever_a_step_meets_is_the_candidates_alone(error: Exception, said: str) -> None:
+    def fail() -> None:
+        raise error
+
+    with pytest.raises(CandidateError, match=said) as raised:
+        within_memory(fail, device=torch.device("cpu"))()
+    assert raised.value.stage == "finetune"
 
 
 def losses_of(folder: Path, dtype: torch.dtype) -> list[float]:

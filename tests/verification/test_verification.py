@@ -25,7 +25,7 @@ from lead_hub.finetuning.parts import image_parts
 from lead_hub.labelled_images import DatasetQuery, groups_sha256, load_labelled_images
 from lead_hub.leaderboard import FineTunedAccuracy, print_board, rank
 from lead_hub.recommendation.grouping import pixels_sha256
-from lead_hub.verification import VerificationProgress, agreement
+from lead_hub.verification import Verification, VerificationProgress, agreement
 from lead_hub.verification.ranked_images import grouped_as_ranked, same_images
 from tests.conftest import COLOURS, coloured_images
 
@@ -288,6 +288,47 @@ def test_a_board_of_which_nothing_could_be_fine_tuned(board: Leaderboard, tmp_pa
     result = CliRunner().invoke(app, ["verify", str(path), "--cache-dir", str(tmp_path), *OPTIONS])
     assert result.exit_code == 3
     assert "fine-tuning failed at" in Leaderboard.load(path).best.note
+
+
+def test_a_name_that_no_board_can_have_is_refused_before_the_trainings(board: Leaderboard, tmp_path: Path) -> None:
+    path, cache = board.save(tmp_path / "board.json"), tmp_path / "cache"
+    words = ["verify", str(path), "--cache-dir", str(cache), "-o", str(tmp_path / "out.txt"), *OPTIONS]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 2
+    assert "a leaderboard is saved as .json, .parquet, .csv, .html, found" in result.stderr
+    assert not (cache / "trainings").exists()
+
+
+def test_a_verified_board_that_cannot_be_saved_is_shown_all_the_same(board: Leaderboard, tmp_path: Path) -> None:
+    path = board.save(tmp_path / "board.json")
+    (tmp_path / "file").write_text("")
+    places = ["-o", str(tmp_path / "file" / "out.json"), "-o", str(tmp_path / "out.json")]
+    words = ["verify", str(path), "--top", "1", "--cache-dir", str(tmp_path / "cache"), *places, *OPTIONS]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 2
+    assert "the leaderboard must be saved where there is room and a right to write" in result.stderr
+    shown = Leaderboard.from_document(json.loads(result.stdout)["leaderboard"])
+    assert shown == Leaderboard.load(tmp_path / "out.json")
+    assert shown.best.finetuned is not None
+
+
+class Hungry(torch.optim.AdamW):
+    """An optimiser for whose state there is no memory."""
+
+    def step(self, closure: object = None) -> None:  # type: ignore[override]  # noqa: ARG002 - torch's own
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+
+
+def test_one_checkpoint_out_of_memory_ends_no_run(
+    board: Leaderboard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.optim, "AdamW", Hungry)
+    boards = list(Verification(board, 2, cache_dir=tmp_path, **QUICK))
+    assert len(boards) == 2
+    for row in boards[-1].rows[:2]:
+        assert row.finetuned is None
+        assert "fine-tuning failed at finetune: fine-tuning must fit into the memory of cpu, it does not" in row.note
+        assert "use a device with more memory, or mode 'lora' or 'probe'" in row.note
 
 
 @pytest.mark.slow
