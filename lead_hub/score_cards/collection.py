@@ -1,10 +1,12 @@
 """A collection per dataset: the checkpoints to start from, each with its score as the note."""
 
 import hashlib
+import warnings
 from collections.abc import Sequence
 from functools import partial
 
 from huggingface_hub import Collection, HfApi
+from huggingface_hub.errors import HfHubHTTPError
 
 from lead_hub.errors import HubError
 from lead_hub.hub import hub_address, is_commit, patiently
@@ -12,6 +14,7 @@ from lead_hub.score_cards.card import ScoreResult
 
 N_ITEMS = 10
 LONGEST_TITLE = 59
+NOT_THERE = 404
 
 
 def publish_collection(results: Sequence[ScoreResult], *, namespace: str, api: HfApi, private: bool) -> str:
@@ -37,7 +40,13 @@ def publish_collection(results: Sequence[ScoreResult], *, namespace: str, api: H
     ranked = [result for result in results if is_commit(result.row["sha"])][:N_ITEMS]
     for place, result in enumerate(ranked, start=1):
         note = f"{result.method} score {result.row['score']:.4f}, number {place} of {len(results)} checkpoints"
-        keep_item(collection, result.row["checkpoint"], note, api)
+        model = result.row["checkpoint"]
+        try:
+            keep_item(collection, model, note, api)
+        except HfHubHTTPError as error:  # renamed or deleted since it was ranked: the others are kept all the same
+            if error.response.status_code != NOT_THERE:
+                raise
+            warnings.warn(f"{model} is not on the Hub under this name, and so not in the collection", stacklevel=2)
     return collection.url or f"{hub_address(api.endpoint)}/collections/{collection.slug}"
 
 

@@ -5,6 +5,7 @@ from functools import partial
 
 from huggingface_hub import HfApi
 
+from lead_hub.errors import HubError
 from lead_hub.hub import is_commit, patiently
 from lead_hub.score_cards.card import ScoreResult, card_bytes, sha256_of
 from lead_hub.score_cards.public_names import slug
@@ -14,7 +15,7 @@ from lead_hub.score_cards.repository import plain_errors
 
 def open_model_pull_requests(
     results: Sequence[ScoreResult], *, api: HfApi, only_private: bool
-) -> tuple[tuple[str, ...], int]:
+) -> tuple[tuple[str, ...], int, tuple[str, ...]]:
     """One open pull request a model, with its card as score_cards/<dataset>.json.
 
     Args:
@@ -24,19 +25,28 @@ def open_model_pull_requests(
 
     Returns:
         The addresses of the pull requests, and the number of ranked checkpoints that got none because they are not
-        the user's own models, or public where only private ones may be written to.
+        the user's own models, or public where only private ones may be written to; and why others got none.
     """
-    owner = user_name(api)
     urls: list[str] = []
+    failed: list[str] = []
     n_refused = 0
+    try:
+        with plain_errors("your models", to="open pull requests in"):
+            owner = user_name(api)
+    except HubError as error:
+        return (), 0, (str(error),)
     for result in results:
         model = result.row["checkpoint"]
-        with plain_errors(model, to="open a pull request in"):
-            if is_commit(result.row["sha"]) and model.startswith(f"{owner}/") and may_hold(model, api, only_private):
-                urls += pull_request_urls(result, api)
-            else:
-                n_refused += 1
-    return tuple(urls), n_refused
+        try:
+            with plain_errors(model, to="open a pull request in"):
+                own = is_commit(result.row["sha"]) and model.startswith(f"{owner}/")
+                if own and may_hold(model, api, only_private):
+                    urls += pull_request_urls(result, api)
+                else:
+                    n_refused += 1
+        except HubError as error:  # renamed or deleted since it was ranked, say: the others get theirs
+            failed.append(str(error))
+    return tuple(urls), n_refused, tuple(failed)
 
 
 def may_hold(model: str, api: HfApi, only_private: bool) -> bool:  # noqa: FBT001 - a private helper

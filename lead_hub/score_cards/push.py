@@ -51,6 +51,7 @@ class Push:
         model_prs: addresses of the pull requests to the user's own models, if asked for.
         n_models_refused: ranked checkpoints that got no pull request, because they are not the user's own models.
         readme: the README as written; empty where there was nothing to write.
+        failed: what beside the cards was asked for and could not be done, as sentences; the cards are written.
         n_left_out: rows of local, private or gated checkpoints, or of such that nobody knows, which were not written,
             because all can see the repository: push to a private one, or allow it with private=False (--public).
     """
@@ -65,6 +66,7 @@ class Push:
     n_models_refused: int = 0
     readme: str = ""
     n_left_out: int = 0
+    failed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,14 +141,25 @@ def push_scores(
         repository = found or create(repo_id, api=api, private=is_private)
         write = request_pull if settings.create_pr else commit_results
         push = replace(write(new, repository, title=title, is_private=is_private), n_left_out=n_left_out)
-        if settings.collection and open_to_all:
-            namespace = repo_id.split("/", maxsplit=1)[0]
-            url = publish_collection(open_to_all, namespace=namespace, api=api, private=is_private)
-            push = replace(push, collection_url=url)
-        if settings.pr_to_models:  # each card to its own model, which those see who may read it
-            urls, n_refused = open_model_pull_requests(results, api=api, only_private=is_private)
-            push = replace(push, model_prs=urls, n_models_refused=n_refused)
+    # What few may read in the repository shows nowhere else either, unless that is allowed.
+    is_hidden = is_private or (repository.is_private and settings.private is None)
+    if settings.collection and open_to_all:
+        push = with_collection(push, open_to_all, api=api, is_private=is_hidden)
+    if settings.pr_to_models:  # each card to its own model, which those see who may read it
+        urls, n_refused, failed = open_model_pull_requests(results, api=api, only_private=is_hidden)
+        push = replace(push, model_prs=urls, n_models_refused=n_refused, failed=(*push.failed, *failed))
     return push
+
+
+def with_collection(push: Push, results: Sequence[ScoreResult], *, api: HfApi, is_private: bool) -> Push:
+    """The push with the address of the dataset's collection, or why there is none: the cards are written by now."""
+    namespace = push.repo_id.split("/", maxsplit=1)[0]
+    try:
+        with plain_errors(namespace, to="keep a collection of"):
+            url = publish_collection(results, namespace=namespace, api=api, private=is_private)
+    except HubError as error:
+        return replace(push, failed=(*push.failed, str(error)))
+    return replace(push, collection_url=url)
 
 
 def public_results(

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from lead_hub.errors import HubError
 from lead_hub.score_cards.collection import collection_title
 from tests.loopback_hub import HubServer
+from tests.loopback_hub.faults import Fault
 from tests.score_cards.boards import BOARD, GOOD, PRIVATE, board_of
 
 SCORES = "team/scores"
@@ -50,12 +50,46 @@ def test_a_private_dataset_has_a_private_collection(hub: HubServer) -> None:
     token = models(hub, "org/good")
     board_of(GOOD, dataset=replace(PRIVATE, is_private=False)).push_to_hub(SCORES, token=token, collection=True)
     board = board_of(GOOD, dataset=PRIVATE)
-    with pytest.raises(HubError, match="belong in a private collection"):
-        board.push_to_hub("team/private-scores", token=token, collection=True)
+    push = board.push_to_hub("team/private-scores", token=token, collection=True)
+    assert push.changed  # the cards are there, whatever became of the collection
+    assert push.collection_url is None
+    (failed,) = push.failed
+    assert "belong in a private collection" in failed
     hub.collections.clear()
     board.push_to_hub("team/private-scores", token=token, collection=True)
     (collection,) = hub.collections.values()
     assert collection.private
+
+
+def test_what_few_may_read_is_in_no_public_collection(hub: HubServer) -> None:
+    """Of a public dataset, in a repository that its owner made private: unless it is allowed."""
+    token = models(hub, "org/good")
+    board_of(GOOD).push_to_hub(SCORES, token=token, private=True)
+    push = board_of(GOOD).push_to_hub(SCORES, token=token, collection=True)
+    (collection,) = hub.collections.values()
+    assert (collection.private, push.failed) == (True, ())
+    hub.collections.clear()
+    board_of(GOOD).push_to_hub(SCORES, token=token, collection=True, private=False)
+    (collection,) = hub.collections.values()
+    assert not collection.private
+
+
+def test_a_model_that_is_gone_is_left_out_of_the_collection(hub: HubServer) -> None:
+    token = models(hub, "org/good", "alice/poor")
+    with pytest.warns(UserWarning, match="org/fair is not on the Hub under this name, and so not in the collection"):
+        push = BOARD.push_to_hub(SCORES, token=token, collection=True)
+    assert set(items(hub)) == {"org/good", "alice/poor"}
+    assert push.failed == ()
+
+
+def test_a_refused_collection_says_that_the_cards_are_written(hub: HubServer) -> None:
+    token = models(hub, "org/good", "org/fair", "alice/poor")
+    hub.add_fault(Fault("status", match="/api/collections", method="POST", status=403))
+    push = BOARD.push_to_hub(SCORES, token=token, collection=True)
+    assert push.commit_url is not None
+    (failed,) = push.failed
+    assert failed.startswith("cannot keep a collection of team: ")
+    assert "data/scores.parquet" in hub.repo(SCORES, kind="dataset").files_at()
 
 
 def test_a_title_is_never_too_long_and_never_ambiguous() -> None:

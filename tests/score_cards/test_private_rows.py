@@ -79,14 +79,14 @@ def test_nothing_but_private_rows_is_refused_before_anything_is_made(hub: HubSer
     assert board.push_to_hub(SCORES, token=token, private=False).changed
 
 
-def test_a_public_collection_gets_no_private_row_from_a_private_repository(hub: HubServer) -> None:
+def test_a_collection_gets_no_private_row_and_is_as_private_as_its_repository(hub: HubServer) -> None:
     token = hub.add_user("alice")
     hub.add_repo(SCORES, kind="dataset", private=True)
     for model in ("org/good", "org/fair", "alice/secret-model"):
         hub.add_repo(model, files={"config.json": b"{}"}, private=model.startswith("alice"))
     MIXED.push_to_hub(SCORES, token=token, collection=True)
     (collection,) = hub.collections.values()
-    assert not collection.private
+    assert collection.private
     assert {item["id"] for item in collection.items} == {"org/good", "org/fair"}
 
 

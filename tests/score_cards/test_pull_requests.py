@@ -1,11 +1,9 @@
 """Pull requests: one for one content, and to the user's own models alone."""
 
 import json
+import re
 from dataclasses import replace
 
-import pytest
-
-from lead_hub.errors import HubError
 from tests.loopback_hub import HubServer
 from tests.score_cards.boards import BOARD, FLOWERS, GOOD, POOR, PRIVATE, board_of
 
@@ -53,6 +51,27 @@ def test_cards_go_to_ones_own_models_only_and_once(hub: HubServer) -> None:
     assert "score_cards/org--flowers.json" not in hub.repo("alice/poor").files_at("main")
 
 
+def test_a_model_that_is_gone_costs_no_other_its_card(hub: HubServer) -> None:
+    token = hub.add_user("alice")
+    hub.add_repo("alice/poor")
+    board = board_of(replace(POOR, checkpoint="alice/gone", score=1.0), POOR)
+    push = board.push_to_hub("alice/scores", token=token, pr_to_models=True)
+    assert push.model_prs == (f"{hub.endpoint}/alice/poor/discussions/1",)
+    assert push.commit_url is not None
+    (failed,) = push.failed
+    assert failed.startswith("cannot open a pull request in alice/gone: ")
+
+
+def test_a_private_repositorys_scores_are_not_shown_in_a_public_model(hub: HubServer) -> None:
+    token = hub.add_user("alice")
+    hub.add_repo("alice/poor")
+    board_of(POOR).push_to_hub("alice/scores", token=token, private=True)
+    push = board_of(POOR).push_to_hub("alice/scores", token=token, pr_to_models=True)
+    assert (push.model_prs, push.n_models_refused) == ((), 1)
+    allowed = board_of(POOR).push_to_hub("alice/scores", token=token, pr_to_models=True, private=False)
+    assert len(allowed.model_prs) == 1
+
+
 def test_a_private_dataset_is_not_named_in_a_public_model(hub: HubServer) -> None:
     token = hub.add_user("alice")
     hub.add_repo("alice/poor")
@@ -64,5 +83,6 @@ def test_a_private_dataset_is_not_named_in_a_public_model(hub: HubServer) -> Non
 
 
 def test_a_model_that_has_gone_is_named(hub: HubServer) -> None:
-    with pytest.raises(HubError, match=r"cannot open a pull request in alice/poor: .* has no such repository for you"):
-        board_of(POOR, dataset=FLOWERS).push_to_hub("alice/scores", token=hub.add_user("alice"), pr_to_models=True)
+    push = board_of(POOR, dataset=FLOWERS).push_to_hub("alice/scores", token=hub.add_user("alice"), pr_to_models=True)
+    (failed,) = push.failed
+    assert re.match(r"cannot open a pull request in alice/poor: .* has no such repository for you", failed)
