@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from lead_hub.cli.options import JsonFlag, QuietFlag, TokenOption, exit_codes, write_json
+from lead_hub.errors import LeadHubError
 
 if TYPE_CHECKING:
     from lead_hub.score_cards import Push
@@ -56,6 +57,9 @@ def push(
             show_push(pushed, dry_run=dry_run)
         if not quiet:
             Console(stderr=True, soft_wrap=True).print(Text(summary(pushed, dry_run=dry_run)))
+        if pushed.failed:
+            failed = "; ".join(pushed.failed)
+            raise LeadHubError(f"the cards are in {pushed.repo_id}, but not all else was done: {failed}")
 
 
 def show_push(pushed: "Push", *, dry_run: bool) -> None:
@@ -72,10 +76,6 @@ def show_push(pushed: "Push", *, dry_run: bool) -> None:
 
 def summary(pushed: "Push", *, dry_run: bool) -> str:
     """Say in one line what a push did."""
-    if not pushed.changed:
-        return (
-            f"{pushed.repo_id} holds all of it already: nothing to write" if not pushed.pr_url else "already asked for"
-        )
     size_bytes = sum(file.size_bytes for file in pushed.files)
     what = f"{len(pushed.files)} files, {size_bytes:,} bytes"
     left_out = ""
@@ -85,4 +85,10 @@ def summary(pushed: "Push", *, dry_run: bool) -> str:
             f" {pushed.repo_id}: push to a private repository, or allow it with --public"
         )
     refused = f"; {pushed.n_models_refused} models are not yours to write to" if pushed.n_models_refused else ""
-    return f"{'would write' if dry_run else 'wrote'} {what} to {pushed.repo_id}{refused}{left_out}"
+    if pushed.changed:
+        done = f"{'would write' if dry_run else 'wrote'} {what} to {pushed.repo_id}"
+    elif pushed.pr_url:
+        done = "already asked for"
+    else:
+        done = f"{pushed.repo_id} holds all of it already: nothing to write"
+    return f"{done}{refused}{left_out}"

@@ -4,12 +4,14 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.loopback_hub import HubServer
-from tests.score_cards.boards import BOARD
+from tests.loopback_hub.faults import Fault
+from tests.score_cards.boards import BOARD, FAIR, GOOD, board_of
 
 pytestmark = pytest.mark.slow
 
@@ -34,6 +36,16 @@ def test_push_from_a_file(hub: HubServer, tmp_path: Path) -> None:
     assert "wrote 5 files" in done.stderr
     again = lead_hub("push", board, "--to", "alice/scores", "--token", token)
     assert "holds all of it already" in again.stderr
+    hidden = str(board_of(GOOD, replace(FAIR, checkpoint="alice/hidden", is_private=True)).save(tmp_path / "two.json"))
+    for words in ("wrote 4 files", "holds all of it already: nothing to write"):
+        two = lead_hub("push", hidden, "--to", "alice/open", "--token", token)
+        assert words in two.stderr
+        assert "left out 1 checkpoints that not everybody may read" in two.stderr
+    hub.add_fault(Fault("status", match="/api/collections", method="POST", status=403))
+    failed = lead_hub("push", hidden, "--to", "alice/open", "--token", token, "--collection")
+    assert failed.returncode == 2
+    assert json.loads(failed.stdout)["failed"]
+    assert "error: the cards are in alice/open, but not all else was done: cannot keep a collection" in failed.stderr
     assert token not in planned.stdout + planned.stderr + done.stdout + done.stderr + again.stderr
 
 
