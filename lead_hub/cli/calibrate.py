@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from lead_hub.cli.options import JsonFlag, QuietFlag, TokenOption, exit_codes, write_json
+from lead_hub.errors import LeadHubError
 
 
 def calibrate(
@@ -30,8 +31,12 @@ def calibrate(
         from lead_hub.verification import forget_calibration
 
         if reset:
-            there = forget_calibration(cache_dir=cache_dir)
-            typer.echo("back to the package's own" if there else "the package's own was in use already")
+            if cards or keep_all or token is not None:
+                raise LeadHubError(
+                    "--reset forgets what was learnt, and learns nothing: leave out --cards, --keep-all and --token"
+                )
+            there = forget_calibration(cache_dir=cache_dir, dry_run=dry_run)
+            show_reset(there, dry_run=dry_run, as_json=json)
             return
         found = fit_again(cards or (), keep_all=keep_all, dry_run=dry_run, cache_dir=cache_dir, token=token)
         if json or not sys.stdout.isatty():
@@ -39,3 +44,14 @@ def calibrate(
             write_json({**document, "in_words": found.in_words()})
         else:
             typer.echo(found.in_words())
+
+
+def show_reset(was_there: bool, *, dry_run: bool, as_json: bool) -> None:  # noqa: FBT001 - what there is to show
+    """Say whether there was another calibration than the package's own."""
+    words = "the package's own was in use already"
+    if was_there:
+        words = "would go back to the package's own" if dry_run else "back to the package's own"
+    if as_json or not sys.stdout.isatty():
+        write_json({"was_there": was_there, "in_words": words})
+    else:
+        typer.echo(words)

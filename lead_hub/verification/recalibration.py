@@ -34,6 +34,8 @@ class Recalibration:
         n_ignored: outcomes of other versions of the score, or with values that none can have.
         n_standings: checkpoints of which it is now known how they stood on other datasets.
         path: where it is kept; None of a dry run, and where there was nothing to learn from.
+        has_earlier: whether accuracies that were fitted before stay in use.
+        has_earlier_standings: whether standings that were learnt before stay in use.
     """
 
     calibration: Calibration
@@ -41,6 +43,8 @@ class Recalibration:
     n_ignored: int
     n_standings: int = 0
     path: Path | None = None
+    has_earlier: bool = False
+    has_earlier_standings: bool = False
 
     def in_words(self) -> str:
         """A line a source, then what came of it."""
@@ -50,6 +54,12 @@ class Recalibration:
             lines.append(f"ignored: {self.n_ignored} outcomes of another version of the score, or that cannot be")
         if self.n_standings:
             lines.append(f"lead+prior knows how {self.n_standings} checkpoints stood on other datasets")
+        forget = "`lead-hub calibrate --reset` forgets it"
+        if self.has_earlier_standings:
+            lines.append(f"lead+prior still knows how checkpoints stood, from an earlier call: {forget}")
+        if not used and self.has_earlier:
+            earlier = f"as an earlier call has fitted them: {forget}"
+            return "\n".join([*lines, f"nothing was added: expected accuracies stay {earlier}"])
         if not used:
             return "\n".join([*lines, "nothing was added: expected accuracies stay as the package has them"])
         n_outcomes, n_datasets = sum(one.n_outcomes for one in used), sum(one.n_datasets for one in used)
@@ -94,13 +104,21 @@ def calibrate(
     found = refit(shipped, once_each(outcomes), keep_all=keep_all)
     set_aside = {source.name for source in found.sources if not source.is_used}
     standings = standings_of([one for repo_id in results if repo_id not in set_aside for one in results[repo_id]])
-    recalibration = Recalibration(found.calibration, found.sources, n_ignored, n_standings=len(standings))
+    is_used = any(source.is_used for source in found.sources)
+    recalibration = Recalibration(
+        found.calibration,
+        found.sources,
+        n_ignored,
+        n_standings=len(standings),
+        has_earlier=not is_used and access.calibration_file(METHOD).is_file(),
+        has_earlier_standings=not standings and access.standings_file.is_file(),
+    )
     if dry_run:
         return recalibration
     if standings:
         text = standings_text(standings, method=METHOD, method_version=shipped.method_version)
         keep(access.standings_file, text)
-    if not any(source.is_used for source in found.sources):
+    if not is_used:
         return recalibration
     path = access.calibration_file(METHOD)
     keep(path, calibrations_text({"all": found.calibration}))
@@ -119,12 +137,23 @@ def keep(path: Path, text: str) -> None:
         raise LeadHubError(f"a calibration must be kept in a folder that can be written, but: {error}") from error
 
 
-def forget_calibration(*, cache_dir: str | Path | None = None) -> bool:
-    """Go back to the package's own calibration, and know of no standings; outcomes stay. Whether there was another."""
+def forget_calibration(*, cache_dir: str | Path | None = None, dry_run: bool = False) -> bool:
+    """Go back to the package's own calibration, and know of no standings; outcomes stay. Whether there was another.
+
+    Args:
+        cache_dir: as of `recommend`.
+        dry_run: whether to change nothing.
+
+    Raises:
+        LeadHubError: what was learnt cannot be removed.
+    """
     access = access_of(cache_dir=cache_dir, progress=False)
     paths = [path for path in (access.calibration_file(METHOD), access.standings_file) if path.is_file()]
-    for path in paths:
-        path.unlink(missing_ok=True)
+    try:
+        for path in paths if not dry_run else ():
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        raise LeadHubError(f"what was learnt can be forgotten where the folder can be written, but: {error}") from error
     return bool(paths)
 
 
