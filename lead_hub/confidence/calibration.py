@@ -214,7 +214,7 @@ def find_calibration(
     if kept is not None:
         try:
             own = parse_calibrations(kept)[part]
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise ScoreError(f"what is kept of a calibration must be as it was written, found {error!r}") from error
         if (own.method, own.method_version) == (method, method_version):
             return own

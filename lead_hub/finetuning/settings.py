@@ -25,6 +25,7 @@ LEARNING_RATES: dict[Mode, tuple[float, ...]] = {
 }
 EPOCHS: dict[Mode, int] = {"full": 12, "lora": 12, "probe": 60}
 SEEDS = (0, 1, 2)
+LARGEST_SEED = 2**32 - 1  # times the number of processes, it is still one of torch's
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,8 @@ class FineTuningSettings:
         if self.epochs < 1:
             raise LeadHubError(f"epochs must be at least 1, found {self.epochs}")
         _check_choices("seeds", self.seeds)
-        if min(self.seeds) < 0:
-            raise LeadHubError(f"seeds must be 0 or more, found {list(self.seeds)}")
+        if min(self.seeds) < 0 or max(self.seeds) > LARGEST_SEED:
+            raise LeadHubError(f"seeds must be from 0 to {LARGEST_SEED}, found {list(self.seeds)}")
 
     @property
     def trainings(self) -> tuple[tuple[float, int], ...]:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from lead_hub.errors import DatasetError
 from lead_hub.hub import in_utf_8
 
+LARGEST_SEED = 2**63 - 1  # what every generator of random numbers takes
+
 
 @dataclass(frozen=True)
 class DatasetQuery:
@@ -45,5 +47,5 @@ class DatasetQuery:
             )
         if self.max_images < 4:
             raise DatasetError(f"max_images must be at least 4 (two classes of two images), found {self.max_images}")
-        if self.seed < 0:
-            raise DatasetError(f"seed must be 0 or more, found {self.seed}")
+        if not 0 <= self.seed <= LARGEST_SEED:
+            raise DatasetError(f"seed must be from 0 to {LARGEST_SEED}, found {self.seed}")

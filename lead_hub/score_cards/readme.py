@@ -78,7 +78,7 @@ def split_front_matter(readme: str) -> tuple[dict[str, object], str]:
         return {}, readme
     try:
         matter = yaml.safe_load("".join(lines[1 : ends[0]]))
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError, OverflowError, RecursionError):  # a date that no calendar has, say
         matter = None
     return (matter if isinstance(matter, dict) else {}), "".join(lines[ends[0] + 1 :])
 

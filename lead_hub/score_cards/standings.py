@@ -63,7 +63,7 @@ def parse_standings(text: str, *, method: str, method_version: int) -> Standings
             str(checkpoint): {str(dataset): float(value) for dataset, value in by_dataset.items()}
             for checkpoint, by_dataset in document["standings"].items()
         }
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise ScoreError(f"what is kept of standings must be as it was written, found {error!r}") from error
     if not all(math.isfinite(value) for by_dataset in standings.values() for value in by_dataset.values()):
         raise ScoreError("what is kept of standings must be finite numbers, found others")

@@ -27,13 +27,14 @@ def test_trainings_are_done_seed_by_seed_so_that_a_budget_leaves_every_rate_a_ru
     [
         ({"mode": "partial"}, "mode must be one of full, lora, probe, found 'partial'"),
         ({"learning_rates": [1e-3, 0.0]}, "learning rates must be above 0"),
+        ({"seeds": [-1]}, "seeds must be from 0 to 4294967295, found"),
+        ({"seeds": [99999999999999999999]}, "seeds must be from 0 to 4294967295, found"),
         ({"learning_rates": [-1e-3]}, "learning rates must be above 0"),
         ({"learning_rates": [float("nan")]}, "learning rates must be above 0"),
         ({"learning_rates": []}, "learning_rates must hold at least one value"),
         ({"learning_rates": [1e-3, 1e-3]}, "each once"),
         ({"epochs": 0}, "epochs must be at least 1, found 0"),
         ({"seeds": []}, "seeds must hold at least one value"),
-        ({"seeds": [-1]}, "seeds must be 0 or more"),
     ],
 )
 def test_choices_that_cannot_be_are_refused(choice: dict[str, object], message: str) -> None:

@@ -118,6 +118,8 @@ def test_max_images_below_two_per_class(load, tmp_path):
         DatasetQuery("x", max_images=3)
     with pytest.raises(DatasetError, match="seed"):
         DatasetQuery("x", seed=-1)
+    with pytest.raises(DatasetError, match="seed must be from 0 to 9223372036854775807, found 9999"):
+        DatasetQuery("x", seed=99999999999999999999)
 
 
 def test_reading_labels_decodes_nothing(load, tmp_path):

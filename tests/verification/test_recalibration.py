@@ -13,7 +13,10 @@ from lead_hub.access import Access
 from lead_hub.cli import app
 from lead_hub.confidence import Confidence, shipped_calibration
 from lead_hub.confidence.calibration import parse_calibrations
+from lead_hub.hub import write_text_whole
 from lead_hub.leaderboard import FineTunedAccuracy, RankedCheckpoint
+from lead_hub.recommendation.judging import calibration_of
+from lead_hub.recommendation.standing_elsewhere import kept_standings
 from lead_hub.transferability import SCORES
 from lead_hub.transferability.lead_prior import SPREAD
 from lead_hub.verification import forget_calibration
@@ -195,6 +198,50 @@ def test_a_damaged_calibration_is_said_and_not_used(split_folder: Path, tiny_poo
         board = recommend(split_folder, tiny_pool, cache_dir=tmp_path, max_images=30, progress=False)
     assert board.best.confidence is not None
     assert board.best.confidence.calibrated_on == shipped_calibration().in_words()
+
+
+@pytest.mark.parametrize("content", ["[]", "7", '"x"', "[" * 100_000, '{"all": []}', '{"all": {"fitted_on": 1e999}}'])
+def test_a_calibration_of_another_shape_is_said_and_not_used(tmp_path: Path, content: str) -> None:
+    access, board = Access(tmp_path, progress=False), verified_board(0, accuracy=0.7)
+    write_text_whole(access.calibration_file("lead"), content)
+    with pytest.warns(UserWarning, match="is not used: .*`lead-hub calibrate` writes it again"):
+        assert calibration_of(board, access) == shipped_calibration()
+    write_text_whole(access.standings_file, content)
+    with pytest.warns(UserWarning, match="is not used: .*`lead-hub calibrate --cards` writes it again"):
+        assert kept_standings(access) == {}
+
+
+def test_what_stays_of_an_earlier_call_is_told(hub: HubServer, tmp_path: Path) -> None:
+    """Expected accuracies are then not those of the package."""
+    token = hub.add_user("alice")
+    for number in range(3):
+        verified_board(number, accuracy=0.7).push_to_hub("alice/cards", token=token)
+    assert "stay as the package has them" in calibrate(cache_dir=tmp_path).in_words()
+    fitted = calibrate("alice/cards", cache_dir=tmp_path, token=token)
+    assert (fitted.has_earlier, fitted.has_earlier_standings) == (False, False)
+    for again in (calibrate(cache_dir=tmp_path), calibrate(cache_dir=tmp_path, dry_run=True)):
+        assert again.has_earlier
+        assert "stay as an earlier call has fitted them: `lead-hub calibrate --reset` forgets it" in again.in_words()
+    access = Access(tmp_path)
+    write_text_whole(access.standings_file, "{}")
+    assert "lead+prior still knows how checkpoints stood" in calibrate(cache_dir=tmp_path).in_words()
+
+
+def test_the_command_forgets_what_it_is_told_to(tmp_path: Path) -> None:
+    access, reset = Access(tmp_path), ["calibrate", "--reset", "--cache-dir", str(tmp_path)]
+    write_text_whole(access.calibration_file("lead"), "{}")
+    planned = CliRunner().invoke(app, [*reset, "--dry-run", "--json"])
+    assert json.loads(planned.stdout) == {"was_there": True, "in_words": "would go back to the package's own"}
+    assert access.calibration_file("lead").is_file()
+    for more in (["--cards", "alice/cards"], ["--keep-all"], ["--token", "hf_x"]):
+        refused = CliRunner().invoke(app, [*reset, *more])
+        assert refused.exit_code == 2
+        assert "leave out --cards, --keep-all and --token" in " ".join(refused.stderr.split())
+    done = CliRunner().invoke(app, [*reset, "--json"])
+    assert json.loads(done.stdout) == {"was_there": True, "in_words": "back to the package's own"}
+    assert not access.calibration_file("lead").is_file()
+    again = CliRunner().invoke(app, reset)
+    assert json.loads(again.stdout)["was_there"] is False
 
 
 def test_the_command(hub: HubServer, tmp_path: Path) -> None:
