@@ -64,6 +64,8 @@ def parse_confidence(document: Mapping[str, Any]) -> Confidence:
         TypeError: keys that are missing or unknown, or a value of another kind.
         KeyError: likewise.
     """
+    if not isinstance(document, Mapping):  # whoever wrote it
+        raise TypeError(f"confidence to be an object, found {document!r:.100}")
     confusion = document.get("confusion")
     nested = {
         "worst_classes": tuple(with_checked_types(ClassAccuracy(**figure)) for figure in document["worst_classes"]),

@@ -198,6 +198,8 @@ def read_row(values: Mapping[str, Any]) -> RankedCheckpoint:
     Raises:
         KeyError, TypeError: keys are missing or unknown, or a value is of another kind.
     """
+    if not isinstance(values, Mapping):  # whoever wrote it
+        raise TypeError(f"a row to be an object, found {values!r:.100}")
     finetuned, confidence = values.get("finetuned"), values.get("confidence")
     nested = {
         "finetuned": None if finetuned is None else with_checked_types(FineTunedAccuracy(**finetuned)),

@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import json
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,8 @@ OF_FEWER_IMAGES = ("n_images", "rows_sha256")
 ONLY_WITH_GROUPS = frozenset({"groups_sha256"})
 
 Json = dict[str, Any]
+# What reading a card can raise that is not as this version writes it.
+UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -150,8 +152,13 @@ def of_the_row_alone(confidence: Mapping[str, Any]) -> Json:
     }
 
 
-def card_bytes(results: Iterable[ScoreResult]) -> bytes:
-    """The card of one checkpoint on one dataset, as it lies in the repository."""
+def card_bytes(results: Iterable[ScoreResult], others: Iterable[object] = ()) -> bytes:
+    """The card of one checkpoint on one dataset, as it lies in the repository.
+
+    Args:
+        results: one at the least.
+        others: entries of the card that another version wrote, which stay as they are.
+    """
     listed = list(results)
     first = listed[0]
     card = {
@@ -159,7 +166,10 @@ def card_bytes(results: Iterable[ScoreResult]) -> bytes:
         "checkpoint": first.row["checkpoint"],
         "sha": first.row["sha"],
         "dataset": first.dataset["dataset"],
-        "results": [{**dataclasses.asdict(result), "content_sha256": result.content_sha256} for result in listed],
+        "results": [
+            *({**dataclasses.asdict(result), "content_sha256": result.content_sha256} for result in listed),
+            *others,
+        ],
     }
     return (json.dumps(card, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
@@ -175,13 +185,55 @@ def read_card(content: bytes, *, path: str) -> list[ScoreResult]:
         LeadHubError: a newer version of lead-hub wrote it: what is not understood must not be written anew.
     """
     try:
-        card = json.loads(content)
-        refuse_newer(card["schema_version"], path=path)
-        results = [read_result(entry, path=path) for entry in card["results"]]
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        entries = card_entries(content, path=path)
+    except UNREADABLE as error:
         warnings.warn(f"{path} is no score card that this version can read and is ignored: {error!r}", stacklevel=2)
         return []
-    return [result for result in results if result is not None]
+    return [result for entry in entries if (result := result_or_none(entry, path=path)) is not None]
+
+
+def card_entries(content: bytes, *, path: str) -> list[Any]:
+    """The entries of a card, whatever they are.
+
+    Raises:
+        LeadHubError: a newer version of lead-hub wrote it.
+        ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError: it is no card.
+    """
+    card = json.loads(content)
+    refuse_newer(card["schema_version"], path=path)
+    return list(card["results"])
+
+
+def result_or_none(entry: Any, *, path: str) -> ScoreResult | None:
+    """The result of one entry; none, with a warning, where it cannot be read or is not what its hash says."""
+    try:
+        return read_result(entry, path=path)
+    except UNREADABLE as error:
+        warnings.warn(f"{path}: a result is ignored, because this version cannot read it: {error!r:.200}", stacklevel=3)
+        return None
+
+
+def entries_of_others(content: bytes, *, path: str, is_understood: Callable[[ScoreResult], bool]) -> list[Any]:
+    """The entries of a card that are as they were written, but not as this version writes them: not its to drop.
+
+    Args:
+        content: the file.
+        path: its place.
+        is_understood: whether a result has all that this version needs.
+    """
+    try:
+        entries = card_entries(content, path=path)
+    except UNREADABLE:
+        return []
+
+    def is_anothers(entry: Any) -> bool:
+        try:
+            result = entry_result(entry)
+            return is_as_written(result, entry, path=path) and not is_understood(result)
+        except UNREADABLE:
+            return True
+
+    return [entry for entry in entries if is_anothers(entry)]
 
 
 def refuse_newer(version: int, *, path: str) -> None:
@@ -193,13 +245,21 @@ def refuse_newer(version: int, *, path: str) -> None:
 
 
 def read_result(entry: Json, *, path: str) -> ScoreResult | None:
-    values = {key: value for key, value in entry.items() if key != "content_sha256"}
-    result = ScoreResult(**values)
-    if result.content_sha256 != entry.get("content_sha256") or result.card_path != path:
+    result = entry_result(entry)
+    if not is_as_written(result, entry, path=path):
         warnings.warn(
             f"{path}: a result is ignored, because its content is not the one that its content_sha256 or its place"
             " names: it was changed after it was written",
-            stacklevel=3,
+            stacklevel=4,
         )
         return None
     return result
+
+
+def entry_result(entry: Json) -> ScoreResult:
+    return ScoreResult(**{key: value for key, value in entry.items() if key != "content_sha256"})
+
+
+def is_as_written(result: ScoreResult, entry: Json, *, path: str) -> bool:
+    """Whether an entry's content and place are those that it names."""
+    return result.content_sha256 == entry.get("content_sha256") and result.card_path == path

@@ -1,7 +1,7 @@
 """A score-card repository as it is at one commit; every byte is checked against the hash that the Hub lists."""
 
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -69,11 +69,8 @@ class Repository:
     def read(self, files: Iterable[RepoFile]) -> dict[str, bytes]:
         """Read the contents of files, by path."""
         wanted = list(files)
-        if large := [file for file in wanted if file.size > MOST_FILE_BYTES]:
-            raise HubError(
-                f"a file of score cards must have at most {MOST_FILE_BYTES / 1e6:.0f} MB, {large[0].path} of"
-                f" {self.repo_id} has {large[0].size / 1e6:.0f}: name another repository"
-            )
+        for file in wanted:
+            self._refuse_large(file)
         with ThreadPoolExecutor(max_workers=READERS) as readers:
             return {
                 file.path: content for file, content in zip(wanted, readers.map(self.read_one, wanted), strict=True)
@@ -83,8 +80,10 @@ class Repository:
         """Read one file.
 
         Raises:
-            HubError: its bytes are not those that the Hub lists, however often they are asked for.
+            HubError: it is too large to be one of score cards, or its bytes are not those that the Hub lists, however
+                often they are asked for.
         """
+        self._refuse_large(file)
         url = hf_hub_url(self.repo_id, file.path, repo_type="dataset", revision=self.sha, endpoint=self.api.endpoint)
         headers = build_hf_headers(token=self.api.token, library_name="lead_hub")
 
@@ -106,9 +105,20 @@ class Repository:
             f" {READS} times: try again later"
         )
 
+    def _refuse_large(self, file: RepoFile) -> None:
+        if file.size > MOST_FILE_BYTES:
+            raise HubError(
+                f"a file of score cards must have at most {MOST_FILE_BYTES / 1e6:.0f} MB, {file.path} of"
+                f" {self.repo_id} has {file.size / 1e6:.0f}: name another repository"
+            )
+
     def read_results(self, files: Iterable[RepoFile]) -> dict[str, list[ScoreResult]]:
         """The results on the given cards, by path; what does not match its hash is left out with a warning."""
-        cards = {path: read_card(content, path=path) for path, content in self.read(files).items()}
+        return self.results_of(self.read(files))
+
+    def results_of(self, contents: Mapping[str, bytes]) -> dict[str, list[ScoreResult]]:
+        """The same of cards that were read, by path."""
+        cards = {path: read_card(content, path=path) for path, content in contents.items()}
         for path, results in cards.items():
             if not all(map(fits_table, results)):
                 warnings.warn(

@@ -12,6 +12,8 @@ import pyarrow.parquet as pq
 from lead_hub.score_cards.card import ScoreResult
 
 TABLE_PATH = "data/scores.parquet"
+MOST_ROWS = 200_000
+MOST_TABLE_BYTES = 256 << 20  # in memory
 
 SCHEMA = pa.schema(
     [
@@ -144,13 +146,34 @@ def read_table(content: bytes) -> list[ScoreRow] | None:
     try:
         # One thread on Arrow's own buffer: its pool, at work on a Python file, can abort or hang the program when it
         # ends (apache/arrow#50482, #34314).
-        table = pq.ParquetFile(pa.BufferReader(content), pre_buffer=False).read(use_threads=False)
+        file = pq.ParquetFile(pa.BufferReader(content), pre_buffer=False)
+        table = unpacked(file) if file.schema_arrow.equals(SCHEMA, check_metadata=False) else None
     except (pa.ArrowException, OSError):
         return None
-    if not table.schema.equals(SCHEMA, check_metadata=False):
+    if table is None:
         return None
     rows = [ScoreRow(**{**line, "class_names": tuple(line["class_names"] or ())}) for line in table.to_pylist()]
     return rows if all(map(is_sound, rows)) else None
+
+
+def unpacked(file: pq.ParquetFile) -> pa.Table | None:
+    """The table; None where it has more rows, or takes more memory, than this module would ever write.
+
+    What a few bytes of a file name again and again takes as much memory as they name. No value is longer than all that
+    is in the file, so that so many rows at a time are read as stay within the limit even if each were as long.
+    """
+    metadata = file.metadata
+    size_bytes = sum(metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups))
+    if metadata.num_rows > MOST_ROWS or size_bytes > MOST_TABLE_BYTES:
+        return None
+    batches, left_bytes = [], MOST_TABLE_BYTES
+    rows_at_once = max(1, MOST_TABLE_BYTES // max(1, size_bytes))
+    for batch in file.iter_batches(batch_size=min(rows_at_once, MOST_ROWS), use_threads=False):
+        left_bytes -= batch.nbytes
+        if left_bytes < 0:
+            return None
+        batches.append(batch)
+    return pa.Table.from_batches(batches, SCHEMA)
 
 
 def fits_table(result: ScoreResult) -> bool:
