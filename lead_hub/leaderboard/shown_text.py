@@ -13,7 +13,9 @@ HUB = "https://huggingface.co"
 LONGEST_NAME = 60
 LONGEST_ID = 193  # 96 characters each for owner and name, and the slash
 # A path of a machine: a slash that begins a word, and two parts or more. No Hub id, link or class "a/b" has one.
-_PATH = re.compile(r"(?:(?<=file://)|(?<![\w./~-]))~?(?:/[^\s/'\"`<>|,;:()\[\]{}]+){2,}/?")
+# A name within it may hold blanks where another part follows: rather a word too many is hidden than a folder shown.
+_PART = r"[^\s/'\"`<>|,;:()\[\]{}]+"
+_PATH = re.compile(rf"(?:(?<=file://)|(?<![\w./~-]))~?(?:/{_PART}(?:(?: (?!~){_PART}){{1,8}}(?=/))?){{2,}}/?")
 _CACHED = re.compile(
     r"/(?:model|dataset|space)s--([^/]+?)/snapshots/[0-9a-f]+"
 )  # where the Hub's client keeps a repository

@@ -7,7 +7,13 @@ from pathlib import Path
 LOCAL = "local--"
 LONGEST_SLUG = 120
 HUB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?")
-PATH_IN_TEXT = re.compile(r"(?<![\w.:/\\])(?:file://)?(?:~|[A-Za-z]:)?(?:[\\/][^\s\\/'\",;()]+)+[\\/]?")
+_PART = r"[^\s\\/'\",;()]+"
+_FURTHER = r" (?!~)[^\s\\/'\",;():]+"
+# A name within a path may hold blanks where another part follows: rather a word too many is hidden than a folder shown.
+PATH_IN_TEXT = re.compile(
+    rf"(?<![\w.:/\\])(?:file://)?(?:~|[A-Za-z]:)?(?:[\\/]{_PART}(?:(?:{_FURTHER}){{1,8}}(?=[\\/]))?)+[\\/]?"
+)
+QUOTED_PATH = re.compile(r"(?P<quote>['\"])(?:file://)?(?:~|[A-Za-z]:)?[\\/][^'\"\\/\n][^'\"\n]*(?P=quote)")
 
 
 def public_name(name: str, *, is_local: bool) -> str:
@@ -41,4 +47,9 @@ def without_paths(text: str, private: dict[str, str]) -> str:
         if "/" in path or "\\" in path:
             text = text.replace(path, public)
     text = text.replace(str(Path.home()), "~")
-    return PATH_IN_TEXT.sub(lambda match: re.split(r"[\\/]", match[0].rstrip("\\/"))[-1], text)
+    text = QUOTED_PATH.sub(lambda match: match["quote"] + _last_name(match[0][1:-1]) + match["quote"], text)
+    return PATH_IN_TEXT.sub(lambda match: _last_name(match[0]), text)
+
+
+def _last_name(path: str) -> str:
+    return re.split(r"[\\/]", path.rstrip("\\/"))[-1]

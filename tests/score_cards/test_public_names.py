@@ -78,6 +78,10 @@ def test_public_names_by_hand(name: str, is_local: bool, expected: str) -> None:
     [
         ("2 files in /srv/a b are bad", "2 files in a b are bad"),
         ("see '/srv/x/y.png'.", "see 'y.png'."),
+        ("found '/home/me/Secret Study 2024/patient 7.png': rename it", "found 'patient 7.png': rename it"),
+        ("found /home/me/Secret Study 2024/scans of may/7.png, and others", "found 7.png, and others"),
+        ("in C:\\My Files\\of me\\7.png", "in 7.png"),
+        ("'/' is no class, and '/home/me/a' is one", "'/' is no class, and 'a' is one"),
         ("file:///srv/x/y.png", "y.png"),
         ("C:\\x\\y.png and ~/z.png", "y.png and z.png"),
         ("/data/my images/1.png", "local--mine/1.png"),
