@@ -1,5 +1,6 @@
 """Features that somebody extracted elsewhere: a NumPy .npz file -> arrays."""
 
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from zipfile import BadZipFile
@@ -26,12 +27,12 @@ def read_feature_file(path: Path) -> FeatureFile:
         DatasetError: no such file, not an .npz, or an array missing.
     """
     try:
-        archive = np.load(path, allow_pickle=False)
-        if isinstance(archive, np.ndarray):
-            raise DatasetError(f"{str(path)!r} must be an .npz with arrays by name, found a single array")
-        with archive:
+        with path.open("rb") as file:  # which NumPy would leave open where it is no archive
+            archive = np.load(file, allow_pickle=False)
+            if isinstance(archive, np.ndarray):
+                raise DatasetError(f"{str(path)!r} must be an .npz with arrays by name, found a single array")
             arrays = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, BadZipFile) as error:
+    except (OSError, EOFError, ValueError, RuntimeError, BadZipFile, zlib.error) as error:
         raise DatasetError(f"{str(path)!r} must be a readable .npz file, but reading it failed: {error}") from error
     missing = [name for name in ("features", "labels") if name not in arrays]
     if missing:

@@ -200,7 +200,15 @@ def test_score_of_a_feature_file(tmp_path: Path) -> None:
 
 
 def test_feature_files_that_cannot_be_scored(tmp_path: Path) -> None:
-    paths = {name: tmp_path / f"{name}.npz" for name in ("missing", "text", "pickle", "single", "nameless", "nan")}
+    names = ("missing", "text", "pickle", "single", "nameless", "nan", "empty", "cut", "locked", "garbled")
+    paths = {name: tmp_path / f"{name}.npz" for name in names}
+    paths["empty"].write_bytes(b"")
+    np.savez_compressed(paths["garbled"], features=np.arange(4000.0).reshape(-1, 4), labels=np.arange(1000) % 2)
+    whole = paths["garbled"].read_bytes()
+    paths["cut"].write_bytes(whole[: len(whole) // 2])
+    paths["garbled"].write_bytes(whole[:60] + bytes(200) + whole[260:])
+    central = b"PK\x01\x02-\x03-\x00"  # then come two bytes of flags, of which the first bit means a password
+    paths["locked"].write_bytes(whole.replace(central + b"\x00", central + b"\x01"))
     paths["text"].write_text("not an archive")
     np.savez(paths["pickle"], features=np.array([{}], dtype=object), labels=np.array([0]))
     with paths["single"].open("wb") as file:
