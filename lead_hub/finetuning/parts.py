@@ -1,5 +1,7 @@
 """Which images train, which choose learning rate and epoch, and which measure: three parts that share no image."""
 
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -185,34 +187,61 @@ def load_finetuning_images(
         HubError: the Hub refused or could not be reached.
     """
     load = partial(load_labelled_images, access=access)
-    train = load(query, decoded_folder=decoded_folder / "train" if decoded_folder else None)
-    if (test_split or TEST_SPLIT) == train.split or (test_split is None and Path(query.dataset).expanduser().is_file()):
-        _refuse_same(train, asked_for=test_split)
-        return FineTuningImages(train, None)
-    wanted = replace(
+    with ExitStack() as opened:  # closed where there are no images to give
+        train = load(query, decoded_folder=decoded_folder / "train" if decoded_folder else None)
+        opened.callback(train.close)
+        if (test_split or TEST_SPLIT) == train.split or (
+            test_split is None and Path(query.dataset).expanduser().is_file()
+        ):
+            _refuse_same(train, asked_for=test_split)
+            images = FineTuningImages(train, None)
+        else:
+            wanted = _test_query(query, train, split=test_split or TEST_SPLIT)
+            folder = decoded_folder / "test" if decoded_folder else None
+            images = _with_test_images(train, partial(load, wanted, decoded_folder=folder), asked_for=test_split)
+        opened.pop_all()
+    return images
+
+
+def _test_query(query: DatasetQuery, train: LabelledImages, *, split: str) -> DatasetQuery:
+    return replace(
         query,
-        split=test_split or TEST_SPLIT,
+        split=split,
         revision=None if train.is_local else train.sha,
         image_column=train.image_column,
         label_column=train.label_column,
         group_column=None,  # all of it measures, and no part of it learns
         max_images=max(query.max_images, FEWEST_TEST_IMAGES_READ),
     )
+
+
+def _with_test_images(
+    train: LabelledImages, load_test: Callable[[], LabelledImages], *, asked_for: str | None
+) -> FineTuningImages:
+    """The train images with those of the test split; one that nobody asked for may turn out to be of no use."""
     try:
-        test = load(wanted, decoded_folder=decoded_folder / "test" if decoded_folder else None)
+        test = load_test()
     except SplitNotFoundError:
-        if test_split is not None:
+        if asked_for is not None:
             raise
         return FineTuningImages(train, None)
     except DatasetError as error:
-        if test_split is not None:
+        if asked_for is not None:
             raise
         return FineTuningImages(train, None, notes=(f"the split {TEST_SPLIT!r} is not used: {error}",))
-    if test.is_local and test.sha == train.sha:  # a file or saved dataset without splits goes by any split's name
-        test.close()
-        _refuse_same(train, asked_for=test_split)
-        return FineTuningImages(train, None)
-    return FineTuningImages(train, test, notes=_class_notes(train, test))
+    with ExitStack() as opened:  # closed unless it measures
+        opened.callback(test.close)
+        if test.is_local and test.sha == train.sha:  # a file or saved dataset without splits goes by any split's name
+            _refuse_same(train, asked_for=asked_for)
+            return FineTuningImages(train, None)
+        try:
+            images = FineTuningImages(train, test, notes=_class_notes(train, test))
+        except DatasetError as error:  # they share no class
+            if asked_for is not None:
+                raise
+            return FineTuningImages(train, None, notes=(f"the split {TEST_SPLIT!r} is not used: {error}",))
+        opened.pop_all()
+    return images
 
 
 def _refuse_same(train: LabelledImages, *, asked_for: str | None) -> None:

@@ -1,6 +1,7 @@
 """The images that a board was made on, read again: the same rows, classes and groups, or an error."""
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -29,8 +30,11 @@ def same_images(
         DatasetError: they cannot be read, or are others now.
         RunCancelledError: nobody waits any more.
     """
-    images = load_finetuning_images(query_of(board), access, test_split=test_split, decoded_folder=decoded_folder)
-    refuse_changed(images.train, board.dataset)
+    with ExitStack() as opened:  # closed where they are others
+        images = load_finetuning_images(query_of(board), access, test_split=test_split, decoded_folder=decoded_folder)
+        opened.callback(images.close)
+        refuse_changed(images.train, board.dataset)
+        opened.pop_all()
     return images
 
 

@@ -180,6 +180,18 @@ def test_a_split_by_another_name_must_exist(split_folder: Path, tmp_path: Path) 
         load(folder, test_split="holdout")
 
 
+def test_a_test_split_of_other_classes_is_left_alone_unless_it_is_asked_for(split_folder: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(split_folder, tmp_path / "copy")
+    for colour in ("red", "green", "blue"):
+        (folder / "test" / colour).rename(folder / "test" / f"not {colour}")
+    loaded = load(folder)
+    assert loaded.test is None
+    (note,) = loaded.notes
+    assert note.startswith("the split 'test' is not used: the test split must share classes with the split")
+    with pytest.raises(DatasetError, match="the test split must share classes"):
+        load(folder, test_split="test")
+
+
 def test_classes_are_matched_by_name(images: FineTuningImages) -> None:
     assert images.test is not None
     positions, numbers = known_classes(images.test, ("red", "violet", "blue"))
