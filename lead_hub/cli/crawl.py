@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lead_hub.cli.options import NOTHING_SCORED, JsonFlag, QuietFlag, TokenOption, exit_codes, write_json
+from lead_hub.errors import LeadHubError
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from lead_hub.candidates import CandidateQuery, FoundCandidates, LeftOut, ModelIndex
 
 SHOW_PROGRESS_AFTER_S = 2.0
+WITH_REFRESH = ("output", "refresh", "dry_run", "token", "json", "quiet")  # the others are about a search
 
 
 class Sort(str, Enum):
@@ -32,6 +34,7 @@ class Sort(str, Enum):
 
 
 def crawl(
+    context: typer.Context,
     limit: Annotated[int, typer.Option(help="Most candidates to keep.")] = 100,
     max_params: Annotated[str | None, typer.Option(help='Most parameters, e.g. "100M".')] = None,
     min_downloads: Annotated[int, typer.Option(help="Fewest downloads of the last 30 days.")] = 0,
@@ -68,6 +71,7 @@ def crawl(
 
         api = Access(token=token).api
         if refresh:
+            refuse_search_options(context)
             refresh_file(output, api=api, dry_run=dry_run, as_json=json, quiet=quiet)
             return
         defaults = CandidateQuery()
@@ -91,6 +95,19 @@ def crawl(
         hint(written, output, quiet=quiet)
         if not found.candidates:
             raise typer.Exit(NOTHING_SCORED)
+
+
+def refuse_search_options(context: typer.Context) -> None:
+    """Refuse what would choose other checkpoints, where those of an index are pinned again.
+
+    Raises:
+        LeadHubError: an option of a search is given.
+    """
+    given = [name for name in context.params if getattr(context.get_parameter_source(name), "name", "") != "DEFAULT"]
+    if chosen := [f"--{name.replace('_', '-')}" for name in given if name not in WITH_REFRESH]:
+        raise LeadHubError(
+            f"--refresh searches nothing, and pins all checkpoints of the index again: leave out {', '.join(chosen)}"
+        )
 
 
 def crawl_to_file(

@@ -2,6 +2,7 @@
 
 import dataclasses
 import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
 import typer
@@ -23,7 +24,9 @@ MEASURED_PRECISION = (
 )
 
 
-def show_estimate(run: "Recommendation", *, n_gpus: int, as_json: bool, on_jobs: str | None = None) -> "RunEstimate":
+def show_estimate(
+    run: "Recommendation", *, n_gpus: int, as_json: bool, n_processes: int = 1, on_jobs: str | None = None
+) -> "RunEstimate":
     """Estimate a run without downloading weights or images: sentences for people, JSON for programs.
 
     Of a run on Jobs no duration is told: how fast their hardware is, nobody has measured here.
@@ -32,6 +35,7 @@ def show_estimate(run: "Recommendation", *, n_gpus: int, as_json: bool, on_jobs:
         run: to be estimated; its `on_race` is told as by the run itself.
         n_gpus: that share it.
         as_json: whether programs read it.
+        n_processes: that share it, each on a GPU or all on the processor.
         on_jobs: the flavour of their hardware, which has none of the weights that are here; None where it runs here.
 
     Raises:
@@ -42,8 +46,10 @@ def show_estimate(run: "Recommendation", *, n_gpus: int, as_json: bool, on_jobs:
     from lead_hub.candidates import read_candidates
     from lead_hub.recommendation import (
         AUTO,
+        auto_budget,
         can_race,
         estimate_run,
+        measured_speed,
         speed_of_gpus,
         with_known_sizes,
         without_duration,
@@ -58,13 +64,16 @@ def show_estimate(run: "Recommendation", *, n_gpus: int, as_json: bool, on_jobs:
         return say_estimate(of_jobs, as_json=as_json, without_time=told)
     if run.race_budget is not None and run.race_budget.download_bytes is not None:
         candidates, _ = with_known_sizes(candidates, access)
-    may_race = run.budget != AUTO or can_race(run.methods, reuse_cards=run.reuse_cards)
+    budget = run.budget if run.budget != AUTO or can_race(run.methods, reuse_cards=run.reuse_cards) else None
+    if budget == AUTO and n_processes > 1:  # which the run decides by the speed of one of them
+        get_speed = partial(measured_speed, run.device)
+        budget = auto_budget(candidates, n_images=n_images, get_speed=get_speed, n_processes=n_processes)
     estimate = estimate_run(
         candidates,
         n_images=n_images,
         device=run.device,
         speed=speed_of_gpus(n_gpus) if n_gpus > 1 else None,
-        budget=run.budget if may_race else None,
+        budget=budget,
         access=access,
     )
     if run.budget == AUTO and estimate.budget and estimate.full_duration_s and run.on_race:

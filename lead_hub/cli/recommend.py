@@ -140,6 +140,10 @@ def recommend(
             raise LeadHubError(
                 "--jobs and --jobs-to are about a run on the Hub: name its hardware with --on-jobs, e.g. l4x1"
             )
+        if on_jobs is not None and processes is not None:
+            raise LeadHubError(
+                "--processes are of a run on this machine, and --on-jobs runs elsewhere: give one of them"
+            )
         jobs_request = JobsRequest(on_jobs, jobs, jobs_to) if on_jobs is not None else None
         interrupts = Interrupts()
         boards = Recommendation(
@@ -168,7 +172,7 @@ def recommend(
             on_race=None if quiet else say_race,
         )
         if dry_run:
-            dry_run_of(boards, processes=processes, on_jobs=jobs_request, as_json=json)
+            dry_run_of(boards, processes=processes, on_jobs=jobs_request, as_json=json, quiet=quiet)
             return
         unsaved: list[LeadHubError] = []
 
@@ -189,7 +193,9 @@ def recommend(
         leave(board, interrupted=interrupts())
 
 
-def dry_run_of(run: "Recommendation", *, processes: int | None, on_jobs: "JobsRequest | None", as_json: bool) -> None:
+def dry_run_of(
+    run: "Recommendation", *, processes: int | None, on_jobs: "JobsRequest | None", as_json: bool, quiet: bool
+) -> None:
     """Estimate a run, here or on Jobs, of which none races.
 
     Args:
@@ -197,17 +203,25 @@ def dry_run_of(run: "Recommendation", *, processes: int | None, on_jobs: "JobsRe
         processes: how many the user asked for, if so.
         on_jobs: how many on which hardware; None where it runs here.
         as_json: whether programs read it.
+        quiet: whether to say nothing beside the estimate.
+
+    Raises:
+        LeadHubError: Jobs cannot do it.
     """
+    from lead_hub.candidates import read_candidates
     from lead_hub.processes import n_to_start, n_visible_gpus
+    from lead_hub.recommendation import refuse_what_stays_here
 
     if on_jobs is not None:
+        refuse_what_stays_here(run, read_candidates(run.candidates, api=run.access.api))
         estimate = show_estimate(run, n_gpus=0, as_json=as_json, on_jobs=on_jobs.flavor)
-        say_price(on_jobs, run.access, n_candidates=estimate.n_checkpoints)
+        if not quiet:
+            say_price(on_jobs, run.access, n_candidates=estimate.n_checkpoints)
         return
     n_gpus = n_visible_gpus()
     n_processes = n_to_start(processes, device=run.device, n_gpus=n_gpus, environment=os.environ)
     n_used = min(n_gpus, n_processes) if run.device == "auto" else 0
-    show_estimate(run, n_gpus=n_used, as_json=as_json)
+    show_estimate(run, n_gpus=n_used, as_json=as_json, n_processes=n_processes)
 
 
 def several_processes(

@@ -17,9 +17,16 @@ hub_jobs.py        the same on the Hub's machines, a Job a share of the candidat
 progress.py        where the run is; estimate.py what it will take
 """
 
-from lead_hub.recommendation.estimate import RunEstimate, estimate_run, speed_of_gpus, without_duration
+from lead_hub.recommendation.estimate import (
+    RunEstimate,
+    auto_budget,
+    estimate_run,
+    measured_speed,
+    speed_of_gpus,
+    without_duration,
+)
 from lead_hub.recommendation.grouping import image_groups
-from lead_hub.recommendation.hub_jobs import JobsRequest, price_per_hour, run_on_jobs
+from lead_hub.recommendation.hub_jobs import JobsRequest, price_per_hour, refuse_what_stays_here, run_on_jobs
 from lead_hub.recommendation.job_results import note_results
 from lead_hub.recommendation.pictures import (
     Disagreement,
@@ -46,15 +53,18 @@ __all__ = [
     "RunPictures",
     "RunProgress",
     "SamplePictures",
+    "auto_budget",
     "can_race",
     "disagreement_of",
     "estimate_run",
     "image_groups",
     "look_at_images",
+    "measured_speed",
     "note_results",
     "parse_race_budget",
     "price_per_hour",
     "recommend",
+    "refuse_what_stays_here",
     "run_on_jobs",
     "speed_of_gpus",
     "with_known_sizes",

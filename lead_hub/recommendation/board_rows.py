@@ -1,6 +1,7 @@
 """Images, outputs and scores -> what a leaderboard keeps of them."""
 
 import dataclasses
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 
 from lead_hub.access import Access
@@ -39,6 +40,11 @@ def find_cards(
     Raises:
         HubError: the Hub refused them or cannot be reached.
     """
+    if repository is not None and len(methods) > 1:
+        warnings.warn(
+            f"a score card holds one score, and {len(methods)} are asked for: those of {repository} are not looked at",
+            stacklevel=2,
+        )
     if repository is None or len(methods) > 1:
         return None
     return load_cards(

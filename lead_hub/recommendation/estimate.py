@@ -272,6 +272,21 @@ def too_long_s(
     return full_s if full_s > AUTO_BUDGET_S else None
 
 
+def auto_budget(
+    candidates: Sequence[Candidate], *, n_images: int, get_speed: Callable[[], MachineSpeed], n_processes: int
+) -> str | None:
+    """The budget that "auto" becomes in a run of several processes; None for the full run.
+
+    Args:
+        candidates: to be ranked.
+        n_images: that each of them would see.
+        get_speed: of one process.
+        n_processes: among which the work is shared.
+    """
+    long_s = too_long_s(candidates, n_images=n_images, get_speed=get_speed, n_processes=n_processes)
+    return None if long_s is None else AUTO_BUDGET.text
+
+
 def speed_of_gpus(n_gpus: int) -> MachineSpeed:
     """So many GPUs like the first, one a process: the cores of the machine prepare images for all of them."""
     speed = measured_speed()

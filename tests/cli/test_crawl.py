@@ -124,6 +124,23 @@ def test_the_options_reach_the_query(shas: dict[str, str], tmp_path: Path) -> No
     assert kept("--pipeline-tag", "image-feature-extraction") == []
 
 
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (("--limit", "10"), "--limit"),
+        (("--licence", "permissive", "--max-params", "50M"), "--licence, --max-params"),
+        (("--copies",), "--copies"),
+    ],
+)
+def test_a_refresh_with_options_of_a_search_is_refused(
+    hub: HubServer, own_index: Path, options: tuple[str, ...], named: str
+) -> None:
+    finished = crawl("--refresh", *options)
+    assert finished.exit_code == 2
+    assert f"pins all checkpoints of the index again: leave out {named}" in " ".join(finished.stderr.split())
+    assert hub.requests == []
+
+
 def test_a_dry_run_writes_nothing(shas: dict[str, str], own_index: Path, tmp_path: Path) -> None:
     finished = crawl("--dry-run", "--output", tmp_path / "index.json")
     assert (finished.exit_code, json.loads(finished.stdout)["output"]) == (0, None)

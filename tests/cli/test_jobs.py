@@ -42,6 +42,8 @@ def test_a_dry_run_tells_the_price_and_starts_nothing(hub: HubServer, token: str
     assert "of computing here" not in seen
     assert hub.jobs == {}
     assert ("dataset", "alice/lead-scores") not in hub.repositories
+    quiet = recommend(token, *POOL, "--on-jobs", "l4x1", "--dry-run", "--json", "-q")
+    assert (quiet.returncode, quiet.stderr) == (0, "")
 
 
 def test_the_board_of_what_came_to_its_end(hub: HubServer, token: str, tmp_path: Path) -> None:
@@ -73,6 +75,8 @@ def test_the_board_of_what_came_to_its_end(hub: HubServer, token: str, tmp_path:
         (("--on-jobs", "l4x1", "--jobs", "0"), "the number of Jobs must be at least 1, found 0"),
         (("--on-jobs", "l4x1", "--budget", "5min"), "Jobs do not race"),
         (("--on-jobs", "l4x1", "--device", "cpu"), "a Job has the device of its flavour"),
+        (("--on-jobs", "l4x1", "--processes", "2"), "--processes are of a run on this machine"),
+        (("--on-jobs", "l4x1", "--dry-run", "--device", "cpu"), "a Job has the device of its flavour"),
     ],
 )
 def test_what_does_not_fit_together_is_refused_before_it_costs(

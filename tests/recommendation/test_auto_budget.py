@@ -10,7 +10,13 @@ import pytest
 from lead_hub import Leaderboard, LeadHubError, recommend
 from lead_hub.candidates import Candidate
 from lead_hub.recommendation import RunEstimate, can_race, estimate_run, speed_of_gpus
-from lead_hub.recommendation.estimate import MachineSpeed, measured_speed, speed_measured_in, too_long_s
+from lead_hub.recommendation.estimate import (
+    MachineSpeed,
+    auto_budget,
+    measured_speed,
+    speed_measured_in,
+    too_long_s,
+)
 from lead_hub.recommendation.race_budget import AUTO_BUDGET, RaceBudget, SpentBudget, parse_race_budget
 
 Recommend = Callable[..., Leaderboard]
@@ -71,6 +77,12 @@ def test_an_estimate_says_what_auto_is() -> None:
     assert (short.duration_s, short.budget) == (pytest.approx(4 + 2 * 2.8 + 280), None)
     unknown = estimate_run([Candidate("org/a")], n_images=100, speed=PROCESSOR, budget="auto")
     assert unknown == RunEstimate(1, 100, 0, 1, 900, pytest.approx(1756.8), 0, "15min")
+
+
+def test_what_auto_is_for_several_processes_is_decided_by_the_speed_of_one() -> None:
+    # 912.8 s by one process, 456.4 by two.
+    assert auto_budget(SMALL, n_images=1200, get_speed=processor, n_processes=1) == "15min"
+    assert auto_budget(SMALL, n_images=1200, get_speed=processor, n_processes=2) is None
 
 
 @pytest.mark.slow

@@ -70,6 +70,9 @@ def test_rows_of_score_cards_leave_the_ranks_open(
     pushed.push_to_hub("alice/scores", token=alice)
     board = recommend(colour_folder, tiny_pool, reuse_cards="alice/scores", **settings)
     assert sum(row.note.startswith("score card") for row in board.rows) == 2
+    with pytest.warns(UserWarning, match="holds one score, and 2 are asked for: those of alice/scores are not looked"):
+        both = recommend(colour_folder, tiny_pool / "vit", ["lead", "knn"], reuse_cards="alice/scores", **settings)
+    assert "score card" not in both.best.note
     from_hub = Leaderboard.from_hub("alice/scores", dataset=colour_folder.name, token=alice)
     for one in (board, from_hub):
         assert one.verdict.startswith("no verdict: not all of these scores have their terms per image at hand")
