@@ -187,8 +187,10 @@ class Leaderboard:
                 write a private dataset's scores, and private checkpoints' rows, where all can see them.
             create_pr: open a pull request instead of writing to the main branch.
             commit_message: title of the commit or pull request.
-            collection: also keep a collection of the best checkpoints for the dataset.
-            pr_to_models: also open a pull request with the card to each ranked model in the user's own namespace.
+            collection: also keep a collection of the best checkpoints for the dataset; private where dataset or
+                repository are, unless `private` is False.
+            pr_to_models: also open a pull request with the card to each ranked model in the user's own namespace; where
+                dataset or repository are private, to private models alone, unless `private` is False.
             dry_run: read only, and say what would be written.
             token: Hub token; None means the Hub's own login, False nobody's, even where one is logged in.
 

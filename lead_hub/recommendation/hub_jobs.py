@@ -240,7 +240,7 @@ def followed(jobs: Sequence[JobShare], owner: JobsOwner, *, asked_every_s: float
     """Wait for all Jobs, telling of each when its stage changes; a Hub that does not answer is waited for as well.
 
     Raises:
-        HubDownError: it did not for longer than a Job can run.
+        HubError: it did not for longer than a Job can run.
         RunCancelledError: nobody waits any more.
     """
     found: dict[int, JobInfo] = {}
@@ -256,7 +256,7 @@ def followed(jobs: Sequence[JobShare], owner: JobsOwner, *, asked_every_s: float
                 if number not in found or found[number].status.stage != now.status.stage:
                     owner.tell(f"Job {number} of {len(jobs)}: {stage_of(now).lower()}")
                 found[number] = now
-        except HubDownError as error:
+        except HubError as error:
             if time.monotonic() - answered_s > LONGEST_SILENCE_S:
                 raise
             owner.tell(f"the Jobs go on, but how they are cannot be asked for now: {error}")

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from huggingface_hub import JobInfo
-from huggingface_hub.errors import EntryNotFoundError
 
 from lead_hub.access import Access, access_of
 from lead_hub.candidates import Candidate
@@ -20,7 +19,7 @@ from lead_hub.hub import patiently
 from lead_hub.leaderboard import Leaderboard, Skipped
 from lead_hub.leaderboard import rank as ranked
 from lead_hub.recommendation.recommendation import Recommendation
-from lead_hub.score_cards import ranking_id, read_scores
+from lead_hub.score_cards import ranking_id, read_file, read_scores
 
 
 @dataclass(frozen=True)
@@ -90,12 +89,16 @@ def note_results(board: str | Path, repo_id: str, path: str) -> None:
 
 
 def own_scores(path: str, repo_id: str, access: Access) -> OwnScores | None:
-    """Which scores a Job says to have pushed; None where it says nothing."""
-    get = partial(access.api.hf_hub_download, repo_id, path, repo_type="dataset", cache_dir=access.hub_folder)
+    """Which scores a Job says to have pushed; None where it says nothing.
+
+    Raises:
+        HubError: the Hub refused or could not be reached.
+    """
+    content = read_file(repo_id, path, api=access.api)
     try:
-        told: Mapping[str, Any] = json.loads(Path(patiently(get, asked_for=f"{path} of {repo_id}")).read_bytes())
+        told: Mapping[str, Any] = json.loads(content or b"null")
         return OwnScores(str(told["ranking"]), frozenset(map(str, told["shas"])))
-    except (EntryNotFoundError, ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
         return None
 
 

@@ -11,7 +11,7 @@ README.md                                 front matter, rankings, how to read th
 from lead_hub.score_cards.card import ScoreResult, ranking_id
 from lead_hub.score_cards.public_names import HUB_ID
 from lead_hub.score_cards.push import Push, PushSettings, push_scores
-from lead_hub.score_cards.reading import ScoreCards, load_cards, read_scores, scored_results
+from lead_hub.score_cards.reading import ScoreCards, load_cards, read_file, read_scores, scored_results
 from lead_hub.score_cards.readme import escaped as escaped_markdown
 from lead_hub.score_cards.standings import Standings, parse_standings, standings_of, standings_text
 
@@ -27,6 +27,7 @@ __all__ = [
     "parse_standings",
     "push_scores",
     "ranking_id",
+    "read_file",
     "read_scores",
     "scored_results",
     "standings_of",

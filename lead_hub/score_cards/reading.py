@@ -113,6 +113,18 @@ def read_scores(
     return document_of(results, is_private=repository.is_private)
 
 
+def read_file(repo_id: str, path: str, *, api: HfApi) -> bytes | None:
+    """A file of a repository of score cards, as it is at its head; None where there is none.
+
+    Raises:
+        HubError: the Hub refused or cannot be reached, or the file is too large.
+    """
+    with plain_errors(repo_id, to="read score cards from"):
+        repository = open_repository(repo_id, api=api)
+        found = repository.files([path])
+        return repository.read_one(found[path]) if path in found else None
+
+
 def results_on_cards(rows: Sequence[ScoreRow], repository: Repository) -> list[ScoreResult]:
     """The results that the rows stand for, from their cards, in the rows' order."""
     cards = repository.read_results(repository.files(row.card for row in rows).values())
