@@ -99,7 +99,7 @@ def test_a_terminal_gets_tables(folder: Path, tmp_path: Path) -> None:
         (("--score", "magic"), "scores must be among lead,"),
         (("--few-images", "1"), "n_few_images must be at least 4, found 1"),
         (("-o", "table.xls"), "an output file must end in .md, .csv, .json, found 'table.xls'"),
-        (("--speed", "-o", "speed.md"), "speed is saved as .json, found 'speed.md'"),
+        (("--speed", "-o", "speed.md"), "speed is saved as .json or .svg, found 'speed.md'"),
         (("--race", "-o", "race.json"), "--race saves nothing: leave out --output"),
         (("--paper-list", "/nowhere.json"), "a list of the paper must be JSON"),
     ],
