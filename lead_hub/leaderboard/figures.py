@@ -123,7 +123,9 @@ def score_against_parameters(board: Board) -> str:
     """Every checkpoint by size and score, and which of them are the best of their size."""
     if not board.rows:
         return NOTHING
-    rows = [row for row in board.rows[:MOST_POINTS] if row.parameters > 0]
+    # Scores of a race's stages are of other images: those that the best one's does not compare with are no points.
+    comparable = [row for row in board.rows if row.n_images == board.rows[0].n_images]
+    rows = [row for row in comparable[:MOST_POINTS] if row.parameters > 0]
     if not rows:
         return sentence("There is nothing to draw: of none of these checkpoints the number of parameters is known.")
     sizes, scores = log_scale_of([row.parameters for row in rows]), scale_of([row.score for row in rows])
@@ -140,7 +142,11 @@ def score_against_parameters(board: Board) -> str:
         "A disc with its rank is the best checkpoint of its size: whoever has fewer parameters scores lower. The others"
         " score no higher than a smaller one."
     )
-    words += f" {len(board.rows) - len(rows)} more are not shown." if len(rows) < len(board.rows) else ""
+    words += f" {len(comparable) - len(rows)} more are not shown." if len(rows) < len(comparable) else ""
+    if dropped := len(board.rows) - len(comparable):
+        words += (
+            f" {dropped} more dropped out of the race earlier: their scores are of fewer images and do not compare."
+        )
     plot = f'<div class="lh-points">{svg("Score against number of parameters", described, drawn)}</div>'
     key = "".join(f"<li><b>{row.rank}</b><span>{_key_words(row)}</span></li>" for row in reversed(front))
     return figure("Score and size", words, plot, f'<ul class="lh-key">{key}</ul>', style=SIZE_STYLE)

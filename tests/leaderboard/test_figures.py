@@ -139,6 +139,18 @@ def test_points_stand_where_their_numbers_are() -> None:
     assert 0 < high < low < 100  # a better score is further up
 
 
+def test_scores_of_a_races_earlier_stages_are_no_points() -> None:
+    """On fewer images a score is another one: the best of them may be higher than that of the race's winner."""
+    dropped = RankedCheckpoint("org/dropped", -0.1, parameters=100, n_images=200)
+    kept = {"org/a": (10**6, -3.0), "org/b": (10**7, -1.0)}
+    board = board_of(*(RankedCheckpoint(name, s, parameters=n) for name, (n, s) in kept.items()), dropped)
+    html = score_against_parameters(board)
+    drawn = {"".join(circle.itertext()).split(":")[0] for circle in parsed(html).iter("circle")}
+    assert drawn == set(kept)
+    assert "1 more dropped out of the race earlier: their scores are of fewer images and do not compare." in html
+    assert "not shown" not in html
+
+
 def test_the_front_is_numbered_by_rank_and_named_below() -> None:
     beaten = replace(FAIR, checkpoint="org/beaten", score=-2.5, parameters=200_000_000)
     html = score_against_parameters(board_of(GOOD, FAIR, LOCAL, beaten))
