@@ -37,7 +37,8 @@ def test_push_from_a_file(hub: HubServer, tmp_path: Path) -> None:
     again = lead_hub("push", board, "--to", "alice/scores", "--token", token)
     assert "holds all of it already" in again.stderr
     hidden = str(board_of(GOOD, replace(FAIR, checkpoint="alice/hidden", is_private=True)).save(tmp_path / "two.json"))
-    for words in ("wrote 4 files", "holds all of it already: nothing to write"):
+    # README, table and one card.
+    for words in ("wrote 3 files", "holds all of it already: nothing to write"):
         two = lead_hub("push", hidden, "--to", "alice/open", "--token", token)
         assert words in two.stderr
         assert "left out 1 checkpoints that not everybody may read" in two.stderr
