@@ -23,6 +23,8 @@ from tests.labelled_images.small_datasets import colours, dataset_of, image_fold
 from tests.loopback_hub import HubServer
 from tests.loopback_hub.faults import Fault
 
+pytestmark = pytest.mark.slow
+
 
 def load(dataset: str, cache: Path, **query: str | int) -> LabelledImages:
     return load_labelled_images(DatasetQuery(dataset, **query), Access(cache, progress=False))
@@ -245,7 +247,6 @@ def test_what_is_read_of_a_private_dataset_is_its_readers_alone(hub: HubServer, 
     assert {file.stat().st_mode & 0o777 for file in kept} == {0o600}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("has_card", [False, True])
 def test_of_tables_other_splits_are_not_fetched_where_they_are_large(
     hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_card: bool
@@ -403,7 +404,6 @@ def loaded(hub: HubServer, cache: Path, query: dict[str, Any], *, is_part: bool,
     return json.loads(result.stdout)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["part", "one split", "images"])
 def test_what_was_read_is_read_again_offline(hub: HubServer, tmp_path: Path, kind: str) -> None:
     folder = tmp_path / "repo"
