@@ -93,6 +93,7 @@ def test_a_download_has_every_file_and_is_no_faster_than_the_line(hub: HubServer
     assert len(list(tmp_path.rglob("config.json"))) == 2
 
 
+@pytest.mark.slow
 def test_a_run_fetches_its_weights_over_the_line(
     hub: HubServer, colour_folder: Path, tiny_pool: Path, tmp_path: Path
 ) -> None:

@@ -124,6 +124,7 @@ NOT_CLASSIFIERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NOT_CLASSIFIERS)
 def test_models_for_other_tasks_are_refused(name: str, tmp_path: Path) -> None:
     family, reason = NOT_CLASSIFIERS[name]

@@ -113,6 +113,7 @@ def test_every_family_of_the_pooling_tables_has_a_rule_or_a_reason() -> None:
     assert set(FAMILY_BLOCKS) <= set(BLOCKS) | same_code
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", UNASKED)
 def test_a_family_without_a_rule_is_asked_nothing_and_says_so(name: str, tmp_path: Path) -> None:
     outputs = extracted(loaded(tmp_path, BUILT[name]), random_images(3))

@@ -213,6 +213,7 @@ def test_sampled_coordinates_are_autograds_and_stand_for_all(
         torch.testing.assert_close(getattr(found, f"{kind}_sampled"), expected, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_samples_are_near_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
     network = Pooled(nn.Conv2d(3, 64, 3), nn.ReLU(), nn.Conv2d(64, 64, 3), nn.ReLU(), nn.Conv2d(64, 16, 1)).double()

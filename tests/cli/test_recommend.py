@@ -312,6 +312,7 @@ def test_a_budget_that_cannot_be_is_an_error_all_the_same(colour_folder: Path, e
         assert message in refused.stderr
 
 
+@pytest.mark.slow
 def test_a_dry_run_says_whether_it_will_be_a_race(colour_folder: Path, endless: Path, tmp_path: Path) -> None:
     arguments = ("recommend", colour_folder, "-c", endless, "--cache-dir", tmp_path, "--dry-run")
     raced = lead_hub(*arguments)

@@ -118,6 +118,7 @@ def test_the_published_number_is_the_mean_at_the_rate_that_validates_best() -> N
     assert result.duration_s == 50.0
 
 
+@pytest.mark.slow
 def test_a_run_that_stopped_midway_goes_on_where_it_was(tune: FineTune, tiny_pool: Path, tmp_path: Path) -> None:
     some = tune(tiny_pool / "vit", seeds=[0], epochs=2)
     (kept,) = (tmp_path / "cache" / "finetuned").iterdir()

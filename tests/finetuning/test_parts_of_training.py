@@ -209,6 +209,7 @@ def test_out_of_memory_halves_what_goes_through_at_once_and_changes_no_gradient(
         torch.testing.assert_close(weight.grad, gradient)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("error", "said"),
     [

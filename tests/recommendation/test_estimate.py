@@ -138,6 +138,7 @@ def test_the_operations_of_real_architectures(architecture: str) -> None:
     assert 0.75 < counter.get_total_flops() / estimated < 1.3
 
 
+@pytest.mark.slow
 def test_a_measurement_holds_for_five_minutes_at_most() -> None:
     assert [measuring_period(now_s) for now_s in (0.0, 299.9, 300.0, 599.9, 600.0)] == [0, 0, 1, 1, 2]
     speed = speed_measured_in(-2, "cpu")
@@ -146,6 +147,7 @@ def test_a_measurement_holds_for_five_minutes_at_most() -> None:
     assert later is not speed
 
 
+@pytest.mark.slow
 def test_the_machine_is_measured() -> None:
     speed = measured_speed("cpu")
     assert speed.shares_cores

@@ -199,6 +199,7 @@ def test_a_budget_that_is_over_in_the_first_turn_says_so(colour_folder: Path, tm
     assert "the budget of 10s" in ended.skipped[-1].reason
 
 
+@pytest.mark.slow
 def test_a_budget_of_downloads_asks_for_the_sizes_of_named_checkpoints(
     hub: HubServer, colour_folder: Path, tiny_pool: Path, tmp_path: Path
 ) -> None:

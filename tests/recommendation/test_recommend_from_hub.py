@@ -49,6 +49,7 @@ def test_known_outputs_need_no_weights(hub: HubServer, tiny_pool: Path, colour_f
     assert asked(hub, "model.safetensors") == []
 
 
+@pytest.mark.slow
 def test_a_limited_disk_ranks_all_and_keeps_the_best(
     hub: HubServer, tiny_pool: Path, colour_folder: Path, tmp_path: Path
 ) -> None:

@@ -31,6 +31,7 @@ def test_every_row_is_judged(board: Leaderboard) -> None:
     assert sum(row.confidence.could_be_best for row in board.rows) == needed
 
 
+@pytest.mark.slow
 def test_streamed_boards_are_judged_among_those_so_far(colour_folder: Path, tiny_pool: Path, tmp_path: Path) -> None:
     boards: Iterator[Leaderboard] = recommend(colour_folder, tiny_pool, stream=True, cache_dir=tmp_path, progress=False)
     for number, one in enumerate(boards, start=1):
@@ -40,6 +41,7 @@ def test_streamed_boards_are_judged_among_those_so_far(colour_folder: Path, tiny
             assert one.verdict == f"only one checkpoint to choose from: {one.best.checkpoint}"
 
 
+@pytest.mark.slow
 def test_a_score_without_terms_has_no_verdict(colour_folder: Path, tiny_pool: Path, tmp_path: Path) -> None:
     board = recommend(colour_folder, tiny_pool, "logme", cache_dir=tmp_path, progress=False)
     assert [row.confidence for row in board.rows] == [None] * 3

@@ -122,6 +122,7 @@ def test_a_table_that_is_too_large_is_not_fetched(hub: HubServer, monkeypatch: p
     assert not [request for request in hub.requests if "/resolve/" in request.path]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("matter", ["date: 2024-13-45", "a: " + "[" * 5000, "n: 1e99999"])
 def test_front_matter_by_others_that_yaml_cannot_read_is_given_up(matter: str) -> None:
     assert split_front_matter(f"---\n{matter}\n---\n# Mine\n")[1] == "# Mine\n"

@@ -127,6 +127,7 @@ def test_a_cancelled_run_says_whether_the_next_one_goes_on_from_it(
     assert ("is not kept here" in state_html(last, SHARED)) is has_own_images
 
 
+@pytest.mark.slow
 def test_closing_the_iterator_stops_the_run() -> None:
     cancelled = threading.Event()
     states = followed_run(demo(), NOBODY, deployment=SHARED, cancelled=cancelled)

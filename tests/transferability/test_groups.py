@@ -272,6 +272,7 @@ def test_groups_that_are_none_are_refused() -> None:
         score(features, labels, groups=[0.5] * 6)
 
 
+@pytest.mark.slow
 def test_who_leaves_images_out_is_known() -> None:
     """A score that says so depends on groups, the others do not."""
     labels = balanced_labels(60, 3)

@@ -211,6 +211,7 @@ def test_a_calibration_of_another_shape_is_said_and_not_used(tmp_path: Path, con
         assert kept_standings(access) == {}
 
 
+@pytest.mark.slow
 def test_what_stays_of_an_earlier_call_is_told(hub: HubServer, tmp_path: Path) -> None:
     """Expected accuracies are then not those of the package."""
     token = hub.add_user("alice")

@@ -64,6 +64,7 @@ def test_outcome_stands_beside_prediction(board: Leaderboard, tmp_path: Path) ->
     assert verify(path, 2, cache_dir=tmp_path, **QUICK) == verified  # all from the cache, the durations too
 
 
+@pytest.mark.slow
 def test_a_board_of_changed_images_is_refused(board: Leaderboard, split_folder: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(split_folder, tmp_path / "copy")
     moved = replace(board, dataset=replace(board.dataset, dataset=str(copy)))
@@ -124,6 +125,7 @@ def scenes(colour_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return table
 
 
+@pytest.mark.slow
 def test_groups_that_were_left_out_together_stay_together(scenes: Path, tiny_pool: Path, tmp_path: Path) -> None:
     board = recommend(scenes, tiny_pool / "vit", group_column="scene", cache_dir=tmp_path, progress=False)
     hardware, access = this_hardware(), access_of(cache_dir=tmp_path, progress=False)
@@ -205,6 +207,7 @@ def test_what_cannot_be_verified(board: Leaderboard, tmp_path: Path) -> None:
         verify(replace(board, settings={}), 1, cache_dir=tmp_path, **QUICK)
 
 
+@pytest.mark.slow
 def test_agreement_is_of_the_rows_that_were_fine_tuned_in_one_mode(board: Leaderboard, tmp_path: Path) -> None:
     measured = verify(board, 1, cache_dir=tmp_path, **QUICK).best.finetuned
     assert measured is not None
@@ -299,6 +302,7 @@ def test_a_name_that_no_board_can_have_is_refused_before_the_trainings(board: Le
     assert not (cache / "trainings").exists()
 
 
+@pytest.mark.slow
 def test_a_verified_board_that_cannot_be_saved_is_shown_all_the_same(board: Leaderboard, tmp_path: Path) -> None:
     path = board.save(tmp_path / "board.json")
     (tmp_path / "file").write_text("")
@@ -319,6 +323,7 @@ class Hungry(torch.optim.AdamW):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
 
 
+@pytest.mark.slow
 def test_one_checkpoint_out_of_memory_ends_no_run(
     board: Leaderboard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
