@@ -1,6 +1,7 @@
 import pytest
 
 from lead_hub.access import Access
+from lead_hub.labelled_images import read_in_part
 from lead_hub.labelled_images.loading import LabelledImages, load_labelled_images
 from lead_hub.labelled_images.query import DatasetQuery
 
@@ -15,3 +16,10 @@ def load(tmp_path):
         )
 
     return load
+
+
+@pytest.fixture
+def parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every split is a large one, and of few of its groups images are taken at random."""
+    monkeypatch.setattr(read_in_part, "WHOLE_UP_TO_BYTES", 0)
+    monkeypatch.setattr(read_in_part, "GROUPS_BYTES", 1)
