@@ -118,10 +118,10 @@ def log_scale_of(values: Sequence[float]) -> Scale:
 
 def ticks(scale: Scale, *, at_most: int = 6) -> list[float]:
     """Round numbers within a scale: multiples of 1, 2 or 5 times a power of ten; those times powers of ten if it is
-    logarithmic.
+    logarithmic and there are two of them or more.
     """
-    if scale.is_logarithmic:
-        return _log_ticks(scale, at_most=at_most)
+    if scale.is_logarithmic and len(found := _log_ticks(scale, at_most=at_most)) > 1:
+        return found
     exponent = math.floor(math.log10((scale.high - scale.low) / at_most))
     steps = (factor * 10.0**power for power in (exponent, exponent + 1) for factor in (1, 2, 5))
     return next(found for step in steps if len(found := _multiples(scale, step)) <= at_most)

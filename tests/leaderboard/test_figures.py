@@ -94,6 +94,7 @@ def test_ticks_by_hand() -> None:
     assert ticks(Scale(0, 10)) == [0, 2, 4, 6, 8, 10]
     assert ticks(Scale(8e4, 7e5, is_logarithmic=True)) == [1e5, 2e5, 5e5]
     assert ticks(Scale(5e5, 2e9, is_logarithmic=True), at_most=5) == [1e6, 1e7, 1e8, 1e9]
+    assert ticks(Scale(2.2e6, 4.7e6, is_logarithmic=True), at_most=5) == [2.5e6, 3e6, 3.5e6, 4e6, 4.5e6]
     assert len(ticks(Scale(1, 1e30, is_logarithmic=True))) <= 6
     assert [rank_ticks(worst) for worst in (1, 2, 5, 14, 60)] == [
         [1],
