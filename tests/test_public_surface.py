@@ -1,6 +1,7 @@
 """The names that other people's code calls."""
 
 import inspect
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -105,3 +106,9 @@ def test_the_wheel_stays_small() -> None:
     assert any(path.suffix == ".safetensors" and "photographs" in path.parts for path in files)
     assert not [path for path in files if {"matrix", "real_matrix"} & set(path.parts)]
     assert sum(path.stat().st_size for path in files) < MOST_WHEEL_BYTES
+
+
+def test_calls_can_be_sent_to_another_process() -> None:
+    """A pool of processes sends a function by its name."""
+    for call in (lead_hub.score, lead_hub.recommend, lead_hub.verify):
+        assert pickle.loads(pickle.dumps(call)) is call

@@ -235,11 +235,13 @@ def without_weights(pinned: HubCheckpoint, names: Iterable[str]) -> CandidateErr
 
 
 def are_weights_here(candidate: Candidate, access: Access | None) -> bool:
-    """Whether a Hub candidate's weights lie in the cache, at the commit that its branch was when it was last asked for.
+    """Whether a candidate's weights are in a folder, or in the cache at the commit that its branch was when last asked.
 
     Nothing is asked of the Hub, which may have another commit by now.
     """
-    if access is None or candidate.folder is not None:
+    if candidate.folder is not None:
+        return True
+    if access is None:
         return False
     with suppress(HFValidationError):
         found = try_to_load_from_cache(
@@ -250,7 +252,7 @@ def are_weights_here(candidate: Candidate, access: Access | None) -> bool:
 
 
 def with_weight_bytes(candidate: Candidate, access: Access) -> Candidate:
-    """A Hub candidate with the size of the weights that it would download: none of those that lie in the cache.
+    """A Hub candidate with the size of its weights.
 
     Nothing is downloaded. The commit may be another one by the time that its files are fetched.
 
@@ -258,8 +260,6 @@ def with_weight_bytes(candidate: Candidate, access: Access) -> Candidate:
         CandidateError: the Hub does not give it to this user, or it has no weights that may be read.
         HubDownError: the Hub does not answer.
     """
-    if are_weights_here(candidate, access):
-        return replace(candidate, weight_bytes=0)
     try:
         pinned = listed(candidate, access)
     except OfflineModeIsEnabled as error:

@@ -20,23 +20,38 @@ if TYPE_CHECKING:
 NO_SIZE_KNOWN = "how long it takes cannot be told: no checkpoint's size is known"
 # By `python -m tests.benchmarks.estimate_accuracy --runs 20 --images 96`.
 MEASURED_PRECISION = (
-    "(runs took 0.8 to 1.2 times as long as this said on an idle machine, and on a busy one 0.3 to 1.6 times)"
+    "(full runs of two networks on 2 idle CPU cores took 0.8 to 1.2 times as long as this said; on a busy machine 0.3"
+    " to 1.6 times was seen)"
 )
 
 
-def show_estimate(
-    run: "Recommendation", *, n_gpus: int, as_json: bool, n_processes: int = 1, on_jobs: str | None = None
-) -> "RunEstimate":
-    """Estimate a run without downloading weights or images: sentences for people, JSON for programs.
+def show_estimate_of_jobs(run: "Recommendation", flavor: str, *, as_json: bool) -> int:
+    """Say what a run on Jobs takes, and give how many candidates it has.
 
-    Of a run on Jobs no duration is told: how fast their hardware is, nobody has measured here.
+    No duration is told: how fast their hardware is, nobody has measured here, and none of the weights here are there.
+
+    Raises:
+        LeadHubError: Jobs cannot do it, or there is no such dataset or split, or no candidate.
+    """
+    from lead_hub.candidates import read_candidates
+    from lead_hub.recommendation import refuse_what_stays_here, without_duration
+
+    candidates = read_candidates(run.candidates, api=run.access.api)
+    refuse_what_stays_here(run, candidates)
+    told = f"how long Jobs on {flavor} take cannot be told: hardware is measured where it is, and that is not here"
+    estimate = without_duration(candidates, n_images=images_of_split(run.query, run.access))
+    say_estimate(estimate, as_json=as_json, without_time=told)
+    return len(candidates)
+
+
+def show_estimate(run: "Recommendation", *, n_gpus: int, as_json: bool, n_processes: int = 1) -> None:
+    """Estimate a run without downloading weights or images: sentences for people, JSON for programs.
 
     Args:
         run: to be estimated; its `on_race` is told as by the run itself.
         n_gpus: that share it.
         as_json: whether programs read it.
         n_processes: that share it, each on a GPU or all on the processor.
-        on_jobs: the flavour of their hardware, which has none of the weights that are here; None where it runs here.
 
     Raises:
         DatasetError: there is no such dataset or split, or it has no images.
@@ -52,16 +67,11 @@ def show_estimate(
         measured_speed,
         speed_of_gpus,
         with_known_sizes,
-        without_duration,
     )
 
     access = run.access
     n_images = images_of_split(run.query, access)
     candidates = read_candidates(run.candidates, api=access.api)
-    if on_jobs is not None:
-        of_jobs = without_duration(candidates, n_images=n_images)
-        told = f"how long Jobs on {on_jobs} take cannot be told: hardware is measured where it is, and that is not here"
-        return say_estimate(of_jobs, as_json=as_json, without_time=told)
     if run.race_budget is not None and run.race_budget.download_bytes is not None:
         candidates, _ = with_known_sizes(candidates, access)
     budget = run.budget if run.budget != AUTO or can_race(run.methods, reuse_cards=run.reuse_cards) else None
@@ -78,16 +88,15 @@ def show_estimate(
     )
     if run.budget == AUTO and estimate.budget and estimate.full_duration_s and run.on_race:
         run.on_race(estimate.full_duration_s)
-    return say_estimate(estimate, as_json=as_json)
+    say_estimate(estimate, as_json=as_json)
 
 
-def say_estimate(estimate: "RunEstimate", *, as_json: bool, without_time: str = NO_SIZE_KNOWN) -> "RunEstimate":
-    """Print it, and give it back; what is said instead of a duration where it holds none."""
+def say_estimate(estimate: "RunEstimate", *, as_json: bool, without_time: str = NO_SIZE_KNOWN) -> None:
+    """Print it; what is said instead of a duration where it holds none."""
     if as_json or not sys.stdout.isatty():
         write_json(dataclasses.asdict(estimate))
     else:
         typer.echo(in_words(estimate, without_time=without_time))
-    return estimate
 
 
 def images_of_split(query: "DatasetQuery", access: "Access") -> int:
@@ -129,7 +138,7 @@ def in_words(estimate: "RunEstimate", *, without_time: str = NO_SIZE_KNOWN) -> s
         if estimate.duration_s != estimate.full_duration_s
         else ""
     )
-    return "\n".join([*lines, time + raced, MEASURED_PRECISION])
+    return "\n".join([*lines, time + raced, *([] if estimate.budget else [MEASURED_PRECISION])])
 
 
 def say_race(full_s: float) -> None:

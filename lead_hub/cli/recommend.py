@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from lead_hub.cli.boards import Interrupts, is_main_process, last_board, leave, save_all, show
-from lead_hub.cli.estimates import say_race, show_estimate
+from lead_hub.cli.estimates import say_race, show_estimate, show_estimate_of_jobs
 from lead_hub.cli.options import JsonFlag, QuietFlag, TokenOption, exit_codes
 from lead_hub.errors import LeadHubError
 
@@ -208,15 +208,12 @@ def dry_run_of(
     Raises:
         LeadHubError: Jobs cannot do it.
     """
-    from lead_hub.candidates import read_candidates
     from lead_hub.processes import n_to_start, n_visible_gpus
-    from lead_hub.recommendation import refuse_what_stays_here
 
     if on_jobs is not None:
-        refuse_what_stays_here(run, read_candidates(run.candidates, api=run.access.api))
-        estimate = show_estimate(run, n_gpus=0, as_json=as_json, on_jobs=on_jobs.flavor)
+        n_candidates = show_estimate_of_jobs(run, on_jobs.flavor, as_json=as_json)
         if not quiet:
-            say_price(on_jobs, run.access, n_candidates=estimate.n_checkpoints)
+            say_price(on_jobs, run.access, n_candidates=n_candidates)
         return
     n_gpus = n_visible_gpus()
     n_processes = n_to_start(processes, device=run.device, n_gpus=n_gpus, environment=os.environ)

@@ -7,7 +7,7 @@ format and the layout of a run, and with all that keeps the machine busy beside 
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import torch
 from torch import nn
@@ -56,7 +56,7 @@ ASSUMED_GPU_FLOPS_PER_S = 2e13
 
 
 def measured_speed(device: str = "auto") -> MachineSpeed:
-    """The speed of a device, measured in about a second, and again where the last time is more than 5 minutes ago.
+    """The speed of a device, measured in about a second, once in every five minutes of the clock.
 
     A page's server lives for weeks: what its machine could do while it was busy is not what it can do ever after.
 
@@ -145,7 +145,9 @@ BESIDE_MULTIPLY_ADDS = 400_000_000
 NET_SHARE = 0.5  # of the speed of a plain convolution that a whole network reaches
 DECODING = 2.0  # times what preparing an image for a checkpoint takes; once a run
 CHECKPOINT_S = 0.8  # to find its files, load its weights and score its outputs, as far as nothing is computed meanwhile
-GOING_ON = 0.3  # of the candidates of a race, after its first stage: 0.1 to 0.6 in `lead-hub bench --race`
+# Of the candidates of a race, after its first stage. In `lead-hub bench --race` 0.04 to 0.55: what passes of 2,000
+# images take beyond the first 10%, as a share of the 90% that are left.
+GOING_ON = 0.3
 ASSUMED_CLASSES = 10
 ASSUMED_MULTIPLY_ADDS = 25_000_000 * POSITIONS  # where no candidate's size is known
 # One core of a small board computer, slower than any that somebody would rank on. What takes even that one no third of
@@ -191,8 +193,9 @@ def estimate_run(
 ) -> RunEstimate:
     """Estimate a run from what is known of its candidates beforehand.
 
-    The time is rough. Of 20 runs on an idle machine each took 0.82 to 1.24 times as long as this had said, 0.91 times
-    in the median; on a busy one 0.3 to 1.6 times (`python -m tests.benchmarks.estimate_accuracy --runs 20`). It is
+    The time is rough. Of 20 full runs of two networks on an idle machine each took 0.82 to 1.24 times as long as this
+    had said, 0.91 times in the median (`python -m tests.benchmarks.estimate_accuracy --runs 20 --images 96`); on a busy
+    one 0.3 to 1.6 was seen. It is
     further off where only the number of weights is known of networks unlike ResNets and ViTs, or of one that wants
     images much larger or smaller than 224 px; a run that goes on corrects it (`RunProgress.remaining_s`). A checkpoint
     of unknown size counts as one of the mean size of the others. Outputs that are kept from earlier runs are not
@@ -219,9 +222,10 @@ def estimate_run(
         budget = AUTO_BUDGET.text if long_s else None
     limits = parse_race_budget(budget)
     if limits is not None:
-        candidates = within_downloads(by_prior(candidates), limits.download_bytes)[0]
+        is_here = partial(are_weights_here, access=access)
+        candidates, _ = within_downloads(by_prior(candidates), limits.download_bytes, is_here=is_here)
     sizes = [known_weight_bytes(candidate) for candidate in candidates]
-    here = [candidate.folder is not None or are_weights_here(candidate, access) for candidate in candidates]
+    here = [are_weights_here(candidate, access) for candidate in candidates]
     known = [size for size, is_here in zip(sizes, here, strict=True) if size and not is_here]
     known_s, race_s = durations(candidates, sizes, n_images=n_images, get_speed=get_speed)
     full_s = long_s or known_s

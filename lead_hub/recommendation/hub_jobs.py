@@ -1,8 +1,7 @@
 """A run on the Hub's machines: its candidates in shares, one Job each, their scores as cards in the user's repository.
 
-Each Job is this command on a part of the candidates, then `lead-hub push`; the board is made of the cards. What it
-installs are the versions that are installed here, and lead-hub itself as it is here, from the same repository at one
-commit. The token goes to a Job as its secret, and nowhere else.
+Each Job is this command on a part of the candidates, then `lead-hub push`; the board is made of the cards. The token
+goes to a Job as its secret, and nowhere else.
 """
 
 import json
@@ -110,7 +109,7 @@ def run_on_jobs(
     api, token = access.api, access.token if isinstance(access.token, str) else get_token()
     if access.token is False or token is None:
         raise LeadHubError("a Job runs under a login of the Hub, found none: `hf auth login`, or give a token")
-    with refused_in_words("run Jobs"):
+    with refused_in_words():
         owner = JobsOwner(patiently(api.whoami, asked_for="who you are")["name"], access, tell)
         repo_id = request.repo_id or f"{owner.user}/lead-scores"
         ask = partial(api.dataset_info, str(run.dataset), revision=run.revision)
@@ -125,7 +124,7 @@ def run_on_jobs(
             ended = followed(started, owner, asked_every_s=asked_every_s)
         except BaseException as error:
             if left := end_jobs(started, owner):
-                why = refusal_in_words("run Jobs", error)
+                why = refusal_in_words(error)
                 raise LeadHubError(f"{why}; {', '.join(left)} may still run, and cost money: end them there") from error
             raise
         return collected(pinned, ended, repo_id)
@@ -296,17 +295,17 @@ REFUSALS = (TRANSPORT_ERROR, HFValidationError, OfflineModeIsEnabled, json.JSOND
 
 
 @contextmanager
-def refused_in_words(to: str) -> Iterator[None]:
+def refused_in_words() -> Iterator[None]:
     """Within the block, the client's errors become a LeadHubError that says what to do."""
     try:
         yield
     except REFUSALS as error:
-        raise LeadHubError(refusal_in_words(to, error)) from error
+        raise LeadHubError(refusal_in_words(error)) from error
 
 
-def refusal_in_words(to: str, error: BaseException) -> str:
+def refusal_in_words(error: BaseException) -> str:
     """What an error means for the Jobs of a run."""
     if not isinstance(error, REFUSALS):
         return str(error) or type(error).__name__
     refusal = why_refused(error, name="Jobs", noun="answer")
-    return f"cannot {to}: {refusal.words if refusal else redacted(str(error))}"
+    return f"cannot run Jobs: {refusal.words if refusal else redacted(str(error))}"

@@ -24,7 +24,7 @@ from lead_hub.score_cards import ranking_id, read_file, read_scores
 
 @dataclass(frozen=True)
 class JobShare:
-    """One Job that has ended, and what it was to do.
+    """One Job, and what it was to do.
 
     Attributes:
         job: as the Hub tells of it.

@@ -35,6 +35,7 @@ def call_of(record: Callable[Arguments, Asked]) -> Recommend[Arguments]:
         asked = record(*arguments, **options)
         return iter(asked) if stream else asked.last_board
 
+    recommend.__qualname__ = "recommend"  # so that it can be sent to another process
     own = inspect.signature(record)
     stream = inspect.Parameter("stream", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=bool)
     positional = [each for each in own.parameters.values() if each.kind is not inspect.Parameter.KEYWORD_ONLY]

@@ -133,18 +133,18 @@ class SpentBudget:
 
 
 def within_downloads(
-    candidates: Sequence[Candidate], most_bytes: int | None
+    candidates: Sequence[Candidate], most_bytes: int | None, *, is_here: Callable[[Candidate], bool]
 ) -> tuple[list[Candidate], list[Candidate]]:
     """The candidates, in their order, whose weights fit into so many bytes together, and those that are left out.
 
     One that does not fit makes room for smaller ones behind it. One of unknown size is left out where there is a limit,
-    unless it is on this machine's disk.
+    unless its weights are here already, which take nothing.
     """
     if most_bytes is None:
         return list(candidates), []
     taken, left_out, total = [], [], 0
     for candidate in candidates:
-        size = 0 if candidate.folder else known_weight_bytes(candidate)
+        size = 0 if is_here(candidate) else known_weight_bytes(candidate)
         if size is None or total + size > most_bytes:
             left_out.append(candidate)
         else:

@@ -8,6 +8,7 @@ among those that rest on the same.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import pairwise
 from typing import Protocol
 
@@ -16,7 +17,7 @@ from jaxtyping import Int64
 
 from lead_hub.access import Access
 from lead_hub.candidates import Candidate
-from lead_hub.checkpoint_files import with_weight_bytes
+from lead_hub.checkpoint_files import are_weights_here, with_weight_bytes
 from lead_hub.confidence import (
     Calibration,
     Confidence,
@@ -202,10 +203,12 @@ class Race:
             RunCancelledError: nobody waits any more.
         """
         budget = self._spent.budget
-        most_bytes = budget.download_bytes if budget else None
-        candidates, skipped = (list(candidates), []) if most_bytes is None else with_known_sizes(candidates, access)
-        entering, left_out = within_downloads(by_prior(candidates), most_bytes)
-        reason = f"its weights do not fit into the budget of {budget and budget.text} beside the others'"
+        if budget is None or budget.download_bytes is None:
+            return by_prior(candidates), ()
+        candidates, skipped = with_known_sizes(candidates, access)
+        is_here = partial(are_weights_here, access=access)
+        entering, left_out = within_downloads(by_prior(candidates), budget.download_bytes, is_here=is_here)
+        reason = f"its weights do not fit into the budget of {budget.text} beside the others'"
         skipped += [Skipped(each.checkpoint, each.revision, "download", reason) for each in left_out]
         return entering, tuple(skipped)
 
@@ -284,7 +287,7 @@ class Race:
 
 
 def with_known_sizes(candidates: Sequence[Candidate], access: Access) -> tuple[list[Candidate], list[Skipped]]:
-    """The candidates, of which the Hub tells the size of the weights where nothing else does; and where it does not.
+    """The candidates, of which the Hub tells the size of weights that are to come; and those of which it does not.
 
     Raises:
         RunCancelledError: nobody waits any more.
@@ -293,7 +296,7 @@ def with_known_sizes(candidates: Sequence[Candidate], access: Access) -> tuple[l
     skipped: list[Skipped] = []
     for each in candidates:
         try:
-            is_known = each.folder is not None or known_weight_bytes(each) is not None
+            is_known = are_weights_here(each, access) or known_weight_bytes(each) is not None
             sized.append(each if is_known else with_weight_bytes(each, access))
         except (CandidateError, HubError) as error:  # noqa: PERF203 - each has its own reason
             skipped.append(Skipped.because(each.checkpoint, each.revision, error))

@@ -63,11 +63,8 @@ class RemainingTime:
         costs = multiply_adds_of_all((candidate, *following))
         speed = self._speed = self._speed or self._get_speed()
         self._current_s, *others = (checkpoint_s(cost, n_images=n_images, speed=speed) for cost in costs)
-        later_s = sum(
-            checkpoint_s(cost, n_images=n_more, speed=speed)
-            for n_more in ahead.n_images
-            for cost in multiply_adds_of_all(ahead.candidates)
-        )
+        later = multiply_adds_of_all(ahead.candidates)
+        later_s = sum(checkpoint_s(cost, n_images=more, speed=speed) for more in ahead.n_images for cost in later)
         afterwards_s = sum(others) / n_sharing + ahead.going_on * later_s
         n_afterwards = n_images * len(following) + ahead.going_on * len(ahead.candidates) * sum(ahead.n_images)
         allowed = 1.0

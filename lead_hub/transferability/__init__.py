@@ -120,6 +120,7 @@ def _value_of(call: Callable[Arguments, TransferabilityScore]) -> Callable[Argum
     def score(*arguments: Arguments.args, **options: Arguments.kwargs) -> float:
         return call(*arguments, **options).value
 
+    score.__qualname__ = "score"  # so that it can be sent to another process
     score.__signature__ = inspect.signature(call).replace(return_annotation=float)  # type: ignore[attr-defined]
     return score
 

@@ -13,10 +13,11 @@ Departures:
 """
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from lead_hub.errors import ScoreError
+from lead_hub.transferability.discriminant import own_class
 from lead_hub.transferability.score import ScoreMethod, TransferabilityScore
 from lead_hub.transferability.score_inputs import ScoreInputs
 
@@ -45,7 +46,7 @@ def concept_variation(inputs: ScoreInputs) -> TransferabilityScore:
             "concept variation needs others nearer to every image than the furthest that there can be, found"
             f" {n_alone} of {len(rows)} images without: use more images"
         )
-    per_image = _own(near, inputs.labels) / total - 1
+    per_image = own_class(near, inputs.labels) / total - 1
     return TransferabilityScore(float(per_image.mean()), per_image)
 
 
@@ -66,11 +67,6 @@ def _near(
     weights = torch.exp2(-ALPHA * distances / room)
     weights.diagonal(offset=start).zero_()
     return weights @ one_hot
-
-
-def _own(near: Float[Tensor, "image target_class"], labels: Int[Tensor, " image"]) -> Float[Tensor, " image"]:
-    own: Tensor = near.gather(1, labels[:, None]).squeeze(1)
-    return own
 
 
 CONCEPT_VARIATION = ScoreMethod(

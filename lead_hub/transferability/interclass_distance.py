@@ -28,9 +28,8 @@ def interclass_distance(inputs: ScoreInputs) -> TransferabilityScore:
     one_hot = torch.nn.functional.one_hot(labels).to(rows.dtype)
     n_of_class = one_hot.sum(dim=0)
     sums = one_hot.new_zeros(len(n_of_class), len(n_of_class))
-    for start in range(0, len(labels), CHUNK):
-        chosen = slice(start, start + CHUNK)
-        sums += one_hot[chosen].T @ (torch.cdist(rows[chosen], rows) @ one_hot)
+    for part, members in zip(torch.split(rows, CHUNK), torch.split(one_hot, CHUNK), strict=True):
+        sums += members.T @ (torch.cdist(part, rows) @ one_hot)
     means = sums / (n_of_class[:, None] * n_of_class)
     between = means.sum() - means.diagonal().sum()
     return TransferabilityScore(float(between) / (len(n_of_class) * (len(n_of_class) - 1)))

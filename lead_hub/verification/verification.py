@@ -186,6 +186,7 @@ def call_of(record: Callable[Arguments, Verification]) -> Callable[Arguments, Le
     def verify(*arguments: Arguments.args, **options: Arguments.kwargs) -> Leaderboard:
         return deque(record(*arguments, **options), maxlen=1).pop()
 
+    verify.__qualname__ = "verify"  # so that it can be sent to another process
     return verify
 
 

@@ -85,6 +85,10 @@ def test_weights_that_are_here_are_not_downloaded_again(tmp_path: Path) -> None:
     (snapshot / "model.safetensors").write_bytes(b"weights")
     found = estimate_run(candidates, n_images=5, speed=PROCESSOR, access=access)
     assert (found.download_bytes, found.n_weights_here, found.n_unknown_size) == (300, 1, 1)
+    # A budget for downloads has room for what is here, however large, and the time that it takes stays known.
+    raced = estimate_run(candidates, n_images=5, speed=PROCESSOR, access=access, budget="0.0003MB")
+    assert (raced.n_checkpoints, raced.download_bytes, raced.n_weights_here) == (2, 300, 1)
+    assert raced.duration_s is not None
 
 
 def test_a_graphics_card_computes_while_images_are_prepared() -> None:

@@ -67,11 +67,15 @@ class PassSettings:
     batch_size: int
     n_threads: int
 
+    @property
+    def dtype_name(self) -> str:
+        """The number format as it is called, e.g. "bfloat16"."""
+        return str(self.dtype).removeprefix("torch.")
+
     def __str__(self) -> str:
         layout = "a run's layout" if self.is_laid_out else "plain layout"
-        dtype = str(self.dtype).removeprefix("torch.")
         threads = f"{self.n_threads} thread{'s' if self.n_threads > 1 else ''}"
-        return f"{dtype}, {layout}, {self.batch_size} images, {threads}"
+        return f"{self.dtype_name}, {layout}, {self.batch_size} images, {threads}"
 
 
 def forward_passes(checkpoints: Sequence[Path], files: Sequence[Path], device_name: str) -> tuple[Measured, Measured]:
@@ -143,13 +147,11 @@ class ReadyNetwork:
             only_borne: whether a format is left out that moves the features too far.
             n_images: of the run.
         """
-        way, *others = self._layouts(only_borne=only_borne)
-        way = min((way, *others), key=self._seconds_laid_out)
+        way = min(self._layouts(only_borne=only_borne), key=self._seconds_laid_out)
         with self._laid_out(way):
             way = self._with_best_sizes(way)
             measured = self._timed(way, n_images)
-        dtype = str(way.dtype).removeprefix("torch.")
-        return replace(measured, dtypes=(dtype,), found=(str(way),)), way
+        return replace(measured, dtypes=(way.dtype_name,), found=(str(way),)), way
 
     def _layouts(self, *, only_borne: bool) -> list[PassSettings]:
         """By the rule of a run, and plain in either number format."""

@@ -1,7 +1,8 @@
 """Where the time of a run goes, by what the run itself tells of its progress."""
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from lead_hub.recommendation import RunProgress
 
@@ -62,7 +63,7 @@ def spent_by_stage(moments: Sequence[Moment], *, wall_s: float) -> StageTimes:
         moments: all that the run told, in order.
         wall_s: of the whole run.
     """
-    spent = dict.fromkeys((field.name for field in fields(StageTimes)), 0.0)
+    spent = dict.fromkeys(WORDS, 0.0)
     if not moments:
         return StageTimes(rest_s=wall_s)
     spent["rest_s"] = moments[0].at_s
@@ -95,14 +96,14 @@ def _first_batches(moments: Sequence[Moment]) -> list[float]:
                 break
             batches.append(later)
         if batches:
-            taken.append(min(batches[0].at_s - moment.at_s, _at_pace(batches, from_s=moment.at_s)))
+            taken.append(min(batches[0].at_s - moment.at_s, _at_pace(batches)))
     return taken
 
 
-def _at_pace(batches: Sequence[Moment], *, from_s: float) -> float:
-    """Seconds for as many images as the first batch has, at the pace of those after it."""
+def _at_pace(batches: Sequence[Moment]) -> float:
+    """Seconds for as many images as the first batch has, at the pace of those after it; infinite without any."""
     first, last = batches[0], batches[-1]
     n_after = last.progress.n_images - first.progress.n_images
     if not n_after:
-        return first.at_s - from_s
+        return math.inf
     return first.progress.n_images * (last.at_s - first.at_s) / n_after
