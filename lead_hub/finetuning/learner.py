@@ -99,12 +99,7 @@ class Learner:
                         stage="finetune",
                     ) from error
                 if self.images_at_once == 1:
-                    raise CandidateError(
-                        f"training with one image of shape {tuple(inputs.shape[1:])} must fit into the memory of"
-                        f" {self.hardware.device}, it does not ({error}): use a device with more memory, or mode 'lora'"
-                        " or 'probe'",
-                        stage="finetune",
-                    ) from error
+                    raise
                 self.images_at_once //= 2
             clear_device_cache(garbage_collection=True)
 

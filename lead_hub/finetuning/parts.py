@@ -116,9 +116,14 @@ def stratified_share(labels: Int64[np.ndarray, " image"], share: float, *, seed:
     keys = np.random.PCG64(seed).random_raw(len(labels) + 1)
     line = choosable[np.lexsort((keys[choosable], labels[choosable]))]
     count = min(max(1, round(share * len(line))), len(line) // 2)
-    start = float(keys[-1] >> np.uint64(11)) / 2**53
+    return np.sort(_spread_over(line, count, key=keys[-1]))
+
+
+def _spread_over(line: Int64[np.ndarray, " item"], count: int, *, key: np.uint64) -> Int64[np.ndarray, " part"]:
+    """So many items at equal steps, the first one within a step as a random key says."""
+    start = float(key >> np.uint64(11)) / 2**53
     steps = np.floor((np.arange(count) + start) * (len(line) / count)).astype(np.int64)
-    return np.sort(line[steps]).astype(np.int64)
+    return np.asarray(line[steps], dtype=np.int64)
 
 
 def grouped_share(
@@ -145,14 +150,15 @@ def grouped_share(
         )
     line = choosable[np.lexsort((keys[choosable], sizes[choosable], counts[choosable].argmax(axis=1)))]
     count = max(1, min(round(share * len(line)), len(line) // 2))
-    start = float(keys[-1] >> np.uint64(11)) / 2**53
-    steps = np.floor((np.arange(count) + start) * (len(line) / count)).astype(np.int64)
     taken: list[int] = []
-    for group in dict.fromkeys([*line[steps].tolist(), *line.tolist()]):
-        fits = (left - counts[group])[counts[group] > 0].all() and 2 * sizes[[*taken, group]].sum() <= len(labels)
-        if len(taken) < count and fits:
+    n_left_to_take = len(labels) // 2
+    for group in dict.fromkeys([*_spread_over(line, count, key=keys[-1]).tolist(), *line.tolist()]):
+        if len(taken) == count:
+            break
+        if sizes[group] <= n_left_to_take and (left - counts[group])[counts[group] > 0].all():
             taken.append(group)
             left = left - counts[group]
+            n_left_to_take -= sizes[group]
     return np.flatnonzero(np.isin(numbers, taken)).astype(np.int64)
 
 
@@ -219,27 +225,20 @@ def _with_test_images(
     train: LabelledImages, load_test: Callable[[], LabelledImages], *, asked_for: str | None
 ) -> FineTuningImages:
     """The train images with those of the test split; one that nobody asked for may turn out to be of no use."""
-    try:
-        test = load_test()
-    except SplitNotFoundError:
-        if asked_for is not None:
-            raise
-        return FineTuningImages(train, None)
-    except DatasetError as error:
-        if asked_for is not None:
-            raise
-        return FineTuningImages(train, None, notes=(f"the split {TEST_SPLIT!r} is not used: {error}",))
     with ExitStack() as opened:  # closed unless it measures
-        opened.callback(test.close)
-        if test.is_local and test.sha == train.sha:  # a file or saved dataset without splits goes by any split's name
-            _refuse_same(train, asked_for=asked_for)
-            return FineTuningImages(train, None)
         try:
+            test = load_test()
+            opened.callback(test.close)
+            # A file, or a saved dataset without splits, goes by any split's name.
+            if test.is_local and test.sha == train.sha:
+                _refuse_same(train, asked_for=asked_for)
+                return FineTuningImages(train, None)
             images = FineTuningImages(train, test, notes=_class_notes(train, test))
-        except DatasetError as error:  # they share no class
+        except DatasetError as error:
             if asked_for is not None:
                 raise
-            return FineTuningImages(train, None, notes=(f"the split {TEST_SPLIT!r} is not used: {error}",))
+            is_there = not isinstance(error, SplitNotFoundError)
+            return FineTuningImages(train, None, notes=(f"the split {TEST_SPLIT!r} is not used: {error}",) * is_there)
         opened.pop_all()
     return images
 

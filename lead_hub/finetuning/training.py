@@ -80,10 +80,12 @@ def _logits(network: Network, part: Part, mine: range, *, hardware: Hardware, im
             batches = part.inputs.batches(part.positions[list(mine)].tolist(), images_at_once)
             return torch.cat([network(batch.to(hardware.device)).cpu() for batch in batches])
     except (RuntimeError, MemoryError) as error:
-        if not out_of_memory(error) or images_at_once == 1:
+        if not out_of_memory(error):
             raise CandidateError(
                 f"the fine-tuned model must run on every image, it failed: {error}", stage="finetune"
             ) from error
+        if images_at_once == 1:
+            raise
     clear_device_cache(garbage_collection=True)
     return _logits(network, part, mine, hardware=hardware, images_at_once=images_at_once // 2)
 

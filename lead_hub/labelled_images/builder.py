@@ -90,6 +90,11 @@ def open_builder(
     return builder
 
 
+def is_prepared(builder: DatasetBuilder) -> bool:
+    """Whether the library has made its own copy of the builder's tables already."""
+    return (Path(builder.cache_dir) / "dataset_info.json").is_file()
+
+
 def by_content(sha: str) -> str:
     """Where a local dataset is prepared, by the hash of its files' content.
 

@@ -168,7 +168,7 @@ class DatasetDescription:
         config: the one that is described: what was asked for, else the dataset's default, else its first.
         splits: of that configuration, in the dataset's order.
         columns: of that configuration, in the dataset's order; at least one holds images.
-        download_bytes: about what the largest sample by default takes from the Hub; None where nothing has to come from
+        download_bytes: about what reading the default split takes from the Hub; None where nothing has to come from
             there, and where the files are too many to ask for.
     """
 
@@ -256,10 +256,10 @@ def _of_hub(query: DatasetQuery, access: Access) -> DatasetDescription:
             configs=(builder.config.name,) if is_cached_copy else tuple(names),
             config=builder.config.name,
         )
-        return replace(described, download_bytes=_download_bytes(found, query.max_images, commit, access))
+        return replace(described, download_bytes=_download_bytes(found, commit, access))
 
 
-def _download_bytes(found: HubDataset, max_images: int, commit: DatasetCommit, access: Access) -> int | None:
+def _download_bytes(found: HubDataset, commit: DatasetCommit, access: Access) -> int | None:
     """Size of what reading the split "train", or the first, takes."""
     names = sorted({name for of_split in found.splits.values() for name in of_split})
     if not names or len(names) > MOST_SIZES or commit.sha is None:
@@ -273,11 +273,10 @@ def _download_bytes(found: HubDataset, max_images: int, commit: DatasetCommit, a
     sizes = {name: each.size_bytes for name, each in announced.items() if each.size_bytes is not None}
     if len(sizes) < len(names):
         return None
-    if found.images is not None:
-        images = [name for name in own if is_image_name(name)]
-        of_images = sum(sizes[name] for name in images)
-        return sum(sizes.values()) - of_images + of_images * min(len(images), max_images) // max(1, len(images))
-    of_split = sum(sizes[name] for name in set(found.splits[default_split(list(found.splits))]))
+    chosen = set(found.splits[default_split(list(found.splits))])
+    if found.images is not None:  # of the other splits no images, beside their first
+        return sum(size for name, size in sizes.items() if name in chosen or not is_image_name(name))
+    of_split = sum(sizes[name] for name in chosen)
     if found.builder.name == "parquet" and of_split > WHOLE_UP_TO_BYTES:
         return GROUPS_BYTES
     others = sum(sizes.values()) - of_split

@@ -6,22 +6,21 @@ The library's own download of them cannot be stopped, and keeps them in the shar
 import os
 import shutil
 import threading
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from datasets import DatasetBuilder, DownloadConfig, DownloadManager
 from huggingface_hub import constants
-from huggingface_hub.utils import tqdm  # type: ignore[attr-defined]  # public, exported lazily
 
 from lead_hub.access import Access
-from lead_hub.errors import DatasetError, RunCancelledError
+from lead_hub.errors import DatasetError
 from lead_hub.hub import cancellable_bar, free_disk
-from lead_hub.labelled_images.builder import files_by_split
+from lead_hub.labelled_images.builder import files_by_split, is_prepared
 from lead_hub.labelled_images.commit import DatasetCommit
 from lead_hub.labelled_images.image_folder_files import is_image_name
+from lead_hub.labelled_images.threads import in_threads
 from lead_hub.labelled_images.verified_files import DatasetFiles, Verdicts, announced_hashes, fetch_verified
 
 MANY_FILES = 16  # from here on several at a time, and one bar for all of them
@@ -63,9 +62,8 @@ def fetch_files(builder: DatasetBuilder, dataset: str, *, sha: str, access: Acce
         HubError: the Hub lists another content than it gives.
         HfHubHTTPError, OSError: what else the client raises.
     """
-    is_prepared = (Path(builder.cache_dir) / "dataset_info.json").is_file()
     addresses: Mapping[str, Sequence[str]] = builder.config.data_files or {}
-    if not addresses or (is_prepared and builder.name != "imagefolder"):
+    if not addresses or (is_prepared(builder) and builder.name != "imagefolder"):
         return FetchedFiles({}, builder=builder, access=access)
     splits = files_by_split(builder)
     names = [name for of_split in splits.values() for name in of_split]
@@ -120,28 +118,15 @@ def fetch_all_verified(names: Sequence[str], files: DatasetFiles, *, access: Acc
     announced = announced_hashes(missing, files, access)
     absent = [each for name, each in announced.items() if not (files.snapshot / name).is_file()]
     check_room(sum(each.size_bytes or 0 for each in absent), files)
-    is_over = threading.Event()
+    has_many = len(missing) >= MANY_FILES
 
-    def cancelled() -> bool:
-        return is_over.is_set() or access.cancelled()
-
-    bar = cancellable_bar(cancelled, shown=access.progress and len(missing) < MANY_FILES)
-
-    def fetch(name: str) -> None:
-        if cancelled():
-            raise RunCancelledError("the run is over")
+    def fetch(name: str, cancelled: Callable[[], bool]) -> None:
+        bar = cancellable_bar(cancelled, shown=access.progress and not has_many)
         fetch_verified(name, files, announced.get(name), access=access, cancelled=cancelled, bar=bar)
         verdicts.add(name)
 
-    with ThreadPoolExecutor(THREADS if len(missing) >= MANY_FILES else 1, "lead-hub-dataset") as threads:
-        futures = {name: threads.submit(fetch, name) for name in missing}
-        try:
-            for done in _shown(futures.values(), progress=access.progress and len(missing) >= MANY_FILES):
-                done.result()
-        except BaseException:
-            is_over.set()  # those that are under way end at their next bytes
-            threads.shutdown(wait=False, cancel_futures=True)
-            raise
+    n_threads, title = (THREADS, "Downloading images") if has_many else (1, None)
+    in_threads(fetch, missing, access=access, n_threads=n_threads, title=title)
     verdicts.write()
     return {name: files.snapshot / name for name in names}
 
@@ -159,14 +144,6 @@ def check_room(size_bytes: int, files: DatasetFiles) -> None:
             f" {free_bytes / 1e9:.1f} GB are free in {place}: free some, choose another cache_dir, or name a smaller"
             " dataset or configuration"
         )
-
-
-def _shown(futures: Iterable["Future[None]"], *, progress: bool) -> Iterable["Future[None]"]:
-    waiting = list(futures)
-    done = as_completed(waiting)
-    if not progress:
-        return done
-    return tqdm(done, total=len(waiting), desc="Downloading images", unit="file")  # type: ignore[no-untyped-call]
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from lead_hub.labelled_images.builder import (
     cannot_be_opened,
     data_files_of,
     files_by_split,
+    is_prepared,
     open_builder,
 )
 from lead_hub.labelled_images.commit import DatasetCommit
@@ -97,8 +98,7 @@ def builder_of_split(
     """
     addresses = found.builder.config.data_files or {}
     others = [name for split, names in found.splits.items() if split != query.split for name in names]
-    is_prepared = (Path(found.builder.cache_dir) / "dataset_info.json").is_file()
-    if commit.sha is None or not others or is_prepared:
+    if commit.sha is None or not others or is_prepared(found.builder):
         return found.builder
     own = [name for name in others if not name.startswith("hf://")]
     sizes = [each.size_bytes or 0 for each in announced_hashes(own, files, access).values()]

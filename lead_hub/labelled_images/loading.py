@@ -157,9 +157,8 @@ def load_labelled_images(
     with translated_errors(query, access):
         opened = replace(opened, notes=(*opened.notes, *opened.bring(columns.image, sample)))
     with scratch_folder(access.datasets_folder if decoded_folder is None else decoded_folder.parent) as folder:
-        with translated_errors(query, access):
-            decoding = decode_images(opened.images(columns.image, sample), folder, total=len(sample), access=access)
-            images = _assembled(query, opened, columns, classes=classes, sample=sample, decoding=decoding)
+        decoding = decode_images(opened.images(columns.image, sample), folder, total=len(sample), access=access)
+        images = _assembled(query, opened, columns, classes=classes, sample=sample, decoding=decoding)
         if decoded_folder is None:
             return replace(images, pixels=DecodedImages(folder, images.pixels.places, temporary=True))
         _write(images, query, folder)

@@ -198,7 +198,9 @@ def _way_to_fetch(
 ) -> Callable[[Collection[str]], object] | None:
     if commit.sha is None and found.own_files.folder is not None:
         return partial(_require_here, query, files)
-    return None if found.images is None else partial(_fetch, query, files, found.splits[query.split], access)
+    if found.images is None:
+        return None
+    return partial(fetch_images, files=files, names=found.splits[query.split], access=access)
 
 
 def _require_here(query: DatasetQuery, files: DatasetFiles, paths: Collection[str]) -> None:
@@ -210,13 +212,6 @@ def _require_here(query: DatasetQuery, files: DatasetFiles, paths: Collection[st
             f" were never downloaded: go online once with max_images={query.max_images} and seed={query.seed}, or ask"
             " for the same as then"
         )
-
-
-def _fetch(
-    query: DatasetQuery, files: DatasetFiles, names: Collection[str], access: Access, paths: Collection[str]
-) -> None:
-    with translated_errors(query, access):
-        fetch_images(paths, files, names=names, access=access)
 
 
 def _open_file(query: DatasetQuery, path: Path, *, access: Access) -> OpenedSplit:

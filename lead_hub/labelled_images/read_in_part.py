@@ -10,7 +10,7 @@ import json
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from jaxtyping import Int64
 from lead_hub.access import Access
 from lead_hub.errors import DatasetError
 from lead_hub.hub import write_text_whole
+from lead_hub.labelled_images.builder import is_prepared
 from lead_hub.labelled_images.class_labels import FLOATS
 from lead_hub.labelled_images.columns import choose_columns
 from lead_hub.labelled_images.decoded_images import EncodedImage
@@ -194,6 +195,11 @@ def open_in_part(
         RunCancelledError: cancelled.
         OSError, pyarrow.ArrowException: a file cannot be read.
     """
+    if _is_prepared_and_small(builder, query.split):
+        return None
+    place = _kept_split(query, kept_in(files))
+    if (kept := _reopened(place, query, files, access)) is not None:
+        return replace(kept, is_private=is_private)
     tables = _large_tables(builder, query, files, access=access)
     if tables is None:
         return None
@@ -202,14 +208,12 @@ def open_in_part(
     wanted = _wanted_columns(query, features)
     if wanted is None or not _is_stored_plainly(wanted, schema):
         return None
-    folder = kept_in(files)
     files.snapshot.mkdir(parents=True, exist_ok=True)  # the client takes a dataset without one for damaged
-    known = known_labels(tables, folder, wanted, seed=query.seed, is_private=is_private)
-    if known is None or 2 * query.max_images > known.n_rows:
-        return None
     split = _KnownSplit(str(builder.config.name), tables, features, wanted, is_private=is_private)
-    write_text_whole(_kept_split(query, folder), json.dumps(split.document()), private=is_private)
-    return split.with_labels(known, files)
+    opened = split.read(query, files)
+    if opened is not None:
+        write_text_whole(place, json.dumps(split.document()), private=is_private)
+    return opened
 
 
 def reopen_in_part(query: DatasetQuery, cache: Path, access: Access) -> ReadInPart | None:
@@ -224,12 +228,26 @@ def reopen_in_part(query: DatasetQuery, cache: Path, access: Access) -> ReadInPa
     folders = [each for each in of_commits.glob("*") if query.revision in (None, each.name)]
     kept = [place for folder in folders if (place := _kept_split(query, folder)).is_file()]
     for place in sorted(kept, key=lambda each: each.stat().st_mtime, reverse=True):
-        with suppress(ValueError, TypeError, LookupError, OSError):  # not what this version keeps
-            split = _KnownSplit.of(json.loads(place.read_text(encoding="utf-8")), access)
-            known = known_labels(split.tables, place.parent, split.wanted, seed=query.seed, is_private=split.is_private)
-            if known is not None and 2 * query.max_images <= known.n_rows:
-                return split.with_labels(known, DatasetFiles(query.dataset, place.parent.name, cache))
+        files = DatasetFiles(query.dataset, place.parent.name, cache)
+        with suppress(OSError):  # labels are gone, and the Hub is not asked
+            if (opened := _reopened(place, query, files, access)) is not None:
+                return opened
     return None
+
+
+def _reopened(place: Path, query: DatasetQuery, files: DatasetFiles, access: Access) -> ReadInPart | None:
+    """What was kept of a split; None where nothing is, or it is not what this version keeps."""
+    try:
+        split = _KnownSplit.of(json.loads(place.read_text(encoding="utf-8")), access)
+    except (ValueError, TypeError, LookupError, OSError):
+        return None
+    return split.read(query, files)
+
+
+def _is_prepared_and_small(builder: DatasetBuilder, split: str) -> bool:
+    """Whether the library's own copy, which images make as large as the files, is far below where parts begin."""
+    of_split = (builder.info.splits or {}).get(split) if is_prepared(builder) else None
+    return of_split is not None and 2 * (of_split.num_bytes or WHOLE_UP_TO_BYTES) < WHOLE_UP_TO_BYTES
 
 
 @dataclass(frozen=True, eq=False)
@@ -268,7 +286,19 @@ class _KnownSplit:
         features = Features.from_dict(document["features"])
         return _KnownSplit(document["config"], tables, features, wanted, is_private=document["is_private"])
 
-    def with_labels(self, known: KnownLabels, files: DatasetFiles) -> ReadInPart:
+    def read(self, query: DatasetQuery, files: DatasetFiles) -> ReadInPart | None:
+        """With its labels; None where more than half of it is asked for, or the files do not fit together."""
+        known = known_labels(
+            self.tables,
+            kept_in(files),
+            self.wanted,
+            seed=query.seed,
+            fewest_rows=2 * query.max_images,
+            is_private=self.is_private,
+        )
+        return None if known is None else self._with_labels(known, files)
+
+    def _with_labels(self, known: KnownLabels, files: DatasetFiles) -> ReadInPart:
         groups = tuple(known.groups[position] for position in known.looked_at)
         first = np.cumsum([0, *(group.n_rows for group in known.groups)])
         spans = [np.arange(first[position], first[position + 1]) for position in known.looked_at]

@@ -5,9 +5,7 @@ a terabyte of images are some megabytes, and a few images cost little more than 
 """
 
 import itertools
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,11 +14,11 @@ from typing import Any, TypeVar
 import pyarrow
 import pyarrow.parquet
 from huggingface_hub import HfFileSystem
-from huggingface_hub.utils import tqdm  # type: ignore[attr-defined]  # public, exported lazily
 
 from lead_hub.access import Access
 from lead_hub.errors import RunCancelledError
 from lead_hub.hub import limited, written_whole
+from lead_hub.labelled_images.threads import in_threads
 
 THREADS = 8
 BLOCK_BYTES = 1 << 22
@@ -42,8 +40,7 @@ class RowGroup:
         n_rows: how many rows it holds.
         size_bytes: of its images, as they are stored.
         disk_bytes: of all that is fetched of it, unpacked.
-        is_pure: whether all its rows are of one class, as its own statistics say.
-        label: which one, if so.
+        label: of all its rows, as its own statistics say; None where they are of several classes, or it is not told.
     """
 
     file: str
@@ -51,7 +48,6 @@ class RowGroup:
     n_rows: int
     size_bytes: int
     disk_bytes: int
-    is_pure: bool = False
     label: int | str | bool | None = None
 
     @property
@@ -155,7 +151,11 @@ class RemoteTables:
             return found
 
         of_files = (list(group) for _, group in itertools.groupby(groups, key=lambda each: each.file))
-        jobs = [of_file[first : first + GROUPS_PER_JOB] for of_file in of_files for first in _starts(of_file)]
+        jobs = [
+            of_file[first : first + GROUPS_PER_JOB]
+            for of_file in of_files
+            for first in range(0, len(of_file), GROUPS_PER_JOB)
+        ]
         return [values for found in self._in_threads(read, jobs, title="Reading labels") for values in found]
 
     def fetch(self, places: Mapping[RowGroup, Path], columns: Sequence[str], *, private: bool) -> None:
@@ -193,43 +193,24 @@ class RemoteTables:
     def _in_threads(
         self, work: Callable[[Job, Callable[[], None]], Result], jobs: Sequence[Job], *, title: str
     ) -> list[Result]:
-        """What the work gives for each job, in their order; ends with the first that fails.
+        """What the work gives for each job, in their order.
 
         Args:
             work: is given a job, and a function that raises when nobody waits any more.
             jobs: for it.
-            title: of the progress bar.
+            title: of the progress bar, which one job does without.
         """
-        is_over = threading.Event()
 
-        def cancelled() -> bool:
-            return is_over.is_set() or self.access.cancelled()
+        def patiently_read(job: Job, cancelled: Callable[[], bool]) -> Result:
+            def check() -> None:
+                if cancelled():
+                    raise RunCancelledError("the run is over")
 
-        def check() -> None:
-            if cancelled():
-                raise RunCancelledError("the run is over")
-
-        def one(job: Job) -> Result:
-            check()
             with limited(cancelled):
                 return work(job, check)
 
-        with ThreadPoolExecutor(min(THREADS, max(1, len(jobs))), "lead-hub-dataset") as threads:
-            futures = [threads.submit(one, job) for job in jobs]
-            try:
-                done = as_completed(futures)
-                shown = self.access.progress and len(jobs) > 1
-                for future in tqdm(done, total=len(jobs), desc=title, disable=not shown):  # type: ignore[no-untyped-call]
-                    future.result()
-            except BaseException:
-                is_over.set()  # those that are under way end with their next request
-                threads.shutdown(wait=False, cancel_futures=True)
-                raise
-        return [future.result() for future in futures]
-
-
-def _starts(of_file: Sequence[RowGroup]) -> range:
-    return range(0, len(of_file), GROUPS_PER_JOB)
+        shown = title if len(jobs) > 1 else None
+        return in_threads(patiently_read, jobs, access=self.access, n_threads=THREADS, title=shown)
 
 
 def _groups(name: str, metadata: pyarrow.parquet.FileMetaData, wanted: Wanted) -> Iterator[RowGroup]:
@@ -240,16 +221,13 @@ def _groups(name: str, metadata: pyarrow.parquet.FileMetaData, wanted: Wanted) -
         size_bytes = sum(each.total_compressed_size for each in chunks if _of(each) == wanted.image)
         disk_bytes = sum(each.total_uncompressed_size for each in chunks if _of(each) in wanted.fetched)
         told = next((each.statistics for each in chunks if each.path_in_schema == wanted.label), None)
-        is_pure = (
-            told is not None
-            and told.has_min_max
-            and told.has_null_count
-            and told.null_count == 0
-            and isinstance(told.min, (int, str))
-            and told.min == told.max
-        )
-        label = told.min if is_pure and told else None
-        yield RowGroup(name, position, group.num_rows, size_bytes, disk_bytes, is_pure, label)
+        label = told.min if told is not None and _tells_one_label(told) else None
+        yield RowGroup(name, position, group.num_rows, size_bytes, disk_bytes, label)
+
+
+def _tells_one_label(told: pyarrow.parquet.Statistics) -> bool:
+    has_all = told.has_min_max and told.has_null_count and told.null_count == 0
+    return bool(has_all and isinstance(told.min, (int, str)) and told.min == told.max)
 
 
 def _of(chunk: pyarrow.parquet.ColumnChunkMetaData) -> str:

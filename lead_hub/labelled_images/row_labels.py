@@ -14,7 +14,7 @@ from lead_hub.labelled_images.row_groups import RemoteTables, RowGroup, Wanted, 
 
 MOST_LABEL_READS = 2000  # the Hub answers some thousand requests in five minutes
 MOST_ROWS = 50_000_000
-RULE = 2  # of what is kept
+RULE = 3  # of what is kept
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,15 +38,16 @@ class KnownLabels:
 
 
 def known_labels(
-    tables: RemoteTables, folder: Path, wanted: Wanted, *, seed: int, is_private: bool
+    tables: RemoteTables, folder: Path, wanted: Wanted, *, seed: int, fewest_rows: int, is_private: bool
 ) -> KnownLabels | None:
-    """Read the labels once, then from what was kept; None where the files do not fit together.
+    """Read the labels once, then from what was kept; None where the files do not fit together, or hold too few rows.
 
     Args:
         tables: the split.
         folder: where they are kept.
         wanted: the columns.
         seed: decides which groups are looked up where they are too many.
+        fewest_rows: below which it is not worth it.
         is_private: whether only this machine's user may read what is kept.
 
     Raises:
@@ -58,8 +59,8 @@ def known_labels(
     of_seed = _kept_labels(folder, tables, wanted, seed, MOST_LABEL_READS)
     for place in (of_all, of_seed):
         if (kept := _reopened(place)) is not None:
-            return kept
-    found = _looked_up(tables, wanted, seed=seed)
+            return kept if kept.n_rows >= fewest_rows else None
+    found = _looked_up(tables, wanted, seed=seed, fewest_rows=fewest_rows)
     if found is None:
         return None
     told = {"groups": [asdict(group) for group in found.groups], "looked_at": found.looked_at}
@@ -90,23 +91,20 @@ def _reopened(place: Path) -> KnownLabels | None:
     return KnownLabels(groups, looked_at, one_array(table["label"]))
 
 
-def _looked_up(tables: RemoteTables, wanted: Wanted, *, seed: int) -> KnownLabels | None:
+def _looked_up(tables: RemoteTables, wanted: Wanted, *, seed: int, fewest_rows: int) -> KnownLabels | None:
     schemas = tables.schemas()
     types = {tuple(each.field(name).type for name in wanted.names if name in each.names) for each in schemas}
     groups = tuple(tables.groups(wanted))
-    if (
-        len(types) != 1
-        or len(next(iter(types))) != len(wanted.names)
-        or sum(each.n_rows for each in groups) > MOST_ROWS
-    ):
+    are_alike = len(types) == 1 and len(next(iter(types))) == len(wanted.names)
+    if not are_alike or not fewest_rows <= sum(group.n_rows for group in groups) <= MOST_ROWS:
         return None
-    mixed = [position for position, group in enumerate(groups) if not group.is_pure]
+    mixed = [position for position, group in enumerate(groups) if group.label is None]
     keys = np.random.PCG64(np.random.SeedSequence([seed, 2])).random_raw(len(mixed))
     asked = sorted(mixed[place] for place in np.argsort(keys, kind="stable")[:MOST_LABEL_READS])
     read = dict(zip(asked, tables.values([groups[position] for position in asked], wanted.label), strict=True))
     kind = schemas[0].field(wanted.label).type
     kind = kind.value_type if pyarrow.types.is_dictionary(kind) else kind
-    looked_at = tuple(position for position, group in enumerate(groups) if group.is_pure or position in read)
+    looked_at = tuple(position for position, group in enumerate(groups) if group.label is not None or position in read)
     values = [
         read[position]
         if position in read

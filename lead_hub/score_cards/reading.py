@@ -104,9 +104,10 @@ def read_scores(
         rows = repository.read_rows()
         names = {dataset, public_name(dataset, is_local=True)} if "/" not in dataset else {dataset}
         fitting = [row for row in rows if row.dataset in names and method in {None, row.method}]
+        fitting = [row for row in fitting if ranking in {None, row.ranking_id}]
         if not fitting:
             raise HubError(nothing_fits(rows, repository, dataset=dataset, method=method))
-        wanted = ranking or fitting[-1].ranking_id
+        wanted = fitting[-1].ranking_id
         results = results_on_cards([row for row in fitting if row.ranking_id == wanted], repository)
     if not results:
         raise HubError(f"{repo_id}@{repository.sha} has no card on {dataset!r} that is as it was written: push again")

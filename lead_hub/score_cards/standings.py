@@ -12,7 +12,7 @@ from statistics import fmean, pstdev
 from typing import TypeAlias
 
 from lead_hub.errors import ScoreError
-from lead_hub.score_cards.card import ScoreResult
+from lead_hub.score_cards.card import UNREADABLE, ScoreResult
 
 FEWEST_CHECKPOINTS = 5  # among fewer, standing above others says little
 MOST_STANDING = 3.0
@@ -63,7 +63,7 @@ def parse_standings(text: str, *, method: str, method_version: int) -> Standings
             str(checkpoint): {str(dataset): float(value) for dataset, value in by_dataset.items()}
             for checkpoint, by_dataset in document["standings"].items()
         }
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+    except UNREADABLE as error:
         raise ScoreError(f"what is kept of standings must be as it was written, found {error!r}") from error
     if not all(math.isfinite(value) for by_dataset in standings.values() for value in by_dataset.values()):
         raise ScoreError("what is kept of standings must be finite numbers, found others")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from lead_hub.errors import LeadHubError
 from lead_hub.score_cards.card import ScoreResult
 
 TABLE_PATH = "data/scores.parquet"
@@ -135,9 +136,19 @@ def score_row(result: ScoreResult) -> ScoreRow:
 
 
 def table_bytes(rows: Iterable[ScoreRow]) -> bytes:
-    """The parquet file; equal rows give equal bytes with the same pyarrow."""
+    """The parquet file; equal rows give equal bytes with the same pyarrow.
+
+    Raises:
+        LeadHubError: it would be larger than what `read_table` reads.
+    """
+    table = pa.Table.from_pylist([vars(row) for row in rows], schema=SCHEMA)
+    if len(table) > MOST_ROWS or table.nbytes > MOST_TABLE_BYTES:
+        raise LeadHubError(
+            f"the table of a repository must have at most {MOST_ROWS:,} scores and take {MOST_TABLE_BYTES >> 20} MiB,"
+            f" found {len(table):,} in {table.nbytes >> 20}: push to another repository"
+        )
     file = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist([vars(row) for row in rows], schema=SCHEMA), file)
+    pq.write_table(table, file)
     return file.getvalue()
 
 

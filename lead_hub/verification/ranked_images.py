@@ -9,7 +9,7 @@ from pathlib import Path
 from lead_hub.access import Access
 from lead_hub.errors import DatasetError
 from lead_hub.finetuning import FineTuningImages, load_finetuning_images
-from lead_hub.labelled_images import DatasetQuery, LabelledImages, groups_sha256, rows_sha256
+from lead_hub.labelled_images import DatasetQuery, groups_sha256, rows_sha256
 from lead_hub.leaderboard import Leaderboard, RankedDataset
 from lead_hub.processes import Processes, on_main_process
 from lead_hub.recommendation import image_groups
@@ -33,7 +33,14 @@ def same_images(
     with ExitStack() as opened:  # closed where they are others
         images = load_finetuning_images(query_of(board), access, test_split=test_split, decoded_folder=decoded_folder)
         opened.callback(images.close)
-        refuse_changed(images.train, board.dataset)
+        refuse_other(
+            board.dataset,
+            {
+                "sha": (board.dataset.sha, images.train.sha),
+                "classes": (board.dataset.class_names, images.train.class_names),
+                "sampled rows (sha256)": (board.dataset.rows_sha256, rows_sha256(images.train)),
+            },
+        )
         opened.pop_all()
     return images
 
@@ -47,6 +54,8 @@ def grouped_as_ranked(
         DatasetError: they are others now.
         RunCancelledError: nobody waits any more.
     """
+    if board.dataset.groups_sha256 is None:  # every image was left out alone
+        return replace(images, train=replace(images.train, groups=None))
     find = partial(image_groups, images.train, (board.method,), group_column=group_column_of(board), access=access)
     found = on_main_process(find, processes)
     train = found.of(images.train)
@@ -89,16 +98,6 @@ def query_of(board: Leaderboard) -> DatasetQuery:
         seed=seed,
         group_column=group_column_of(board),
     )
-
-
-def refuse_changed(images: LabelledImages, dataset: RankedDataset) -> None:
-    """Raise if the images are not those that were ranked on."""
-    pairs = {
-        "sha": (dataset.sha, images.sha),
-        "classes": (dataset.class_names, images.class_names),
-        "sampled rows (sha256)": (dataset.rows_sha256, rows_sha256(images)),
-    }
-    refuse_other(dataset, pairs)
 
 
 def refuse_other(dataset: RankedDataset, pairs: Mapping[str, tuple[object, object]]) -> None:

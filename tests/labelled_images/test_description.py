@@ -97,7 +97,7 @@ def test_an_image_folder_on_the_hub(hub: HubServer, tmp_path: Path) -> None:
     assert found.splits == (SplitDescription("train", 5), SplitDescription("test", 2))
     assert found.columns == (IMAGE, ColumnDescription("label", "ClassLabel of 2 classes", "label"))
     assert bytes_read(hub, ".png") == []
-    assert found.download_bytes == sum(file.stat().st_size for file in (tmp_path / "repo").rglob("*.png"))
+    assert found.download_bytes == sum(file.stat().st_size for file in (tmp_path / "repo" / "train").rglob("*.png"))
 
 
 def test_an_image_folder_with_a_table(hub: HubServer, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -104,12 +105,15 @@ def test_a_push_keeps_the_entries_that_it_cannot_read(hub: HubServer) -> None:
 def test_a_table_takes_no_more_memory_than_it_may(
     n_rows: int, note: str, is_read: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lead_hub.score_cards.table.MOST_TABLE_BYTES", 2**20)
-    monkeypatch.setattr("lead_hub.score_cards.table.MOST_ROWS", 100)
     rows = [replace(score_row(RESULT), note=note)] * n_rows
     content = table_bytes(rows)
     assert len(content) < 2**20 / 4
+    monkeypatch.setattr("lead_hub.score_cards.table.MOST_TABLE_BYTES", 2**20)
+    monkeypatch.setattr("lead_hub.score_cards.table.MOST_ROWS", 100)
     assert read_table(content) == (rows if is_read else None)
+    # Nor is one written that nobody would read.
+    with nullcontext() if is_read else pytest.raises(LeadHubError, match="push to another repository"):
+        assert table_bytes(rows) == content
 
 
 def test_a_table_that_is_too_large_is_not_fetched(hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:
