@@ -1,7 +1,7 @@
 """Stage 4: files x images -> CheckpointOutputs: loaded, run once behind its own image processor, pooled, kept on disk.
 
 checkpoint_folder -> loaded_checkpoint (pooling: one vector an image) -> extraction (shrunk_images: what processors
-share; fast_layout, number_format: how passes are run; depths: what a few blocks say)
+share; fast_layout, number_format, attention: how passes are run; depths: what a few blocks say)
 -> network_extraction (where asked for: network_kernel, from gradient_passes of parameter_gradients) -> outputs_cache
 """
 
@@ -20,6 +20,7 @@ from lead_hub.checkpoint_outputs.frozen_outputs import CheckpointOutputs, ImageO
 from lead_hub.checkpoint_outputs.image_preparation import processor_settings, wanted_side_px
 from lead_hub.checkpoint_outputs.loaded_checkpoint import LoadedCheckpoint, load_checkpoint
 from lead_hub.checkpoint_outputs.network_extraction import with_network_kernel
+from lead_hub.checkpoint_outputs.number_format import passes_in
 from lead_hub.checkpoint_outputs.outputs_cache import OutputsCache, outputs_key
 from lead_hub.checkpoint_outputs.preparing_ahead import prepared_batches
 from lead_hub.checkpoint_outputs.shrunk_images import ShrunkImages
@@ -41,6 +42,7 @@ __all__ = [
     "load_checkpoint",
     "out_of_memory",
     "outputs_key",
+    "passes_in",
     "prepared_batches",
     "processor_settings",
     "versions",

@@ -14,6 +14,8 @@ from lead_hub.labelled_images import STORED_SHORT_SIDE_PX, LabelledImages, rows_
 
 # Raise when the same network would give another tangent kernel.
 NETWORK_KERNEL_VERSION = 1
+# Raise when passes in bfloat16 would round otherwise.
+BFLOAT16_VERSION = 1
 # By what it is decided whether a network is run in float32 instead.
 FALLING_BACK = (MOST_DRIFT, FEWEST_TRIED, MOST_TRIED, IMAGES_A_TRIED_ONE)
 # Packages that can change a number.
@@ -71,6 +73,7 @@ def cache_key(
             "short side": STORED_SHORT_SIDE_PX,
             "dtype": str(dtype),
             **({"falls back": FALLING_BACK} if falls_back and dtype != torch.float32 else {}),
+            **({"bfloat16": BFLOAT16_VERSION} if dtype == torch.bfloat16 else {}),
             "versions": versions(),
             **({"network kernel": NETWORK_KERNEL_VERSION} if with_network_kernel else {}),
         }

@@ -15,7 +15,13 @@ from lead_hub.checkpoint_outputs.depths import BlockTaps, block_taps, depth_kern
 from lead_hub.checkpoint_outputs.fast_layout import can_be_faster, in_fast_layout
 from lead_hub.checkpoint_outputs.frozen_outputs import CheckpointOutputs, ImageOutputs
 from lead_hub.checkpoint_outputs.loaded_checkpoint import LoadedCheckpoint
-from lead_hub.checkpoint_outputs.number_format import NumberFormat, checked_format, fast_dtype, tried_positions
+from lead_hub.checkpoint_outputs.number_format import (
+    NumberFormat,
+    checked_format,
+    fast_dtype,
+    passes_in,
+    tried_positions,
+)
 from lead_hub.checkpoint_outputs.preparing_ahead import prepared_batches
 from lead_hub.checkpoint_outputs.shrunk_images import PartOfShrunkImages, Preparation, ShrunkImages
 from lead_hub.errors import CandidateError, LeadHubError
@@ -327,8 +333,7 @@ class BatchedForward:
     @contextmanager
     def running(self) -> Iterator[None]:
         """Within the block passes are in the number format, without gradients, and the asked blocks are heard."""
-        low_precision = torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
-        with torch.inference_mode(), low_precision, self.taps.listening():
+        with torch.inference_mode(), passes_in(self.dtype, self.device), self.taps.listening():
             yield
 
     def halving(self, pixel_values: Tensor) -> Iterator[BatchOutputs]:

@@ -5,13 +5,15 @@ that bfloat16 moves too far on a few images of the run is run in float32, and it
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from lead_hub.checkpoint_outputs.attention import UnfusedAttention
 from lead_hub.errors import CandidateError
 
 # Of the spread of the features over images. The demo's small networks stay below it, and their scores within the bound
@@ -21,8 +23,9 @@ MOST_DRIFT = 0.05
 # features is a mean over images, and of how far they are apart, over pairs of them: of two images there is one pair.
 IMAGES_A_TRIED_ONE = 100
 FEWEST_TRIED, MOST_TRIED = 4, 8
-# Names that torch gives to instructions which multiply bfloat16.
-BFLOAT16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16")
+# Names that torch gives to instructions which multiply bfloat16: vectors of it, or tiles of matrices.
+VECTORS, TILES = "avx512_bf16", "amx_bf16"
+BFLOAT16_INSTRUCTIONS = (VECTORS, TILES)
 
 
 def fast_dtype(device: torch.device) -> torch.dtype:
@@ -30,13 +33,24 @@ def fast_dtype(device: torch.device) -> torch.dtype:
     if device.type == "cuda":
         # Older GPUs, which multiply float16 in hardware, compute bfloat16 as well, but many times slower.
         return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
-    return torch.bfloat16 if device.type == "cpu" and multiplies_bfloat16() else torch.float32
+    return torch.bfloat16 if device.type == "cpu" and bfloat16_instructions() else torch.float32
 
 
-def multiplies_bfloat16() -> bool:
-    """Whether this machine's processor has instructions for it that torch uses; an older torch does not tell."""
+def bfloat16_instructions() -> set[str]:
+    """Of BFLOAT16_INSTRUCTIONS those that this machine's processor has and torch uses; an older torch does not tell."""
     capabilities: Callable[[], dict[str, object]] = getattr(torch.cpu, "get_capabilities", dict)
-    return any(capabilities().get(name) for name in BFLOAT16_INSTRUCTIONS)
+    has = capabilities()
+    return {name for name in BFLOAT16_INSTRUCTIONS if has.get(name)}
+
+
+@contextmanager
+def passes_in(dtype: torch.dtype, device: torch.device) -> Iterator[None]:
+    """Within the block passes are in a number format, as the device computes them fastest in it."""
+    with ExitStack() as stack:
+        stack.enter_context(torch.autocast(device.type, dtype, enabled=dtype != torch.float32))
+        if device.type == "cpu" and dtype == torch.bfloat16 and bfloat16_instructions() == {VECTORS}:
+            stack.enter_context(UnfusedAttention())
+        yield
 
 
 def tried_positions(n_images: int) -> list[int]:

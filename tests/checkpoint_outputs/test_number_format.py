@@ -19,10 +19,10 @@ from lead_hub.checkpoint_outputs import (
 )
 from lead_hub.checkpoint_outputs.number_format import (
     MOST_DRIFT,
+    bfloat16_instructions,
     checked_format,
     drift,
     fast_dtype,
-    multiplies_bfloat16,
     tried_positions,
 )
 from lead_hub.demo import pool, target_folder
@@ -34,7 +34,7 @@ from tests.tiny_checkpoints import random_images, save_checkpoint, tiny_processo
 from tests.tiny_families import FAMILIES
 
 CPU = torch.device("cpu")
-needs_bfloat16 = pytest.mark.skipif(not multiplies_bfloat16(), reason="this processor multiplies no bfloat16")
+needs_bfloat16 = pytest.mark.skipif(not bfloat16_instructions(), reason="this processor multiplies no bfloat16")
 
 # Of the demo's trained checkpoints, in nats of the score.
 SCORE_TOLERANCE = 0.005

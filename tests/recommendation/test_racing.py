@@ -12,7 +12,7 @@ from torch import nn
 from lead_hub import Leaderboard, LeadHubError, recommend
 from lead_hub.access import Access
 from lead_hub.candidates import Candidate
-from lead_hub.checkpoint_outputs.number_format import multiplies_bfloat16
+from lead_hub.checkpoint_outputs.number_format import bfloat16_instructions
 from lead_hub.confidence import find_calibration
 from lead_hub.errors import RunCancelledError
 from lead_hub.labelled_images import DatasetQuery, load_labelled_images
@@ -89,7 +89,7 @@ def test_every_stage_runs_new_images_alone(rank: Recommend) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not multiplies_bfloat16(), reason="this processor multiplies no bfloat16")
+@pytest.mark.skipif(not bfloat16_instructions(), reason="this processor multiplies no bfloat16")
 def test_the_number_format_of_the_first_stage_is_that_of_all(
     colour_folder: Path, tiny_pool: Path, tmp_path: Path
 ) -> None:

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from lead_hub.bench.speed.made_inputs import read_pixels
 from lead_hub.bench.speed.measured_parts import Measured, Stopwatch, device_of
-from lead_hub.checkpoint_outputs import ExtractionSettings, LoadedCheckpoint, fastest_passes, load_checkpoint
+from lead_hub.checkpoint_outputs import ExtractionSettings, LoadedCheckpoint, fastest_passes, load_checkpoint, passes_in
 from lead_hub.labelled_images import STORED_SHORT_SIDE_PX, Pixels
 
 # Twice what a run keeps of an image: what a decoder must at least deliver.
@@ -187,10 +187,7 @@ class ReadyNetwork:
         torch.set_num_threads(way.n_threads)
         try:
             # Around all passes, and not inference mode, in which weights come into the number format again each time.
-            with (
-                torch.no_grad(),
-                torch.autocast(self._device.type, way.dtype, enabled=way.dtype != torch.float32),
-            ):
+            with torch.no_grad(), self._in_format(way):
                 self._checkpoint.forward(self._ready[: min(way.batch_size, n_images)])
                 watch = Stopwatch(self._device)
                 for start in range(0, n_images, way.batch_size):
@@ -198,6 +195,11 @@ class ReadyNetwork:
                 return watch.stopped(self._device)
         finally:
             torch.set_num_threads(threads)
+
+    def _in_format(self, way: PassSettings) -> AbstractContextManager[None]:
+        if way.is_laid_out:
+            return passes_in(way.dtype, self._device)
+        return torch.autocast(self._device.type, way.dtype, enabled=way.dtype != torch.float32)
 
     @contextmanager
     def _laid_out(self, way: PassSettings) -> Iterator[None]:
