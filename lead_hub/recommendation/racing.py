@@ -6,7 +6,7 @@ a board is good at any moment: who rests on more images stands above who rests o
 among those that rest on the same.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import pairwise
@@ -70,8 +70,15 @@ class Turn:
 class Ranking(Protocol):
     """Whose turn it is, and the board that follows from what came of the turns."""
 
-    def turns(self, candidates: Sequence[Candidate]) -> Iterator[Turn]:
-        """Turns in order; what came of one is told before the next is asked for."""
+    def rounds(self, candidates: Sequence[Candidate]) -> Iterator[Iterator[Turn]]:
+        """Turns in order, those that do not depend on each other together.
+
+        What came of a round is told before the next is asked for. Whether there is a further turn is decided as it is
+        asked for.
+        """
+
+    def images_of(self, n_images: int) -> tuple[LabelledImages, Int64[np.ndarray, " image"] | None]:
+        """The images of turns on so many, and their positions among all; None where they are all."""
 
     def board(self, board: Leaderboard, turn: Turn, one: ScoredCandidate) -> Leaderboard:
         """The board with what came of this turn; asked of the main process alone."""
@@ -95,22 +102,48 @@ class Ranking(Protocol):
 class FullRun:
     """Every candidate once, on all images."""
 
-    def __init__(self, images: LabelledImages, calibration: Calibration | None, *, seed: int) -> None:
-        self._images, self._calibration, self._seed = images, calibration, seed
-        self._scored: list[ScoredCandidate] = []
+    def __init__(
+        self,
+        images: LabelledImages,
+        calibration: Calibration | None,
+        candidates: Sequence[Candidate],
+        *,
+        seed: int,
+    ) -> None:
+        """A run of these candidates.
 
-    def turns(self, candidates: Sequence[Candidate]) -> Iterator[Turn]:
-        for number, candidate in enumerate(candidates, start=1):
-            following = tuple(candidates[number:])
-            n_new = len(self._images)
-            yield Turn(candidate, self._images, None, n_new, number=number, following=following, is_first=True)
+        Args:
+            images: of the run.
+            calibration: of the board's score; None without one.
+            candidates: in the order of the board's rows where it is none of the scores, whoever had its turn first.
+            seed: of what is drawn.
+        """
+        self._images, self._calibration, self._candidates, self._seed = images, calibration, candidates, seed
+        self._scored: dict[Candidate, ScoredCandidate] = {}
 
-    def board(self, board: Leaderboard, turn: Turn, one: ScoredCandidate) -> Leaderboard:  # noqa: ARG002 - all images
-        scored = [*self._scored, one]
+    def rounds(self, candidates: Sequence[Candidate]) -> Iterator[Iterator[Turn]]:
+        yield (
+            Turn(
+                candidate,
+                self._images,
+                None,
+                n_new=len(self._images),
+                number=number,
+                following=tuple(candidates[number:]),
+                is_first=True,
+            )
+            for number, candidate in enumerate(candidates, start=1)
+        )
+
+    def images_of(self, n_images: int) -> tuple[LabelledImages, None]:  # noqa: ARG002 - all images
+        return self._images, None
+
+    def board(self, board: Leaderboard, turn: Turn, one: ScoredCandidate) -> Leaderboard:
+        scored = [*in_order({**self._scored, turn.candidate: one}, self._candidates).values()]
         return judged_board(board, scored, self._images, calibration=self._calibration, seed=self._seed)
 
     def keep(self, turn: Turn, one: ScoredCandidate, *, is_whole: bool) -> None:  # noqa: ARG002 - all images
-        self._scored.append(one)
+        self._scored[turn.candidate] = one
 
     def fail(self, board: Leaderboard, turn: Turn, reason: str) -> Leaderboard:  # noqa: ARG002 - never asked
         raise AssertionError(f"a candidate has one turn: {turn.candidate.checkpoint}: {reason}")
@@ -119,19 +152,32 @@ class FullRun:
         return board
 
 
+def in_order(
+    scored: Mapping[Candidate, ScoredCandidate], candidates: Sequence[Candidate]
+) -> dict[Candidate, ScoredCandidate]:
+    """The same, in the order of the candidates, so that nothing depends on who was first."""
+    return {candidate: scored[candidate] for candidate in candidates if candidate in scored}
+
+
 @dataclass(eq=False)
 class RaceStage:
     """What came of the candidates on the images of one stage.
 
     Attributes:
+        racing: the candidates that are in it, in its order.
         images: of the stage.
         positions: of them among all; None where they are all.
-        scored: those that have a score on them.
+        scored: those that have a score on them, in the same order.
     """
 
+    racing: Sequence[Candidate]
     images: LabelledImages
     positions: Int64[np.ndarray, " image"] | None
     scored: dict[Candidate, ScoredCandidate] = field(default_factory=dict)
+
+    def and_then(self, candidate: Candidate, one: ScoredCandidate) -> "RaceStage":
+        """The stage with what came of a further candidate."""
+        return replace(self, scored=in_order({**self.scored, candidate: one}, self.racing))
 
     def records(self, calibration: Calibration, *, seed: int) -> dict[Candidate, Confidence]:
         """How sure each row is among those of the stage, by the stage's images."""
@@ -155,42 +201,60 @@ class Race:
     ) -> None:
         self._images, self._calibration, self._seed = images, calibration, seed
         self._spent, self._processes = spent, processes
+        self._sizes = stage_sizes(len(images), len(images.class_names))
+        self._parts: dict[int, tuple[LabelledImages, Int64[np.ndarray, " image"] | None]] = {}
+        self._is_over = False
         self._stages: list[RaceStage] = []
         self._finished: list[dict[Candidate, Confidence]] = []  # of all stages but the last
         self._whole: set[Candidate] = set()
         self._failed: dict[Candidate, str] = {}
 
-    def turns(self, candidates: Sequence[Candidate]) -> Iterator[Turn]:
+    def rounds(self, candidates: Sequence[Candidate]) -> Iterator[Iterator[Turn]]:
         racing = list(candidates)
         n_seen = 0
-        sizes = stage_sizes(len(self._images), len(self._images.class_names))
-        for size in sizes:
-            stage = self._next_stage(size)
-            for number, candidate in enumerate(racing, start=1):
-                n_more = 0 if candidate in self._whole else size - n_seen
-                if not self._allows(n_more):
-                    return
-                yield Turn(
-                    candidate,
-                    stage.images,
-                    stage.positions,
-                    n_new=size - n_seen,
-                    number=number,
-                    following=tuple(racing[number:]),
-                    is_first=n_seen == 0,
-                    ahead=self._ahead(racing, sizes, size=size),
-                )
-                self._spent.run(n_more)
+        for size in self._sizes:
+            self._stages.append(RaceStage(racing, *self.images_of(size)))
+            yield self._turns(racing, size=size, n_seen=n_seen)
+            if self._is_over:
+                return
             n_seen = size
-            racing = self._worth_more(stage)
+            racing = self._worth_more(self._stages[-1])
 
-    def _ahead(self, racing: Sequence[Candidate], sizes: Sequence[int], *, size: int) -> StagesAhead:
+    def _turns(self, racing: Sequence[Candidate], *, size: int, n_seen: int) -> Iterator[Turn]:
+        """Those of a stage, as far as the budget goes."""
+        images, positions = self.images_of(size)
+        for number, candidate in enumerate(racing, start=1):
+            n_more = 0 if candidate in self._whole else size - n_seen
+            self._is_over = not self._allows(n_more)
+            if self._is_over:
+                return
+            yield Turn(
+                candidate,
+                images,
+                positions,
+                n_new=size - n_seen,
+                number=number,
+                following=tuple(racing[number:]),
+                is_first=n_seen == 0,
+                ahead=self._ahead(racing, size=size),
+            )
+            self._spent.run(n_more)
+
+    def images_of(self, n_images: int) -> tuple[LabelledImages, Int64[np.ndarray, " image"] | None]:
+        if n_images not in self._parts:
+            is_all = n_images == len(self._images)
+            positions = None if is_all else stratified_sample(self._images.labels, n_images, seed=self._seed)
+            images = self._images if positions is None else self._images.part(positions)
+            self._parts[n_images] = images, positions
+        return self._parts[n_images]
+
+    def _ahead(self, racing: Sequence[Candidate], *, size: int) -> StagesAhead:
         """What is expected after the stage of so many images: of the first, as many go on as usually do, then all."""
-        later = sizes[sizes.index(size) :]
+        later = self._sizes[self._sizes.index(size) :]
         return StagesAhead(
             tuple(each for each in racing if each not in self._whole),
             n_images=tuple(after - before for before, after in pairwise(later)),
-            going_on=GOING_ON if size == sizes[0] else 1.0,
+            going_on=GOING_ON if size == self._sizes[0] else 1.0,
             n_allowed=self._spent.n_left(n_images_of_run=len(self._images)),
         )
 
@@ -214,7 +278,7 @@ class Race:
 
     def ended(self, board: Leaderboard, candidates: Sequence[Candidate]) -> Leaderboard:
         budget = self._spent.budget
-        n_first = stage_sizes(len(self._images), len(self._images.class_names))[0]
+        n_first = self._sizes[0]
         if board.rows or budget is None or self._spent.allows(n_first, n_images_of_run=len(self._images)):
             return board
         reason = (
@@ -231,14 +295,6 @@ class Race:
         allows = self._spent.allows
         return on_main_process(lambda: allows(n_images, n_images_of_run=len(self._images)), self._processes)
 
-    def _next_stage(self, n_images: int) -> RaceStage:
-        positions = None
-        if n_images < len(self._images):
-            positions = stratified_sample(self._images.labels, n_images, seed=self._seed)
-        images = self._images if positions is None else self._images.part(positions)
-        self._stages.append(RaceStage(images, positions))
-        return self._stages[-1]
-
     def _worth_more(self, stage: RaceStage) -> list[Candidate]:
         """Those of a stage that see more images, the most promising first; and those whom it costs nothing."""
         records = stage.records(self._calibration, seed=self._seed)
@@ -251,12 +307,11 @@ class Race:
         return [candidates[place] for place in order if following[place] and candidates[place] not in self._failed]
 
     def board(self, board: Leaderboard, turn: Turn, one: ScoredCandidate) -> Leaderboard:
-        stage = self._stages[-1]
-        with_it = replace(stage, scored={**stage.scored, turn.candidate: one})
+        with_it = self._stages[-1].and_then(turn.candidate, one)
         return self._board_of(board, [*self._stages[:-1], with_it])
 
     def keep(self, turn: Turn, one: ScoredCandidate, *, is_whole: bool) -> None:
-        self._stages[-1].scored[turn.candidate] = one
+        self._stages[-1] = self._stages[-1].and_then(turn.candidate, one)
         if is_whole:
             self._whole.add(turn.candidate)
 

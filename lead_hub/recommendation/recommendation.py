@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import KW_ONLY, dataclass, field, replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
@@ -44,7 +45,7 @@ from lead_hub.recommendation.race_budget import (
     parse_size,
 )
 from lead_hub.recommendation.racing import FullRun, Race, Ranking, Turn, can_race, check_race
-from lead_hub.recommendation.shared_run import SharedRun, shared_queue, taken_in_turn
+from lead_hub.recommendation.shared_run import SharedRun, longest_first, shared_queue, taken_in_turn
 from lead_hub.recommendation.standing_elsewhere import kept_standings, with_standings
 from lead_hub.recommendation.steps import OutputsOfImages, shared_images
 from lead_hub.recommendation.turn_scoring import RunEdges, TurnScoring
@@ -262,10 +263,9 @@ class Recommendation:
             run = RunEdges(access, processes, follower, spent)
             decided = self._decided(images, candidates, run)
             extraction = decided.extraction.agreed(processes)
-            queue = shared_queue(candidates, processes) if decided.budget is None else None
+            queue = shared_queue(candidates, processes, is_race=decided.budget is not None)
             if queue is not None:
                 ends.append(queue.is_over)
-                run = replace(run, processes=OneProcess(processes.device))
             yield from decided._ranked_on(images, candidates, run, extraction=extraction, queue=queue)
 
     def _decided(self, images: LabelledImages, candidates: Sequence[Candidate], run: RunEdges) -> "Recommendation":
@@ -294,8 +294,16 @@ class Recommendation:
         extraction: ExtractionSettings,
         queue: WorkQueue | None,
     ) -> Iterator[Leaderboard]:
-        access, processes, follower = run.access, run.processes, run.follower
         board = empty_board(images, self.methods[0], settings=self.settings, n_candidates=len(candidates))
+        access, follower = run.access, run.follower
+        # Those that each turn waits for.
+        processes = run.processes if queue is None else OneProcess(run.processes.device)
+        try:
+            board, candidates, ranking = self._begin(board, images, candidates, run, processes)
+        except RunCancelledError:
+            yield board
+            return
+        run = replace(run, processes=processes)
         outputs_of = OutputsOfImages(
             images,
             extraction,
@@ -310,12 +318,9 @@ class Recommendation:
             is_on_card = cards is not None and cards.find(checkpoint=candidate.checkpoint, sha=files.sha) is not None
             return not is_on_card and not outputs_of.are_kept(files)
 
-        try:
-            board, candidates, ranking = self._begin(board, images, candidates, run)
-        except RunCancelledError:
-            yield board
-            return
-        downloads = Downloads(candidates, access, needs_weights, self.max_disk_bytes)
+        # A race lets the most promising have their turn first, whoever is free.
+        queued = candidates if queue is None or self.budget is not None else longest_first(candidates)
+        downloads = Downloads(queued, access, needs_weights, self.max_disk_bytes)
         downloads = taken_in_turn(downloads, queue) if queue else downloads
         shown = access.progress and (queue.is_main if queue else processes.is_main_process)
         scoring = TurnScoring(run, outputs_of, downloads, cards, methods=self.methods, seed=self.seed)
@@ -325,8 +330,8 @@ class Recommendation:
             follower.ranks(n_images=len(images), device=str(outputs_of.device), shown=shown),
         ):
             if queue is not None:
-                shared = SharedRun(queue, scoring, images, calibration_of(board, access), candidates)
-                yield from shared.boards(board)
+                show = partial(self._show_left_out, processes=processes)
+                yield from SharedRun(queue, scoring, ranking, candidates, show).boards(board, queued)
                 return
             yield from self._in_turns(board, candidates, ranking, scoring)
 
@@ -337,7 +342,7 @@ class Recommendation:
         processes, follower = scoring.run.processes, scoring.run.follower
         down: HubDownError | None = None
         turn: Turn | None = None
-        for turn in ranking.turns(candidates):
+        for turn in chain.from_iterable(ranking.rounds(candidates)):
             candidate, score = turn.candidate, None
             try:
                 scored = scoring.of(turn)
@@ -378,13 +383,18 @@ class Recommendation:
             self.on_pictures(told)
 
     def _begin(
-        self, board: Leaderboard, images: LabelledImages, candidates: Sequence[Candidate], run: RunEdges
+        self,
+        board: Leaderboard,
+        images: LabelledImages,
+        candidates: Sequence[Candidate],
+        run: RunEdges,
+        of_turns: Processes,
     ) -> tuple[Leaderboard, Sequence[Candidate], Ranking]:
         """The board before the first turn, the candidates in the order in which they enter, and whose turn it is."""
         calibration, budget = calibration_of(board, run.access), self.race_budget
         if budget is None or calibration is None:
-            return board, candidates, FullRun(images, calibration, seed=self.seed)
-        race = Race(images, calibration, seed=self.seed, spent=run.spent, processes=run.processes)
+            return board, candidates, FullRun(images, calibration, candidates, seed=self.seed)
+        race = Race(images, calibration, seed=self.seed, spent=run.spent, processes=of_turns)
         entering, left_out = on_main_process(partial(race.entrants, candidates, run.access), run.processes)
         return replace(board, skipped=left_out), entering, race
 

@@ -1,11 +1,13 @@
 """A run that several processes share: each takes whole checkpoints from one queue, the main process makes the boards.
 
 files -> outputs -> scores in whichever process is free, the longest checkpoint first; a row, or why there is none,
-travels to the main process. So no disk has to be shared, and no process waits for another.
+travels to the main process. So no disk has to be shared, and no process waits for another. Of a race the main process
+adds one stage after the other, and what an earlier stage found of a checkpoint is read from the disk by whoever has it
+next: these are processes of one machine.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
@@ -13,35 +15,34 @@ from torch.distributed import DistError
 
 from lead_hub.candidates import Candidate
 from lead_hub.checkpoint_files import Downloads
-from lead_hub.confidence import Calibration
 from lead_hub.errors import CandidateError, LeadHubError, RunCancelledError
 from lead_hub.hub import HubDownError
-from lead_hub.labelled_images import LabelledImages
 from lead_hub.leaderboard import Leaderboard, Skipped
 from lead_hub.processes import Processes, n_on_this_machine
 from lead_hub.recommendation.estimate import multiply_adds_of_all
-from lead_hub.recommendation.judging import ScoredCandidate, judged_board
-from lead_hub.recommendation.racing import Turn
-from lead_hub.recommendation.turn_scoring import TurnScoring
+from lead_hub.recommendation.judging import ScoredCandidate
+from lead_hub.recommendation.racing import Ranking, Turn
+from lead_hub.recommendation.turn_scoring import ScoredTurn, TurnScoring
 from lead_hub.recommendation.work_queue import MAIN_IS_GONE, NAP_S, WorkQueue, can_meet, run_store
 
 # Of the time that an even share would take, without any loss: whole checkpoints may take so much more.
 MOST_UNEVEN = 1.25
 FEWEST_A_PROCESS = 2  # checkpoints
 MOST_LOST = 2  # processes, over one checkpoint: a third one is not risked
-Outcome: TypeAlias = ScoredCandidate | LeadHubError
+Outcome: TypeAlias = ScoredTurn | LeadHubError
 
 
-def shared_queue(candidates: Sequence[Candidate], processes: Processes) -> WorkQueue | None:
-    """The queue of the candidates, longest first; None where there is one process, or where all share each candidate.
+def shared_queue(candidates: Sequence[Candidate], processes: Processes, *, is_race: bool) -> WorkQueue | None:
+    """A queue for the candidates; None where there is one process, or where all share each candidate.
 
     Every process of the run must ask for it, with the same candidates.
     """
     n_processes = processes.num_processes
     if n_processes == 1 or not can_meet() or not takes_whole(multiply_adds_of_all(candidates), n_processes):
         return None
-    store = run_store(processes)
-    return WorkQueue(store, len(candidates), process_index=processes.process_index, n_processes=n_processes)
+    if is_race and n_on_this_machine() < n_processes:
+        return None
+    return WorkQueue(run_store(processes), process_index=processes.process_index, n_processes=n_processes)
 
 
 def takes_whole(costs: Sequence[float], n_processes: int) -> bool:
@@ -70,13 +71,12 @@ def longest_first(candidates: Sequence[Candidate]) -> list[Candidate]:
 
 
 def taken_in_turn(downloads: Downloads, queue: WorkQueue) -> Downloads:
-    """The files of a queue's candidates in its order, those ahead of which this process may get next."""
-    queued, limit = longest_first(downloads.candidates), downloads.max_disk_bytes
+    """The files of a queue's candidates, of which this process gets those ahead that may be its next."""
+    limit = downloads.max_disk_bytes
     if limit is None:
-        return replace(downloads, candidates=queued, every=queue.n_processes)
+        return replace(downloads, every=queue.n_processes)
     # What was fetched ahead may be another's in the end, and would take its place on the disk for ever.
-    share = limit // n_on_this_machine()
-    return replace(downloads, candidates=queued, every=queue.n_processes, ahead=0, max_disk_bytes=share)
+    return replace(downloads, every=queue.n_processes, ahead=0, max_disk_bytes=limit // n_on_this_machine())
 
 
 def _deadly(candidate: Candidate, n_lost: int) -> CandidateError:
@@ -87,56 +87,94 @@ def _deadly(candidate: Candidate, n_lost: int) -> CandidateError:
     )
 
 
+@dataclass(frozen=True)
+class Piece:
+    """A turn as it travels: the other processes have the candidates and the images.
+
+    Attributes:
+        place: of the candidate among those of the run.
+        n_images: that it is judged on.
+        n_new: how many of them have not run through the candidate in an earlier turn.
+        number: which turn of its stage, from 1.
+        is_first: whether it is the first one of this candidate.
+    """
+
+    place: int
+    n_images: int
+    n_new: int
+    number: int
+    is_first: bool
+
+
 @dataclass(eq=False)
 class SharedRun:
     """This process's part of a run that is shared by whole checkpoints.
 
     Attributes:
-        queue: of the run; its pieces are the candidates, longest first.
+        queue: of the run.
         scoring: files, outputs and scores of one candidate, by this process alone.
-        images: of the run.
-        calibration: of the board's score; None without one.
+        ranking: whose turn it is, and the boards.
         candidates: of the run, in the order of its boards.
+        show: told by the main process of every turn what came of it.
     """
 
     queue: WorkQueue
     scoring: TurnScoring
-    images: LabelledImages
-    calibration: Calibration | None
+    ranking: Ranking
     candidates: Sequence[Candidate]
-    _outcomes: dict[Candidate, Outcome] = field(default_factory=dict)
+    show: Callable[[Turn, ScoredCandidate], object]
+    _open: dict[int, Turn] = field(default_factory=dict)  # by piece; those of the main process that have no answer
 
     def __post_init__(self) -> None:
-        self._queued = longest_first(self.candidates)
         self.scoring.run.follower.n_sharing = self.queue.n_processes
 
-    def boards(self, empty: Leaderboard) -> Iterator[Leaderboard]:
-        """A board after every candidate on the main process, on the others the last one alone.
+    def boards(self, empty: Leaderboard, queued: Sequence[Candidate]) -> Iterator[Leaderboard]:
+        """A board after every turn on the main process, on the others the last one alone.
+
+        Args:
+            empty: the board before the first turn.
+            queued: the candidates in the order in which they are taken.
 
         Raises:
             HubDownError: after the last board, if the Hub did not answer and no candidate could be ranked without it.
             LeadHubError: the main process is gone.
         """
         with self.queue.running():
-            yield from self._as_main(empty) if self.queue.is_main else self._as_other()
+            yield from self._as_main(empty, queued) if self.queue.is_main else self._as_other()
 
-    def _as_main(self, empty: Leaderboard) -> Iterator[Leaderboard]:
-        board, last = empty, None
+    def _as_main(self, empty: Leaderboard, queued: Sequence[Candidate]) -> Iterator[Leaderboard]:
+        board, down, is_cancelled = empty, None, False
         try:
             try:
-                while len(self._outcomes) < len(self.candidates):
-                    self._take_one()
-                    for board in self._new_boards(empty):
-                        yield board
+                for turns in self.ranking.rounds(queued):
+                    self._add(list(turns))
+                    while self._open:
+                        self._take_one()
+                        for turn, outcome in self._answered():
+                            down = outcome if isinstance(outcome, HubDownError) else down
+                            board = self._board(board, turn, outcome)
+                            yield board
             except RunCancelledError:
-                board = [board, *self._new_boards(empty)][-1]
+                is_cancelled = True
+                for turn, outcome in self._answered():
+                    board = self._board(board, turn, outcome)
+            before, board = board, self.ranking.ended(board, self.candidates)
+            if is_cancelled or board is not before or board is empty:
                 yield board
-            down = [outcome for outcome in self._outcomes.values() if isinstance(outcome, HubDownError)]
-            last = down[0] if down and not board.rows else None
+            down = None if is_cancelled or board.rows else down
         finally:
-            self.queue.over(last or board)
-        if last:
-            raise last
+            self.queue.over(down or board)
+        if down:
+            raise down
+
+    def _add(self, turns: Sequence[Turn]) -> None:
+        """A round of the run, for all processes."""
+        places = {candidate: place for place, candidate in enumerate(self.candidates)}
+        pieces = [
+            Piece(places[turn.candidate], len(turn.images), turn.n_new, turn.number, turn.is_first) for turn in turns
+        ]
+        first = self.queue.add(pieces)
+        self._open = dict(enumerate(turns, start=first))
 
     def _as_other(self) -> Iterator[Leaderboard]:
         try:
@@ -154,29 +192,45 @@ class SharedRun:
         yield last
 
     def _take_one(self) -> None:
-        """Do a candidate, if there is one to do.
+        """Do a turn, if there is one to do.
 
         Raises:
             RunCancelledError: nobody waits any more.
         """
-        piece = self.queue.take()
-        if piece is None:
+        number = self.queue.take()
+        if number is None:
             self.scoring.run.access.check_wanted()
             time.sleep(NAP_S)
             return
-        candidate, downloads = self._queued[piece], self.scoring.downloads
-        n_lost = self.queue.n_takers(piece) - 1
-        outcome = self._outcome_of(candidate) if n_lost < MOST_LOST else _deadly(candidate, n_lost)
-        downloads.scored(candidate, outcome.row.score if isinstance(outcome, ScoredCandidate) else None)
-        self.queue.answer(piece, outcome)
+        turn, downloads = self._turn(number), self.scoring.downloads
+        n_lost = self.queue.n_takers(number) - 1
+        outcome = self._outcome_of(turn) if n_lost < MOST_LOST else _deadly(turn.candidate, n_lost)
+        downloads.scored(turn.candidate, outcome.candidate.row.score if isinstance(outcome, ScoredTurn) else None)
+        self.queue.answer(number, outcome)
 
-    def _outcome_of(self, candidate: Candidate) -> Outcome:
-        following = tuple(each for each in self._queued if each not in self._outcomes and each != candidate)
-        number, n_new = len(self.candidates) - len(following), len(self.images)
-        turn = Turn(candidate, self.images, None, n_new, number=number, following=following, is_first=True)
+    def _turn(self, number: int) -> Turn:
+        """The turn that a piece stands for, and those that are left of its round."""
+        if self.queue.is_main:
+            turn = self._open[number]
+            others = tuple(each.candidate for each in self._open.values() if each is not turn)
+            return replace(turn, following=others, number=turn.number + len(turn.following) - len(others))
+        pieces = [piece for piece in self.queue.works()[number:] if isinstance(piece, Piece)]
+        piece, *following = pieces
+        images, positions = self.ranking.images_of(piece.n_images)
+        return Turn(
+            self.candidates[piece.place],
+            images,
+            positions,
+            n_new=piece.n_new,
+            number=piece.number,
+            following=tuple(self.candidates[each.place] for each in following),
+            is_first=piece.is_first,
+        )
+
+    def _outcome_of(self, turn: Turn) -> Outcome:
         follower = self.scoring.run.follower
         try:
-            return self.scoring.of(turn).candidate
+            return self.scoring.of(turn)
         except RunCancelledError:
             raise
         except LeadHubError as error:
@@ -186,22 +240,24 @@ class SharedRun:
         finally:
             follower.ends()
 
-    def _new_boards(self, empty: Leaderboard) -> Iterator[Leaderboard]:
-        """The board with every outcome that has come since."""
-        for piece, outcome in self.queue.answers():
-            assert isinstance(outcome, ScoredCandidate | LeadHubError)
-            self._outcomes[self._queued[piece]] = outcome
-            self.scoring.run.follower.are_done(len(self._outcomes))
-            yield self._board(empty)
+    def _answered(self) -> Iterator[tuple[Turn, Outcome]]:
+        """The turns that have come to an end since this was asked last, and what came of them."""
+        for number, outcome in self.queue.answers():
+            assert isinstance(outcome, ScoredTurn | LeadHubError)
+            turn = self._open.pop(number)
+            self.scoring.run.follower.are_done(turn.number + len(turn.following) - len(self._open))
+            yield turn, outcome
 
-    def _board(self, empty: Leaderboard) -> Leaderboard:
-        """What came of the candidates, in their own order, so that it is the same whoever was first."""
-        outcomes = [(each, self._outcomes[each]) for each in self.candidates if each in self._outcomes]
-        scored = [outcome for _, outcome in outcomes if isinstance(outcome, ScoredCandidate)]
-        skipped = tuple(
-            Skipped.because(each.checkpoint, each.revision, outcome)
-            for each, outcome in outcomes
-            if isinstance(outcome, LeadHubError)
-        )
-        board = judged_board(empty, scored, self.images, calibration=self.calibration, seed=self.scoring.seed)
-        return replace(board, skipped=skipped)
+    def _board(self, board: Leaderboard, turn: Turn, outcome: Outcome) -> Leaderboard:
+        """What came of the turns, in the candidates' own order, so that it is the same whoever was first."""
+        if isinstance(outcome, ScoredTurn):
+            board = self.ranking.board(board, turn, outcome.candidate)
+            self.ranking.keep(turn, outcome.candidate, is_whole=outcome.is_whole)
+            self.show(turn, outcome.candidate)
+            return board
+        if not turn.is_first:
+            return self.ranking.fail(board, turn, str(outcome))
+        skip = Skipped.because(turn.candidate.checkpoint, turn.candidate.revision, outcome)
+        places = {(each.checkpoint, each.revision): place for place, each in enumerate(self.candidates)}
+        skipped = sorted((*board.skipped, skip), key=lambda one: places.get((one.checkpoint, one.revision), -1))
+        return replace(board, skipped=tuple(skipped))

@@ -10,7 +10,7 @@ import os
 import pickle
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 
@@ -38,26 +38,27 @@ def run_store(processes: Processes) -> Store:
 
 
 class WorkQueue:
-    """Pieces 0 to n - 1, in this order, each answered by whoever took it.
+    """Pieces in the order in which they are added, each answered by whoever took it.
 
-    `running` must surround all use. Only the main process may ask for `answers` and say that the work is `over`.
+    `running` must surround all use. Only the main process may `add` pieces, ask for `answers` and say that the work is
+    `over`.
     """
 
     def __init__(
         self,
         store: Store,
-        n_pieces: int,
         *,
         process_index: int,
         n_processes: int,
         lost_s: float = LOST_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._store, self._n_pieces = store, n_pieces
+        self._store = store
         self._me, self.n_processes = process_index, n_processes
         self._lost_s, self._clock = lost_s, clock
         self._n_answered = 0  # by this process
         self._n_read = [0] * n_processes
+        self._works: list[object] = []  # that this process has read
         self._read: set[int] = set()  # pieces
         self._answered: set[int] = set()  # by anybody
         self._beats: dict[int, tuple[int, float]] = {}  # of a process: the last one that was seen, and when it came
@@ -93,12 +94,28 @@ class WorkQueue:
         """Whether nobody wants further answers, or nobody is left to take them; half a second late at most."""
         return self._is_over.is_set() or self._is_alone.is_set()
 
+    def add(self, works: Sequence[object]) -> int:
+        """Further pieces, and what is to be done for each; the number of the first of them."""
+        first = self._store.add("pieces", 0)
+        for piece, work in enumerate(works, start=first):
+            self._store.set(f"work {piece}", pickle.dumps(work))  # type: ignore[arg-type]  # bytes, too
+        self._store.add("pieces", len(works))
+        return first
+
+    def works(self) -> Sequence[object]:
+        """What is to be done for each piece that has been added until now."""
+        for piece in range(len(self._works), self._store.add("pieces", 0)):
+            self._works.append(pickle.loads(self._store.get(f"work {piece}")))  # noqa: S301 - of a process of this run
+        return self._works
+
     def take(self) -> int | None:
         """The next piece that nobody has taken, or one that a lost process had; None if there is none at present."""
-        while (piece := self._store.add("taken", 1) - 1) < self._n_pieces:
+        n_pieces = self._store.add("pieces", 0)
+        # Nobody counts beyond what there is but those who do so at the same moment.
+        while self._store.add("taken", 0) < n_pieces and (piece := self._store.add("taken", 1) - 1) < n_pieces:
             if self._becomes_mine(piece, of=""):
                 return piece
-        for piece in range(self._n_pieces):
+        for piece in range(n_pieces):
             if piece in self._answered or self._store.check([f"answered {piece}"]):
                 self._answered.add(piece)
                 continue

@@ -71,6 +71,44 @@ def test_the_board_of_one_process_though_one_of_four_is_killed(colour_folder: Pa
     assert "warning: a process of the run died (-9: it said nothing); the others did its share" in said
 
 
+# Of 24 x 36 passes the first stage, of nine images, takes 216; 30% leave 43 for the second: four of nine more images.
+@pytest.mark.parametrize(("budget", "stages"), [("100%", {None}), ("30%", {9, 18})])
+def test_a_race_of_one_process_though_one_of_four_is_killed(
+    colour_folder: Path, pool: Path, tmp_path: Path, budget: str, stages: set[int | None]
+) -> None:
+    _, expected, _ = ended(started(colour_folder, pool, tmp_path / "one", "--budget", budget))
+    assert {row["n_images"] for row in expected["rows"]} == stages
+    process = started(colour_folder, pool, tmp_path / "four", "--budget", budget, "--processes", "4")
+    wait_for(process, tmp_path / "four", 2)
+    others = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    os.kill(int(others[0]), signal.SIGKILL)
+    code, board, said = ended(process)
+    assert (code, board) == (0, expected), said
+    assert "the others did its share" in said
+
+
+def test_each_process_of_a_race_runs_checkpoints_of_its_own(colour_folder: Path, pool: Path, tmp_path: Path) -> None:
+    """Whoever shared the images of each would be told of every checkpoint of a stage."""
+    script = (
+        "import os, sys; from lead_hub import recommend; told = set();"
+        "recommend(sys.argv[1], sys.argv[2], budget='100%', cache_dir=sys.argv[3], progress=False,"
+        " on_progress=lambda one: told.add((one.total_images, one.checkpoint)) if one.stage == 'score' else None);"
+        "print(len([each for each in told if each[0] == 9]), len(told))"
+    )
+    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    processes = []
+    for rank in range(2):
+        own = {"RANK": str(rank), "LOCAL_RANK": str(rank), "LOCAL_WORLD_SIZE": "2"}
+        environment = os.environ | meeting_point(2, store.port, on_cpu=True) | own
+        command = [sys.executable, "-c", script, str(colour_folder), str(pool), str(tmp_path / "cache")]
+        pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "env": environment}
+        processes.append(subprocess.Popen(command, text=True, cwd=ROOT, **pipes))
+    counts = [[int(number) for number in one.communicate(timeout=900)[0].split()] for one in processes]
+    assert all(1 <= n_first < N_CHECKPOINTS for n_first, _ in counts), counts
+    # The second stage adds nine images as well: of a candidate that is in both, both are told as one.
+    assert sum(n_first for n_first, _ in counts) >= N_CHECKPOINTS
+
+
 def test_ctrl_c_ends_all_processes_with_the_board_so_far(colour_folder: Path, pool: Path, tmp_path: Path) -> None:
     process = started(colour_folder, pool, tmp_path / "cache", "--processes", "2", "--quiet", "--json")
     wait_for(process, tmp_path / "cache", 2)

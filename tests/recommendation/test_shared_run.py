@@ -59,7 +59,7 @@ def test_weights_that_come_again_fit_into_the_share_of_one_process(
     size_bytes = (tiny_pool / "vit" / "model.safetensors").stat().st_size
     access, processes = Access(tmp_path, progress=False), OneProcess(torch.device("cpu"))
     store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
-    queue = WorkQueue(store, 2, process_index=0, n_processes=2)
+    queue = WorkQueue(store, process_index=0, n_processes=2)
 
     def weights_of(name: str) -> list[Path]:
         return list((tmp_path / "hub" / f"models--org--{name}").rglob("model.safetensors"))

@@ -23,7 +23,10 @@ def member(
     store: TCPStore, process: int, *, n_pieces: int = 3, clock: Callable[[], float] = time.monotonic
 ) -> WorkQueue:
     connection = TCPStore("127.0.0.1", store.port, is_master=False)
-    return WorkQueue(connection, n_pieces, process_index=process, n_processes=3, lost_s=15.0, clock=clock)
+    queue = WorkQueue(connection, process_index=process, n_processes=3, lost_s=15.0, clock=clock)
+    if queue.is_main:
+        queue.add([f"work {piece}" for piece in range(n_pieces)])
+    return queue
 
 
 def test_each_piece_is_taken_once_and_in_order(store: TCPStore) -> None:
@@ -71,6 +74,29 @@ def test_a_piece_is_not_lost_whose_taker_died_before_it_said_so(store: TCPStore)
     store.add("taken", 1)
     assert main.take() == 1
     assert main.take() == 0
+
+
+def test_further_pieces_are_taken_by_whoever_found_none_before(store: TCPStore) -> None:
+    main, second, third = (member(store, process, n_pieces=2) for process in range(3))
+    assert [second.take(), third.take(), main.take(), second.take()] == [0, 1, None, None]
+    assert second.works() == ["work 0", "work 1"]
+    second.answer(0, "done")
+    third.answer(1, "done")
+    assert main.add(["more", "and more"]) == 2
+    assert [main.take(), third.take(), second.take()] == [2, 3, None]
+    assert second.works() == ["work 0", "work 1", "more", "and more"]
+    assert main.add([]) == 4
+    assert third.take() is None
+
+
+def test_a_piece_that_was_counted_before_it_was_there_is_taken(store: TCPStore) -> None:
+    """Three processes that count at the same moment, where one piece is left."""
+    main, second, _ = (member(store, process, n_pieces=1) for process in range(3))
+    assert second.take() == 0
+    store.add("taken", 2)
+    second.answer(0, "done")
+    main.add(["b", "c", "d"])
+    assert [main.take(), second.take(), main.take(), second.take()] == [3, 1, 2, None]
 
 
 def test_the_first_answer_counts(store: TCPStore) -> None:
