@@ -81,6 +81,11 @@ class Access:
         return self._kept("calibration") / "standings.json"
 
     @property
+    def earlier_boards_folder(self) -> Path:
+        """Where it is kept how checkpoints stood on the datasets that this machine ranked them on."""
+        return self._kept("earlier-boards")
+
+    @property
     def verified_folder(self) -> Path:
         """Where it is noted which files of the Hub cache were compared with their hash."""
         return self._kept("verified")

@@ -19,8 +19,9 @@ class Candidate:
         datasets: what it was trained on, as far as its card says.
         base_datasets: what the checkpoints that it was fine-tuned from were trained on.
         multiply_adds: of one forward pass over one image, of the size that it wants, where known beforehand.
-        standing: by how many standard deviations it stands above others on other datasets, in the mean; None where this
-            machine knows of none.
+        standing: by how many standard deviations it stands above others on other datasets, in the mean, as score cards
+            tell; None where this machine knows of none.
+        standing_here: the same, as this machine's own runs found; no score takes it into account.
     """
 
     checkpoint: str
@@ -33,6 +34,7 @@ class Candidate:
     datasets: tuple[str, ...] = ()
     base_datasets: tuple[str, ...] = ()
     standing: float | None = None
+    standing_here: float | None = None
     multiply_adds: int | None = None
 
     @property

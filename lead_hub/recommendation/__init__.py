@@ -4,7 +4,9 @@ dataset id -> LabelledImages -> Candidate... -> files -> CheckpointOutputs -> sc
 
 recommendation.py  the choices of a run, and the loop over its candidates
 grouping.py        which images are left out together: near_copies.py finds what shows the same picture
-racing.py          whose turn it is: every candidate on all images, or a race; race_budget.py what it may cost
+racing.py          whose turn it is: every candidate on all images, or a race; race_budget.py what it may cost,
+                   race_entry.py who may be in one
+standings.py       how checkpoints stood on other datasets: what cards tell, what this machine's boards do
 turn_scoring.py    one turn: files -> outputs -> scores
 shared_run.py      many candidates among several processes, each whole: work_queue.py gives them out
 steps.py           images, files and outputs, the same on every process of the run
@@ -39,7 +41,7 @@ from lead_hub.recommendation.pictures import (
 )
 from lead_hub.recommendation.progress import RunProgress
 from lead_hub.recommendation.race_budget import AUTO, parse_race_budget
-from lead_hub.recommendation.racing import can_race, with_known_sizes
+from lead_hub.recommendation.race_entry import can_race, with_known_sizes
 from lead_hub.recommendation.recommendation import Recommendation, recommend
 
 __all__ = [

@@ -96,7 +96,7 @@ class SpentBudget:
         self._start_s = clock()
         self._n_passes = 0
 
-    def becomes(self, budget: RaceBudget, *, least_left_s: float) -> None:
+    def becomes(self, budget: RaceBudget, *, least_left_s: float = LEAST_LEFT_S) -> None:
         """There is a budget from now on; its time counts from the start, but so many seconds of it are left."""
         latest_start_s = self._clock() + least_left_s - (budget.duration_s or 0.0)
         self._budget, self._start_s = budget, max(self._start_s, latest_start_s)
@@ -156,8 +156,9 @@ def within_downloads(
 def by_prior(candidates: Sequence[Candidate]) -> list[Candidate]:
     """The candidates as a race lets them in.
 
-    By their standing on other datasets where this machine knows one, else as average; then by accuracy on ImageNet,
-    without a known one as the median of the others; on one level small ones first, then those of more downloads.
+    By their standing on other datasets, as score cards and this machine's own runs tell, else as average; then by
+    accuracy on ImageNet, without a known one as the median of the others; on one level small ones first, then those of
+    more downloads.
     """
     known = [each.imagenet_top1_percent for each in candidates if each.imagenet_top1_percent is not None]
     median = statistics.median(known) if known else 0.0
@@ -165,7 +166,8 @@ def by_prior(candidates: Sequence[Candidate]) -> list[Candidate]:
     def place(candidate: Candidate) -> tuple[float, float, float, int]:
         accuracy = candidate.imagenet_top1_percent
         level = (median if accuracy is None else accuracy) // LEVEL_POINTS
-        standing = round((candidate.standing or 0.0) / LEVEL_DEVIATIONS)
+        known = [one for one in (candidate.standing, candidate.standing_here) if one is not None]
+        standing = round((statistics.fmean(known) if known else 0.0) / LEVEL_DEVIATIONS)
         size = known_weight_bytes(candidate)
         return -standing, -level, float("inf") if size is None else float(size), -(candidate.downloads or 0)
 

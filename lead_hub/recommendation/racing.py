@@ -17,29 +17,26 @@ from jaxtyping import Int64
 
 from lead_hub.access import Access
 from lead_hub.candidates import Candidate
-from lead_hub.checkpoint_files import are_weights_here, with_weight_bytes
+from lead_hub.checkpoint_files import are_weights_here
 from lead_hub.confidence import (
     Calibration,
     Confidence,
     ImageLabels,
     could_be_best,
-    find_calibration,
     going_on,
     ranking_confidence,
     stage_sizes,
     staged_chances,
 )
-from lead_hub.errors import CandidateError, HubError, LeadHubError
-from lead_hub.hub import HubDownError
 from lead_hub.labelled_images import LabelledImages, rows_sha256, stratified_sample
 from lead_hub.leaderboard import Leaderboard, RankedCheckpoint, Skipped
 from lead_hub.leaderboard import rank as ranked
 from lead_hub.processes import Processes, on_main_process
 from lead_hub.recommendation.estimate import GOING_ON
 from lead_hub.recommendation.judging import ScoredCandidate, judged_board
-from lead_hub.recommendation.race_budget import SpentBudget, by_prior, known_weight_bytes, within_downloads
+from lead_hub.recommendation.race_budget import SpentBudget, by_prior, within_downloads
+from lead_hub.recommendation.race_entry import with_known_sizes
 from lead_hub.recommendation.remaining_time import NO_STAGES, StagesAhead
-from lead_hub.transferability import SCORES
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +95,9 @@ class Ranking(Protocol):
     def ended(self, board: Leaderboard, candidates: Sequence[Candidate]) -> Leaderboard:
         """The board when there are no more turns: where a budget let nobody have one, whom it left out and why."""
 
+    def on_same_images(self) -> Mapping[Candidate, ScoredCandidate]:
+        """What came of as many candidates as possible on the same images."""
+
 
 class FullRun:
     """Every candidate once, on all images."""
@@ -150,6 +150,9 @@ class FullRun:
 
     def ended(self, board: Leaderboard, candidates: Sequence[Candidate]) -> Leaderboard:  # noqa: ARG002 - all had one
         return board
+
+    def on_same_images(self) -> Mapping[Candidate, ScoredCandidate]:
+        return self._scored
 
 
 def in_order(
@@ -290,6 +293,9 @@ class Race:
         untried = [Skipped(each.checkpoint, each.revision, "extract", reason) for each in others]
         return replace(board, skipped=(*board.skipped, *untried)) if untried else board
 
+    def on_same_images(self) -> Mapping[Candidate, ScoredCandidate]:
+        return self._stages[0].scored if self._stages else {}
+
     def _allows(self, n_images: int) -> bool:
         """As the clock of the main process says, so that all processes do the same."""
         allows = self._spent.allows
@@ -339,58 +345,3 @@ class Race:
         failed = f"on more it failed: {self._failed[candidate]}" if candidate in self._failed else ""
         note = "; ".join(filter(None, (few, failed, row.note)))
         return replace(row, n_images=len(stage.images), rows_sha256=rows_sha256(stage.images), note=note)
-
-
-def with_known_sizes(candidates: Sequence[Candidate], access: Access) -> tuple[list[Candidate], list[Skipped]]:
-    """The candidates, of which the Hub tells the size of weights that are to come; and those of which it does not.
-
-    Raises:
-        RunCancelledError: nobody waits any more.
-    """
-    sized: list[Candidate] = []
-    skipped: list[Skipped] = []
-    for each in candidates:
-        try:
-            is_known = are_weights_here(each, access) or known_weight_bytes(each) is not None
-            sized.append(each if is_known else with_weight_bytes(each, access))
-        except (CandidateError, HubError) as error:  # noqa: PERF203 - each has its own reason
-            skipped.append(Skipped.because(each.checkpoint, each.revision, error))
-            access = replace(access, hub_is_down=access.hub_is_down or isinstance(error, HubDownError))
-    return sized, skipped
-
-
-def check_race(methods: Sequence[str], *, reuse_cards: str | None) -> None:
-    """Refuse a budget where no race can be.
-
-    Raises:
-        LeadHubError: chances of the score are not calibrated, a score needs what cannot be extended image by image, or
-            cards are to stand in for computing.
-    """
-    if reason := why_no_race(methods, reuse_cards=reuse_cards):
-        raise LeadHubError(reason)
-
-
-def can_race(methods: Sequence[str], *, reuse_cards: str | None = None) -> bool:
-    """Whether a run with these scores may have a budget; where not, budget="auto" is the full run.
-
-    Args:
-        methods: keys of SCORES; the first one ranks.
-        reuse_cards: as for `recommend`.
-    """
-    return not why_no_race(methods, reuse_cards=reuse_cards)
-
-
-def why_no_race(methods: Sequence[str], *, reuse_cards: str | None) -> str:
-    """What stands against a race, and what to do; "" where nothing does."""
-    ranks = methods[0]
-    costly = [name for name in methods if "network_kernel" in SCORES[name].needs_kernels]
-    if find_calibration(ranks, SCORES[ranks].version) is None:
-        return (
-            f"a budget needs a score whose chances to be best are calibrated, such as lead, found {ranks}: leave out"
-            " the budget, or name lead first"
-        )
-    if costly:
-        return f"a budget needs scores to which images can be added, which {', '.join(costly)} is not: leave out one"
-    if reuse_cards is not None:
-        return "cards hold no scores of few images: give reuse_cards or a budget, not both"
-    return ""

@@ -38,15 +38,15 @@ from lead_hub.recommendation.progress import OnProgress, RunFollower
 from lead_hub.recommendation.race_budget import (
     AUTO,
     AUTO_BUDGET,
-    LEAST_LEFT_S,
     RaceBudget,
     SpentBudget,
     parse_race_budget,
     parse_size,
 )
-from lead_hub.recommendation.racing import FullRun, Race, Ranking, Turn, can_race, check_race
+from lead_hub.recommendation.race_entry import can_race, check_race
+from lead_hub.recommendation.racing import FullRun, Race, Ranking, Turn
 from lead_hub.recommendation.shared_run import SharedRun, longest_first, shared_queue, taken_in_turn
-from lead_hub.recommendation.standing_elsewhere import kept_standings, with_standings
+from lead_hub.recommendation.standings import earlier_standings, kept_standings, noted_standings, with_standings
 from lead_hub.recommendation.steps import OutputsOfImages, shared_images
 from lead_hub.recommendation.turn_scoring import RunEdges, TurnScoring
 from lead_hub.recommendation.work_queue import WorkQueue
@@ -250,8 +250,9 @@ class Recommendation:
                 images = stack.enter_context(shared_images(self.query, access, processes))
                 find_groups = partial(image_groups, images, self.methods, group_column=self.group_column, access=access)
                 images = on_main_process(find_groups, processes).of(images)
-                self._show(images, processes)
-                standings = on_main_process(partial(kept_standings, access), processes)
+                if self.on_pictures is not None and processes.is_main_process:
+                    self.on_pictures(sample_pictures(images))
+                standings = on_main_process(lambda: (kept_standings(access), earlier_standings(access)), processes)
             except RunCancelledError as error:
                 if spent.is_time_over and not ends[0]():
                     raise LeadHubError(
@@ -259,7 +260,7 @@ class Recommendation:
                         " they were read: give more time, or take fewer images with max_images"
                     ) from error
                 return
-            candidates = with_standings(candidates, standings, dataset=images.dataset)
+            candidates = with_standings(candidates, *standings, dataset=images.dataset)
             run = RunEdges(access, processes, follower, spent)
             decided = self._decided(images, candidates, run)
             extraction = decided.extraction.agreed(processes)
@@ -280,7 +281,7 @@ class Recommendation:
         full_s = on_main_process(partial(ask, n_processes=processes.num_processes), processes)
         if full_s is None:
             return full
-        run.spent.becomes(AUTO_BUDGET, least_left_s=LEAST_LEFT_S)
+        run.spent.becomes(AUTO_BUDGET)
         if self.on_race is not None and processes.is_main_process:
             self.on_race(full_s)
         return replace(self, budget=AUTO_BUDGET.text)
@@ -295,7 +296,7 @@ class Recommendation:
         queue: WorkQueue | None,
     ) -> Iterator[Leaderboard]:
         board = empty_board(images, self.methods[0], settings=self.settings, n_candidates=len(candidates))
-        access, follower = run.access, run.follower
+        access = run.access
         # Those that each turn waits for.
         processes = run.processes if queue is None else OneProcess(run.processes.device)
         try:
@@ -322,18 +323,19 @@ class Recommendation:
         queued = candidates if queue is None or self.budget is not None else longest_first(candidates)
         downloads = Downloads(queued, access, needs_weights, self.max_disk_bytes)
         downloads = taken_in_turn(downloads, queue) if queue else downloads
-        shown = access.progress and (queue.is_main if queue else processes.is_main_process)
+        is_main = queue.is_main if queue else processes.is_main_process
         scoring = TurnScoring(run, outputs_of, downloads, cards, methods=self.methods, seed=self.seed)
         with (
             outputs_of.networks.running(),
             downloads.running() if processes.is_local_main_process else nullcontext(),
-            follower.ranks(n_images=len(images), device=str(outputs_of.device), shown=shown),
+            run.follower.ranks(n_images=len(images), device=str(outputs_of.device), shown=is_main and access.progress),
+            noted_standings(access, images, board.method, ranking.on_same_images) if is_main else nullcontext(),
         ):
-            if queue is not None:
-                show = partial(self._show_left_out, processes=processes)
-                yield from SharedRun(queue, scoring, ranking, candidates, show).boards(board, queued)
-                return
-            yield from self._in_turns(board, candidates, ranking, scoring)
+            if queue is None:
+                yield from self._in_turns(board, candidates, ranking, scoring)
+            else:
+                shared = SharedRun(queue, scoring, ranking, candidates, self._show_left_out)
+                yield from shared.boards(board, queued)
 
     def _in_turns(
         self, board: Leaderboard, candidates: Sequence[Candidate], ranking: Ranking, scoring: TurnScoring
@@ -362,7 +364,8 @@ class Recommendation:
                 else:
                     board = ranking.fail(board, turn, str(error))
             else:
-                self._show_left_out(turn, scored.candidate, processes)
+                if processes.is_main_process:
+                    self._show_left_out(turn, scored.candidate)
             scoring.downloads.scored(candidate, score)
             follower.ends()
             yield board
@@ -372,14 +375,8 @@ class Recommendation:
         if down and not board.rows:
             raise down
 
-    def _show(self, images: LabelledImages, processes: Processes) -> None:
-        if self.on_pictures is not None and processes.is_main_process:
-            self.on_pictures(sample_pictures(images))
-
-    def _show_left_out(self, turn: Turn, one: ScoredCandidate, processes: Processes) -> None:
-        if self.on_pictures is None or not processes.is_main_process:
-            return
-        if (told := predicted_classes(one.row.sha, turn.images, one.images)) is not None:
+    def _show_left_out(self, turn: Turn, one: ScoredCandidate) -> None:
+        if self.on_pictures and (told := predicted_classes(one.row.sha, turn.images, one.images)) is not None:
             self.on_pictures(told)
 
     def _begin(

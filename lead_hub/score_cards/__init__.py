@@ -13,7 +13,13 @@ from lead_hub.score_cards.public_names import HUB_ID
 from lead_hub.score_cards.push import Push, PushSettings, push_scores
 from lead_hub.score_cards.reading import ScoreCards, load_cards, read_file, read_scores, scored_results
 from lead_hub.score_cards.readme import escaped as escaped_markdown
-from lead_hub.score_cards.standings import Standings, parse_standings, standings_of, standings_text
+from lead_hub.score_cards.standings import (
+    Standings,
+    parse_standings,
+    standings_among,
+    standings_of,
+    standings_text,
+)
 
 __all__ = [
     "HUB_ID",
@@ -30,6 +36,7 @@ __all__ = [
     "read_file",
     "read_scores",
     "scored_results",
+    "standings_among",
     "standings_of",
     "standings_text",
 ]

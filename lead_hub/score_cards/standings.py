@@ -32,14 +32,27 @@ def standings_of(results: Sequence[ScoreResult]) -> Standings:
     told: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for ranking in rankings.values():
         scores = {checkpoint: float(result.row["score"]) for checkpoint, result in ranking.items()}
-        spread = pstdev(scores.values()) if len(scores) >= FEWEST_CHECKPOINTS else 0.0
-        for checkpoint, score in scores.items() if spread > 0 else ():
-            standing = (score - fmean(scores.values())) / spread
-            dataset = str(ranking[checkpoint].dataset["dataset"])
-            told[checkpoint][dataset].append(min(max(standing, -MOST_STANDING), MOST_STANDING))
+        for checkpoint, standing in standings_among(scores).items():
+            told[checkpoint][str(ranking[checkpoint].dataset["dataset"])].append(standing)
     return {
         checkpoint: {dataset: fmean(values) for dataset, values in by_dataset.items()}
         for checkpoint, by_dataset in told.items()
+    }
+
+
+def standings_among(scores: Mapping[str, float]) -> dict[str, float]:
+    """Where each checkpoint stands among these; nothing where they are fewer than five, or all the same.
+
+    Args:
+        scores: by checkpoint, on the same images.
+    """
+    spread = pstdev(scores.values()) if len(scores) >= FEWEST_CHECKPOINTS else 0.0
+    if not spread > 0:
+        return {}
+    mean = fmean(scores.values())
+    return {
+        checkpoint: min(max((score - mean) / spread, -MOST_STANDING), MOST_STANDING)
+        for checkpoint, score in scores.items()
     }
 
 

@@ -1,0 +1,122 @@
+"""How checkpoints stood on other datasets -> candidates that know their standing there.
+
+`lead-hub calibrate --cards` learns it from score cards: lead+prior takes it into account. What this machine's own runs
+found is noted after each of them, and decides who enters a race first, never a score.
+"""
+
+import hashlib
+import os
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from statistics import fmean
+
+from lead_hub.access import Access
+from lead_hub.candidates import Candidate, same_dataset
+from lead_hub.errors import ScoreError
+from lead_hub.hub import write_text_whole
+from lead_hub.labelled_images import LabelledImages
+from lead_hub.recommendation.judging import ScoredCandidate
+from lead_hub.score_cards import Standings, parse_standings, standings_among, standings_text
+from lead_hub.transferability import SCORES
+
+METHOD = "lead"
+MOST_EARLIER_BOARDS = 100  # the newest ones
+
+
+def kept_standings(access: Access) -> Standings:
+    """What this machine learnt of score cards; nothing, with a warning, where it cannot be read."""
+    file = access.standings_file
+    try:
+        return _read(file) if file.is_file() else {}
+    except (OSError, ValueError, ScoreError) as error:
+        warnings.warn(f"{file} is not used: {error}; `lead-hub calibrate --cards` writes it again", stacklevel=2)
+        return {}
+
+
+def earlier_standings(access: Access) -> Standings:
+    """What this machine's own runs found on datasets; files that cannot be read are left out, for runs write others."""
+    merged: dict[str, dict[str, float]] = {}
+    for file in _newest(access.earlier_boards_folder):
+        try:
+            told = _read(file)
+        except (OSError, ValueError, ScoreError):
+            continue
+        for checkpoint, by_dataset in told.items():
+            merged.setdefault(checkpoint, {}).update(by_dataset)
+    return merged
+
+
+@contextmanager
+def noted_standings(
+    access: Access, images: LabelledImages, method: str, get_scored: Callable[[], Mapping[Candidate, ScoredCandidate]]
+) -> Iterator[None]:
+    """At the end of the block, however it comes, it is noted how the checkpoints of a run stood, for later races.
+
+    Args:
+        access: where it is kept, for this user alone.
+        images: of the run.
+        method: by which it ranks.
+        get_scored: what came of candidates on the same images.
+    """
+    try:
+        yield
+    finally:
+        if method == METHOD:
+            note_standings(access, images.dataset, get_scored())
+
+
+def note_standings(access: Access, dataset: str, scored: Mapping[Candidate, ScoredCandidate]) -> None:
+    """Keep how checkpoints stood on a dataset; a note of more checkpoints stays."""
+    standings = standings_among({candidate.checkpoint: one.row.score for candidate, one in scored.items()})
+    file = access.earlier_boards_folder / f"{hashlib.sha256(dataset.encode(errors='replace')).hexdigest()[:32]}.json"
+    try:
+        if len(standings) <= (len(_read(file)) - 1 if file.is_file() else 0):
+            return
+    except (OSError, ValueError, ScoreError):
+        pass  # written again
+    told = {checkpoint: {dataset: value} for checkpoint, value in standings.items()}
+    text = standings_text(told, method=METHOD, method_version=SCORES[METHOD].version)
+    try:
+        write_text_whole(file, text, private=True)
+        for old in _newest(access.earlier_boards_folder, start=MOST_EARLIER_BOARDS):
+            old.unlink(missing_ok=True)
+    except OSError as error:
+        warnings.warn(f"later races will not know of this board: {error}", stacklevel=2)
+
+
+def _read(file: Path) -> Standings:
+    return parse_standings(file.read_text(encoding="utf-8"), method=METHOD, method_version=SCORES[METHOD].version)
+
+
+def _newest(folder: Path, *, start: int = 0) -> list[Path]:
+    """Files of a folder from the newest on, or those from a place on; none where it cannot be looked at."""
+    try:
+        files = [(entry.stat().st_mtime_ns, Path(entry.path)) for entry in os.scandir(folder)]
+    except OSError:
+        return []
+    return [path for _, path in sorted(files, reverse=True) if path.suffix == ".json"][start:]
+
+
+def with_standings(
+    candidates: Sequence[Candidate], standings: Standings, earlier: Standings, *, dataset: str
+) -> list[Candidate]:
+    """The candidates with their mean standing on other datasets, where there is one.
+
+    Args:
+        candidates: of a run.
+        standings: of all checkpoints and datasets, by score cards.
+        earlier: by this machine's own runs.
+        dataset: that the run ranks on: what is known of it from elsewhere counts for nothing.
+    """
+
+    def elsewhere(told: Standings, checkpoint: str) -> float | None:
+        values = [value for name, value in told.get(checkpoint, {}).items() if not same_dataset(name, dataset)]
+        return fmean(values) if values else None
+
+    return [
+        replace(each, standing=elsewhere(standings, each.checkpoint), standing_here=elsewhere(earlier, each.checkpoint))
+        for each in candidates
+    ]

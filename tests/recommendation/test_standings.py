@@ -1,0 +1,141 @@
+"""What this machine's own runs found of checkpoints decides who enters a later race first, and nothing else."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from lead_hub import Leaderboard, recommend
+from lead_hub.access import Access
+from lead_hub.candidates import Candidate
+from lead_hub.recommendation.judging import ScoredCandidate
+from lead_hub.recommendation.race_budget import by_prior
+from lead_hub.recommendation.standings import (
+    MOST_EARLIER_BOARDS,
+    earlier_standings,
+    kept_standings,
+    note_standings,
+    with_standings,
+)
+from tests.score_cards.boards import GOOD
+from tests.tiny_checkpoints import save_checkpoint
+from tests.tiny_families import FAMILIES
+
+N_NETWORKS = 6
+# Of -1 to -5 the mean is -3, and the mean square of the differences (4 + 1 + 0 + 1 + 4) / 5 = 2.
+DEVIATIONS = [2 / 2**0.5, 1 / 2**0.5, 0.0, -1 / 2**0.5, -2 / 2**0.5]
+
+
+def scored(*scores: float) -> dict[Candidate, ScoredCandidate]:
+    return {
+        Candidate(f"org/net{number}"): ScoredCandidate(replace(GOOD, score=score))
+        for number, score in enumerate(scores)
+    }
+
+
+@pytest.fixture
+def access(tmp_path: Path) -> Access:
+    return Access(tmp_path, progress=False)
+
+
+def notes(access: Access) -> list[Path]:
+    return sorted(access.earlier_boards_folder.iterdir()) if access.earlier_boards_folder.is_dir() else []
+
+
+def test_a_board_is_noted_in_deviations_for_its_owner_alone(access: Access) -> None:
+    note_standings(access, "org/birds", scored(-1, -2, -3, -4, -5))
+    found = earlier_standings(access)
+    assert [found[f"org/net{number}"]["org/birds"] for number in range(5)] == pytest.approx(DEVIATIONS)
+    (file,) = notes(access)
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert "birds" not in file.name
+
+
+@pytest.mark.parametrize("scores", [(-1, -2, -3, -4), (-1, -1, -1, -1, -1), ()], ids=["few", "equal", "none"])
+def test_what_says_nothing_of_the_order_is_not_noted(access: Access, scores: tuple[float, ...]) -> None:
+    note_standings(access, "org/birds", scored(*scores))
+    assert notes(access) == []
+
+
+def test_a_note_of_more_checkpoints_stays(access: Access) -> None:
+    note_standings(access, "org/birds", scored(-1, -2, -3, -4, -5, -6))
+    before = earlier_standings(access)
+    note_standings(access, "org/birds", scored(-5, -4, -3, -2, -1))
+    assert earlier_standings(access) == before
+    note_standings(access, "org/birds", scored(-6, -5, -4, -3, -2, -1))
+    assert earlier_standings(access)["org/net0"]["org/birds"] == -before["org/net0"]["org/birds"]
+
+
+def test_a_damaged_note_is_left_out_and_written_again(access: Access) -> None:
+    note_standings(access, "org/birds", scored(-1, -2, -3, -4, -5))
+    note_standings(access, "org/fish", scored(-1, -2, -3, -4, -5))
+    for damaged in notes(access):
+        damaged.write_text('{"method": "lead"')
+    assert earlier_standings(access) == {}
+    note_standings(access, "org/fish", scored(-1, -2, -3, -4, -5))
+    assert set(earlier_standings(access)["org/net0"]) == {"org/fish"}
+
+
+def test_the_newest_boards_are_kept(access: Access) -> None:
+    for number in range(MOST_EARLIER_BOARDS + 2):
+        note_standings(access, f"org/data{number}", scored(-1, -2, -3, -4, -5))
+    kept = earlier_standings(access)["org/net0"]
+    assert set(kept) == {f"org/data{number}" for number in range(2, MOST_EARLIER_BOARDS + 2)}
+
+
+def test_a_folder_that_cannot_be_written_ends_no_run(access: Access) -> None:
+    access.earlier_boards_folder.write_text("a file in its place")
+    with pytest.warns(UserWarning, match="later races will not know of this board"):
+        note_standings(access, "org/birds", scored(-1, -2, -3, -4, -5))
+    assert earlier_standings(access) == {}
+
+
+def test_a_dataset_tells_nothing_of_itself_and_no_score_is_told() -> None:
+    earlier = {"org/a": {"org/birds": 2.0, "org/fish": -1.0, "org/flowers": -0.5}, "org/b": {"org/birds": 1.0}}
+    found = with_standings([Candidate("org/a"), Candidate("org/b")], {}, earlier, dataset="Org/Birds")
+    assert [each.standing_here for each in found] == [-0.75, None]
+    assert [each.standing for each in found] == [None, None]
+
+
+def test_cards_and_own_boards_count_alike_for_who_enters_first() -> None:
+    proven = Candidate("org/proven", standing_here=1.0)
+    both = Candidate("org/both", standing=3.0, standing_here=-1.0)
+    told = Candidate("org/told", standing=1.6)
+    unknown = Candidate("org/unknown", imagenet_top1_percent=90.0)
+    poor = Candidate("org/poor", standing_here=-1.0, imagenet_top1_percent=95.0)
+    # 1.6 is on the level of 1.5; 1.0 is the mean of 3 and -1; on one level ImageNet decides, then the given order.
+    assert by_prior([poor, unknown, both, proven, told]) == [told, both, proven, unknown, poor]
+
+
+@pytest.mark.slow
+def test_a_race_lets_in_first_who_was_best_on_another_dataset(colour_folder: Path, tmp_path: Path) -> None:
+    pool = [
+        save_checkpoint(tmp_path / "pool" / f"net{seed}", FAMILIES["vit"].build(head=False, seed=seed))
+        for seed in range(N_NETWORKS)
+    ]
+    other = shutil.copytree(colour_folder, tmp_path / "other-colours")
+    settings = {"cache_dir": tmp_path / "cache", "progress": False}
+    # Ended early: what was found by then is noted.
+    boards = cast("Iterator[Leaderboard]", recommend(colour_folder, pool, stream=True, **settings))  # type: ignore[call-overload]
+    first = [next(boards) for _ in range(N_NETWORKS)][-1]
+    boards.close()  # type: ignore[attr-defined]  # a generator
+    assert kept_standings(Access(tmp_path / "cache")) == {}
+    found = earlier_standings(Access(tmp_path / "cache"))
+    levels = {row.checkpoint: round(2 * found[row.checkpoint][str(colour_folder)]) for row in first.rows}
+
+    # A sixth of 6 x 36 passes: four of six see the nine images of the first stage.
+    raced = recommend(other, pool, budget="16.7%", **settings)  # type: ignore[call-overload]
+    entered = {row.checkpoint for row in raced.rows}
+    assert len(entered) == 4
+    assert min(levels[one] for one in entered) >= max(level for one, level in levels.items() if one not in entered)
+    fresh = recommend(other, pool, budget="16.7%", cache_dir=tmp_path / "fresh", progress=False)
+    scores = {row.checkpoint: row.score for row in fresh.rows}
+    assert entered != set(scores)
+    both = {row.checkpoint: row.score for row in raced.rows if row.checkpoint in scores}
+    assert both == pytest.approx({one: scores[one] for one in both}, abs=1e-7)
+    kept = [json.loads(file.read_text()) for file in (tmp_path / "cache" / "earlier-boards").iterdir()]
+    assert len(kept) == 1  # of four on the other dataset nothing is noted
