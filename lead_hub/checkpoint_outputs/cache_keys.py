@@ -10,7 +10,7 @@ from lead_hub.checkpoint_outputs.checkpoint_folder import model_class, quiet_tra
 from lead_hub.checkpoint_outputs.image_preparation import processor_settings
 from lead_hub.checkpoint_outputs.number_format import FEWEST_TRIED, IMAGES_A_TRIED_ONE, MOST_DRIFT, MOST_TRIED
 from lead_hub.checkpoint_outputs.outputs_cache import outputs_key
-from lead_hub.labelled_images import STORED_SHORT_SIDE_PX, LabelledImages, rows_sha256
+from lead_hub.labelled_images import DELIVERED_AT_LEAST, STORED_SHORT_SIDE_PX, LabelledImages, rows_sha256
 
 # Raise when the same network would give another tangent kernel.
 NETWORK_KERNEL_VERSION = 1
@@ -71,6 +71,7 @@ def cache_key(
             "image_column": images.image_column,
             "rows": rows_sha256(images),
             "short side": STORED_SHORT_SIDE_PX,
+            "delivered": DELIVERED_AT_LEAST,
             "dtype": str(dtype),
             **({"falls back": FALLING_BACK} if falls_back and dtype != torch.float32 else {}),
             **({"bfloat16": BFLOAT16_VERSION} if dtype == torch.bfloat16 else {}),

@@ -7,11 +7,12 @@ from lead_hub.labelled_images.description import DatasetDescription, describe_da
 from lead_hub.labelled_images.loading import LabelledImages, groups_sha256, load_labelled_images, rows_sha256
 from lead_hub.labelled_images.opened_split import SplitNotFoundError
 from lead_hub.labelled_images.query import DatasetQuery
-from lead_hub.labelled_images.rgb import STORED_SHORT_SIDE_PX
+from lead_hub.labelled_images.rgb import DELIVERED_AT_LEAST, STORED_SHORT_SIDE_PX
 from lead_hub.labelled_images.sampling import MINIMUM_PER_CLASS, stratified_sample
 from lead_hub.labelled_images.thumbnails import jpeg_thumbnail
 
 __all__ = [
+    "DELIVERED_AT_LEAST",
     "MINIMUM_PER_CLASS",
     "SHARED_PREFIX",
     "STORED_SHORT_SIDE_PX",

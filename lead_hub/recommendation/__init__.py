@@ -6,7 +6,7 @@ recommendation.py  the choices of a run, and the loop over its candidates
 grouping.py        which images are left out together: near_copies.py finds what shows the same picture
 racing.py          whose turn it is: every candidate on all images, or a race; race_budget.py what it may cost,
                    race_entry.py who may be in one
-standings.py       how checkpoints stood on other datasets: what cards tell, what this machine's boards do
+standing_elsewhere.py  how checkpoints stood on other datasets: what cards tell, what this machine's own runs found
 turn_scoring.py    one turn: files -> outputs -> scores
 shared_run.py      many candidates among several processes, each whole: work_queue.py gives them out
 steps.py           images, files and outputs, the same on every process of the run

@@ -1,13 +1,16 @@
 """Which images of a run are left out together: copies of one picture, and what a column says belongs together."""
 
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Int64
+from jaxtyping import Float, Int64
+from torch import Tensor
 
 from lead_hub.access import Access
 from lead_hub.errors import DatasetError
@@ -17,6 +20,7 @@ from lead_hub.transferability import SCORES
 
 # Of images, between two looks at whether the run is still wanted.
 BLOCK = 256
+MOST_THREADS = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,14 +55,8 @@ def image_groups(
         DatasetError: all images are one group, so that nothing is left when it is left out.
         RunCancelledError: nobody waits any more.
     """
-    hashes, thumbnails = [], []
-    for position in range(len(images)):
-        if position and position % BLOCK == 0:
-            access.check_wanted()
-        pixels = images.pixels[position]
-        hashes.append(pixels_sha256(pixels))
-        thumbnails.append(thumbnail(pixels))
-    near = same_pictures(torch.stack(thumbnails), torch.from_numpy(images.labels), check_wanted=access.check_wanted)
+    hashes, thumbnails = looks_of(images, access)
+    near = same_pictures(thumbnails, torch.from_numpy(images.labels), check_wanted=access.check_wanted)
     first = {digest: position for position, digest in reversed(list(enumerate(hashes)))}
     pairs = [*((first[digest], position) for position, digest in enumerate(hashes)), *near]
     copies = joined(pairs, n_images=len(images))
@@ -79,6 +77,23 @@ def image_groups(
     if deaf:
         found.append(f"{', '.join(deaf)}: no image is left out, so images of one group count as any others")
     return ImageGroups(numbers, tuple(found))
+
+
+def looks_of(images: LabelledImages, access: Access) -> tuple[list[str], Float[Tensor, "image 3 side side"]]:
+    """A hash and a thumbnail of every image, made in threads: both let others run."""
+
+    def look(position: int) -> tuple[str, Tensor]:
+        pixels = images.pixels[position]
+        return pixels_sha256(pixels), thumbnail(pixels)
+
+    looks: list[tuple[str, Tensor]] = []
+    with ThreadPoolExecutor(min(MOST_THREADS, os.cpu_count() or 1), thread_name_prefix="lead-hub-look") as threads:
+        for start in range(0, len(images), BLOCK):
+            if start:
+                access.check_wanted()
+            looks += threads.map(look, range(start, min(start + BLOCK, len(images))))
+    hashes, thumbnails = zip(*looks, strict=True)
+    return list(hashes), torch.stack(thumbnails)
 
 
 def pixels_sha256(pixels: Pixels) -> str:

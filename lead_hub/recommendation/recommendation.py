@@ -46,7 +46,12 @@ from lead_hub.recommendation.race_budget import (
 from lead_hub.recommendation.race_entry import can_race, check_race
 from lead_hub.recommendation.racing import FullRun, Race, Ranking, Turn
 from lead_hub.recommendation.shared_run import SharedRun, longest_first, shared_queue, taken_in_turn
-from lead_hub.recommendation.standings import earlier_standings, kept_standings, noted_standings, with_standings
+from lead_hub.recommendation.standing_elsewhere import (
+    earlier_standings,
+    kept_standings,
+    noted_standings,
+    with_standings,
+)
 from lead_hub.recommendation.steps import OutputsOfImages, shared_images
 from lead_hub.recommendation.turn_scoring import RunEdges, TurnScoring
 from lead_hub.recommendation.work_queue import WorkQueue

@@ -16,7 +16,7 @@ from lead_hub.confidence.calibration import parse_calibrations
 from lead_hub.hub import write_text_whole
 from lead_hub.leaderboard import FineTunedAccuracy, RankedCheckpoint
 from lead_hub.recommendation.judging import calibration_of
-from lead_hub.recommendation.standings import kept_standings
+from lead_hub.recommendation.standing_elsewhere import kept_standings
 from lead_hub.transferability import SCORES
 from lead_hub.transferability.lead_prior import SPREAD
 from lead_hub.verification import forget_calibration

@@ -16,10 +16,10 @@ from torch import Tensor
 from lead_hub.bench.speed.made_inputs import read_pixels
 from lead_hub.bench.speed.measured_parts import Measured, Stopwatch, device_of
 from lead_hub.checkpoint_outputs import ExtractionSettings, LoadedCheckpoint, fastest_passes, load_checkpoint, passes_in
-from lead_hub.labelled_images import STORED_SHORT_SIDE_PX, Pixels
+from lead_hub.labelled_images import DELIVERED_AT_LEAST, STORED_SHORT_SIDE_PX, Pixels
 
-# Twice what a run keeps of an image: what a decoder must at least deliver.
-DECODED_SHORT_SIDE_PX = 2 * STORED_SHORT_SIDE_PX
+# What a run asks of the decoder of a JPEG.
+DECODED_SHORT_SIDE_PX = DELIVERED_AT_LEAST * STORED_SHORT_SIDE_PX
 N_READY = 32
 # The first one is tried in every layout and number format, then the others in the best of those.
 BATCH_SIZES = {"cpu": (16, 8, 32), "cuda": (256, 128, 64)}

@@ -116,7 +116,9 @@ def with_standings(
         values = [value for name, value in told.get(checkpoint, {}).items() if not same_dataset(name, dataset)]
         return fmean(values) if values else None
 
-    return [
-        replace(each, standing=elsewhere(standings, each.checkpoint), standing_here=elsewhere(earlier, each.checkpoint))
-        for each in candidates
-    ]
+    known = []
+    for each in candidates:
+        by_cards, by_runs = (elsewhere(told, each.checkpoint) for told in (standings, earlier))
+        is_unknown = by_cards is None and by_runs is None
+        known.append(each if is_unknown else replace(each, standing=by_cards, standing_here=by_runs))
+    return known

@@ -14,7 +14,7 @@ from lead_hub.access import Access
 from lead_hub.candidates import Candidate
 from lead_hub.recommendation.judging import ScoredCandidate
 from lead_hub.recommendation.race_budget import by_prior
-from lead_hub.recommendation.standings import (
+from lead_hub.recommendation.standing_elsewhere import (
     MOST_EARLIER_BOARDS,
     earlier_standings,
     kept_standings,
