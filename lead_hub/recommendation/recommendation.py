@@ -46,12 +46,7 @@ from lead_hub.recommendation.race_budget import (
 from lead_hub.recommendation.race_entry import can_race, check_race
 from lead_hub.recommendation.racing import FullRun, Race, Ranking, Turn
 from lead_hub.recommendation.shared_run import SharedRun, longest_first, shared_queue, taken_in_turn
-from lead_hub.recommendation.standing_elsewhere import (
-    earlier_standings,
-    kept_standings,
-    noted_standings,
-    with_standings,
-)
+from lead_hub.recommendation.standing_elsewhere import known_standings, noted_standings, with_standings
 from lead_hub.recommendation.steps import OutputsOfImages, shared_images
 from lead_hub.recommendation.turn_scoring import RunEdges, TurnScoring
 from lead_hub.recommendation.work_queue import WorkQueue
@@ -257,7 +252,7 @@ class Recommendation:
                 images = on_main_process(find_groups, processes).of(images)
                 if self.on_pictures is not None and processes.is_main_process:
                     self.on_pictures(sample_pictures(images))
-                standings = on_main_process(lambda: (kept_standings(access), earlier_standings(access)), processes)
+                standings = on_main_process(partial(known_standings, access), processes)
             except RunCancelledError as error:
                 if spent.is_time_over and not ends[0]():
                     raise LeadHubError(

@@ -26,6 +26,11 @@ METHOD = "lead"
 MOST_EARLIER_BOARDS = 100  # the newest ones
 
 
+def known_standings(access: Access) -> tuple[Standings, Standings]:
+    """What this machine learnt of score cards, and what its own runs found."""
+    return kept_standings(access), earlier_standings(access)
+
+
 def kept_standings(access: Access) -> Standings:
     """What this machine learnt of score cards; nothing, with a warning, where it cannot be read."""
     file = access.standings_file
