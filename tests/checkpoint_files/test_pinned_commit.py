@@ -234,7 +234,13 @@ def test_a_branch_that_is_noted_already_is_not_written_again(hub: HubServer, acc
     reference = access.hub_folder / "models--org--model" / "refs" / "main"
     before = reference.stat()
     fetched(Candidate("org/model"), access)
-    assert reference.stat() == before
+    after = reference.stat()
+    # Not all of it: reading the file may change when it was read.
+    assert (after.st_ino, after.st_mtime_ns, after.st_ctime_ns) == (
+        before.st_ino,
+        before.st_mtime_ns,
+        before.st_ctime_ns,
+    )
     reference.unlink()
     reference.mkdir()  # nothing can be written in its place
     fetched(Candidate("org/model"), access)
