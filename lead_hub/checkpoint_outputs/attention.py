@@ -18,7 +18,10 @@ CACHED_BYTES, MOST_BYTES = 1 << 20, 32 << 20
 
 
 class UnfusedAttention(TorchFunctionMode):
-    """Within the block calls of torch's fused attention, in bfloat16 on a processor, are answered by its parts."""
+    """Within the block calls of torch's fused attention, in bfloat16 on a processor, are answered by its parts.
+
+    Not those that torch's own layers make within it.
+    """
 
     def __torch_function__(
         self, func: Callable[..., Any], _types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -39,10 +42,11 @@ def _attention(
 ) -> Float[Tensor, "image head token width"] | None:
     """What the fused attention gives but for rounding, or None where that is the one to ask."""
     is_plain = attn_mask is None and not any(further) and not any(others.values())
-    if not is_plain or query.ndim != 4 or key.shape[:2] != query.shape[:2]:
+    is_rounded = query.dtype == torch.bfloat16 or (query.dtype == torch.float32 and torch.is_autocast_enabled("cpu"))
+    if not is_plain or not is_rounded or query.ndim != 4 or not query.shape[:2] == key.shape[:2] == value.shape[:2]:
         return None
     bytes_each = query.shape[1] * query.shape[2] * key.shape[2] * torch.bfloat16.itemsize
-    if bytes_each > MOST_BYTES:
+    if not 0 < bytes_each <= MOST_BYTES:
         return None
     at_once = max(1, CACHED_BYTES // bytes_each)
     factor = query.shape[-1] ** -0.5 if scale is None else scale

@@ -46,7 +46,7 @@ from lead_hub.recommendation.race_budget import (
 from lead_hub.recommendation.race_entry import can_race, check_race
 from lead_hub.recommendation.racing import FullRun, Race, Ranking, Turn
 from lead_hub.recommendation.shared_run import SharedRun, longest_first, shared_queue, taken_in_turn
-from lead_hub.recommendation.standing_elsewhere import known_standings, noted_standings, with_standings
+from lead_hub.recommendation.standing_elsewhere import known_standings, noted, with_standings
 from lead_hub.recommendation.steps import OutputsOfImages, shared_images
 from lead_hub.recommendation.turn_scoring import RunEdges, TurnScoring
 from lead_hub.recommendation.work_queue import WorkQueue
@@ -264,9 +264,10 @@ class Recommendation:
             run = RunEdges(access, processes, follower, spent)
             decided = self._decided(images, candidates, run)
             extraction = decided.extraction.agreed(processes)
-            queue = shared_queue(candidates, processes, is_race=decided.budget is not None)
-            if queue is not None:
-                ends.append(queue.is_over)
+            limits = {"is_race": decided.budget is not None, "has_disk_limit": self.max_disk is not None}
+            queue = shared_queue(candidates, processes, **limits)
+            if queue is not None:  # of which one clock ends all
+                ends[:] = [*ends, queue.is_over] if queue.is_main else [ends[0], queue.is_over]
             yield from decided._ranked_on(images, candidates, run, extraction=extraction, queue=queue)
 
     def _decided(self, images: LabelledImages, candidates: Sequence[Candidate], run: RunEdges) -> "Recommendation":
@@ -329,13 +330,12 @@ class Recommendation:
             outputs_of.networks.running(),
             downloads.running() if processes.is_local_main_process else nullcontext(),
             run.follower.ranks(n_images=len(images), device=str(outputs_of.device), shown=is_main and access.progress),
-            noted_standings(access, images, board.method, ranking.on_same_images) if is_main else nullcontext(),
         ):
             if queue is None:
-                yield from self._in_turns(board, candidates, ranking, scoring)
+                boards = self._in_turns(board, candidates, ranking, scoring)
             else:
-                shared = SharedRun(queue, scoring, ranking, candidates, self._show_left_out)
-                yield from shared.boards(board, queued)
+                boards = SharedRun(queue, scoring, ranking, candidates, self._show_left_out).boards(board, queued)
+            yield from noted(boards, ranking.on_same_images, images, access) if is_main else boards
 
     def _in_turns(
         self, board: Leaderboard, candidates: Sequence[Candidate], ranking: Ranking, scoring: TurnScoring

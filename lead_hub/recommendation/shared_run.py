@@ -28,19 +28,30 @@ from lead_hub.recommendation.work_queue import MAIN_IS_GONE, NAP_S, WorkQueue, c
 # Of the time that an even share would take, without any loss: whole checkpoints may take so much more.
 MOST_UNEVEN = 1.25
 FEWEST_A_PROCESS = 2  # checkpoints
+# As many of them for each in a race, where a quarter or more are left for later stages, and all wait for each stage.
+FEWEST_IN_A_RACE = 8
 MOST_LOST = 2  # processes, over one checkpoint: a third one is not risked
 Outcome: TypeAlias = ScoredTurn | LeadHubError
 
 
-def shared_queue(candidates: Sequence[Candidate], processes: Processes, *, is_race: bool) -> WorkQueue | None:
+def shared_queue(
+    candidates: Sequence[Candidate], processes: Processes, *, is_race: bool, has_disk_limit: bool
+) -> WorkQueue | None:
     """A queue for the candidates; None where there is one process, or where all share each candidate.
 
     Every process of the run must ask for it, with the same candidates.
+
+    Args:
+        candidates: of the run.
+        processes: of the run.
+        is_race: whether a candidate may have several turns, each in another process, which read what the earlier found.
+        has_disk_limit: whether a process deletes weights again, which in a race another may need.
     """
     n_processes = processes.num_processes
     if n_processes == 1 or not can_meet() or not takes_whole(multiply_adds_of_all(candidates), n_processes):
         return None
-    if is_race and n_on_this_machine() < n_processes:
+    is_elsewhere = n_on_this_machine() < n_processes
+    if is_race and (is_elsewhere or has_disk_limit or len(candidates) < FEWEST_IN_A_RACE * n_processes):
         return None
     return WorkQueue(run_store(processes), process_index=processes.process_index, n_processes=n_processes)
 
@@ -124,6 +135,7 @@ class SharedRun:
     candidates: Sequence[Candidate]
     show: Callable[[Turn, ScoredCandidate], object]
     _open: dict[int, Turn] = field(default_factory=dict)  # by piece; those of the main process that have no answer
+    _n_turns: int = 0  # of the round
 
     def __post_init__(self) -> None:
         self.scoring.run.follower.n_sharing = self.queue.n_processes
@@ -143,7 +155,9 @@ class SharedRun:
             yield from self._as_main(empty, queued) if self.queue.is_main else self._as_other()
 
     def _as_main(self, empty: Leaderboard, queued: Sequence[Candidate]) -> Iterator[Leaderboard]:
-        board, down, is_cancelled = empty, None, False
+        board, is_cancelled = empty, False
+        down: HubDownError | None = None
+        last: HubDownError | None = None
         try:
             try:
                 for turns in self.ranking.rounds(queued):
@@ -151,7 +165,7 @@ class SharedRun:
                     while self._open:
                         self._take_one()
                         for turn, outcome in self._answered():
-                            down = outcome if isinstance(outcome, HubDownError) else down
+                            down = down or (outcome if isinstance(outcome, HubDownError) else None)
                             board = self._board(board, turn, outcome)
                             yield board
             except RunCancelledError:
@@ -161,11 +175,11 @@ class SharedRun:
             before, board = board, self.ranking.ended(board, self.candidates)
             if is_cancelled or board is not before or board is empty:
                 yield board
-            down = None if is_cancelled or board.rows else down
+            last = None if is_cancelled or board.rows else down
         finally:
-            self.queue.over(down or board)
-        if down:
-            raise down
+            self.queue.over(last or board)
+        if last:
+            raise last
 
     def _add(self, turns: Sequence[Turn]) -> None:
         """A round of the run, for all processes."""
@@ -174,7 +188,7 @@ class SharedRun:
             Piece(places[turn.candidate], len(turn.images), turn.n_new, turn.number, turn.is_first) for turn in turns
         ]
         first = self.queue.add(pieces)
-        self._open = dict(enumerate(turns, start=first))
+        self._open, self._n_turns = dict(enumerate(turns, start=first)), len(turns)
 
     def _as_other(self) -> Iterator[Leaderboard]:
         try:
@@ -213,7 +227,7 @@ class SharedRun:
         if self.queue.is_main:
             turn = self._open[number]
             others = tuple(each.candidate for each in self._open.values() if each is not turn)
-            return replace(turn, following=others, number=turn.number + len(turn.following) - len(others))
+            return replace(turn, following=others, number=self._n_turns - len(others))
         pieces = [piece for piece in self.queue.works()[number:] if isinstance(piece, Piece)]
         piece, *following = pieces
         images, positions = self.ranking.images_of(piece.n_images)
@@ -245,7 +259,7 @@ class SharedRun:
         for number, outcome in self.queue.answers():
             assert isinstance(outcome, ScoredTurn | LeadHubError)
             turn = self._open.pop(number)
-            self.scoring.run.follower.are_done(turn.number + len(turn.following) - len(self._open))
+            self.scoring.run.follower.are_done(self._n_turns - len(self._open))
             yield turn, outcome
 
     def _board(self, board: Leaderboard, turn: Turn, outcome: Outcome) -> Leaderboard:

@@ -8,7 +8,7 @@ import hashlib
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
@@ -18,11 +18,13 @@ from lead_hub.candidates import Candidate, same_dataset
 from lead_hub.errors import ScoreError
 from lead_hub.hub import write_text_whole
 from lead_hub.labelled_images import LabelledImages
+from lead_hub.leaderboard import Leaderboard
 from lead_hub.recommendation.judging import ScoredCandidate
 from lead_hub.score_cards import Standings, parse_standings, standings_among, standings_text
 from lead_hub.transferability import SCORES
 
 METHOD = "lead"
+FEWEST_NOTED = 20  # checkpoints
 MOST_EARLIER_BOARDS = 100  # the newest ones
 
 
@@ -54,31 +56,42 @@ def earlier_standings(access: Access) -> Standings:
     return merged
 
 
-@contextmanager
-def noted_standings(
-    access: Access, images: LabelledImages, method: str, get_scored: Callable[[], Mapping[Candidate, ScoredCandidate]]
-) -> Iterator[None]:
-    """At the end of the block, however it comes, it is noted how the checkpoints of a run stood, for later races.
+def noted(
+    boards: Iterator[Leaderboard],
+    get_scored: Callable[[], Mapping[Candidate, ScoredCandidate]],
+    images: LabelledImages,
+    access: Access,
+) -> Iterator[Leaderboard]:
+    """The same boards; after the last one it is noted how the checkpoints stood, if all of the run had a turn.
 
     Args:
-        access: where it is kept, for this user alone.
+        boards: of a run.
+        get_scored: what came of its candidates on the same images.
         images: of the run.
-        method: by which it ranks.
-        get_scored: what came of candidates on the same images.
+        access: where it is kept, for this user alone.
     """
+    board: Leaderboard | None = None
     try:
-        yield
+        for board in boards:
+            yield board
     finally:
-        if method == METHOD:
+        if board is not None and board.is_complete and board.method == METHOD:
             note_standings(access, images.dataset, get_scored())
 
 
 def note_standings(access: Access, dataset: str, scored: Mapping[Candidate, ScoredCandidate]) -> None:
-    """Keep how checkpoints stood on a dataset; a note of more checkpoints stays."""
-    standings = standings_among({candidate.checkpoint: one.row.score for candidate, one in scored.items()})
+    """Keep how checkpoints stood on a dataset; a note of more checkpoints stays.
+
+    Among few, as on somebody's own short list, standing low says nothing of those that are not on it.
+    """
+    scores = {_full_name(candidate.checkpoint): one.row.score for candidate, one in scored.items()}
+    standings = standings_among(scores) if len(scores) >= FEWEST_NOTED else {}
+    if not standings:
+        return
+    dataset = _full_name(dataset)
     file = access.earlier_boards_folder / f"{hashlib.sha256(dataset.encode(errors='replace')).hexdigest()[:32]}.json"
     try:
-        if len(standings) <= (len(_read(file)) - 1 if file.is_file() else 0):
+        if file.is_file() and len(standings) < len(_read(file)):
             return
     except (OSError, ValueError, ScoreError):
         pass  # written again
@@ -98,11 +111,21 @@ def _read(file: Path) -> Standings:
 
 def _newest(folder: Path, *, start: int = 0) -> list[Path]:
     """Files of a folder from the newest on, or those from a place on; none where it cannot be looked at."""
-    try:
-        files = [(entry.stat().st_mtime_ns, Path(entry.path)) for entry in os.scandir(folder)]
-    except OSError:
-        return []
+    files = []
+    with suppress(OSError):
+        for entry in os.scandir(folder):
+            with suppress(OSError):  # another run's, which has just put a newer one in its place
+                files.append((entry.stat().st_mtime_ns, Path(entry.path)))
     return [path for _, path in sorted(files, reverse=True) if path.suffix == ".json"][start:]
+
+
+def _full_name(name: str) -> str:
+    """Of something on this machine the whole path, else the id as it is."""
+    try:
+        path = Path(name).expanduser()
+        return str(path.resolve()) if path.exists() else name
+    except (OSError, RuntimeError, ValueError):
+        return name
 
 
 def with_standings(
@@ -117,13 +140,14 @@ def with_standings(
         dataset: that the run ranks on: what is known of it from elsewhere counts for nothing.
     """
 
-    def elsewhere(told: Standings, checkpoint: str) -> float | None:
-        values = [value for name, value in told.get(checkpoint, {}).items() if not same_dataset(name, dataset)]
+    def elsewhere(told: Standings, checkpoint: str, here: str) -> float | None:
+        values = [value for name, value in told.get(checkpoint, {}).items() if not same_dataset(name, here)]
         return fmean(values) if values else None
 
     known = []
     for each in candidates:
-        by_cards, by_runs = (elsewhere(told, each.checkpoint) for told in (standings, earlier))
+        by_cards = elsewhere(standings, each.checkpoint, dataset)
+        by_runs = elsewhere(earlier, _full_name(each.checkpoint), _full_name(dataset)) if earlier else None
         is_unknown = by_cards is None and by_runs is None
         known.append(each if is_unknown else replace(each, standing=by_cards, standing_here=by_runs))
     return known

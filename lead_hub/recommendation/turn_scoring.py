@@ -76,7 +76,8 @@ class TurnScoring:
         card = on_every_process(guarded(partial(from_card, candidate, files, self.cards), stage="score"), processes)
         if card is not None:
             return ScoredTurn(card, is_whole=True)
-        self.outputs_of.networks.following = next(iter(turn.following), None)
+        # Of several processes another one may be next to take what follows.
+        self.outputs_of.networks.following = next(iter(turn.following), None) if follower.n_sharing == 1 else None
         outputs = self.outputs_of.on(turn.positions, files, follower)
         follower.reached("score")
         to_score = partial(scored_candidate, candidate, files, outputs, methods=self.methods)

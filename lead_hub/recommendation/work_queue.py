@@ -162,6 +162,9 @@ class WorkQueue:
                 self._store.delete_key(key)
                 if piece not in self._read:
                     self._read.add(piece)
+                    # Whoever answered may have been killed before it said so.
+                    self._answered.add(piece)
+                    self._store.set(f"answered {piece}", "")
                     yield piece, content
 
     def stop(self) -> None:

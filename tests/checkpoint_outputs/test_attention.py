@@ -9,7 +9,7 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from lead_hub.checkpoint_outputs import LoadedCheckpoint, load_checkpoint
 from lead_hub.checkpoint_outputs.attention import CACHED_BYTES, MOST_BYTES, UnfusedAttention
-from lead_hub.checkpoint_outputs.number_format import drift
+from lead_hub.checkpoint_outputs.number_format import drift, passes_in
 from tests.tiny_checkpoints import random_images, save_checkpoint
 from tests.tiny_families import FAMILIES
 
@@ -87,6 +87,48 @@ def test_heads_that_share_keys_go_to_torch() -> None:
     expected = scaled_dot_product_attention(query, key[:, :2], value[:, :2], enable_gqa=True)
     with UnfusedAttention():
         assert torch.equal(scaled_dot_product_attention(query, key[:, :2], value[:, :2], enable_gqa=True), expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_other_number_formats_stay_what_they_are(dtype: torch.dtype) -> None:
+    inputs = [part.to(dtype) for part in random_inputs(3, 20)]
+    expected = scaled_dot_product_attention(*inputs)
+    with UnfusedAttention():
+        assert torch.equal(scaled_dot_product_attention(*inputs), expected)
+
+
+def test_values_and_keys_of_other_shapes_go_to_torch() -> None:
+    query, key, value = random_inputs(3, 20)
+    no_keys = key[:, :, :0]
+    with UnfusedAttention():
+        assert scaled_dot_product_attention(query, no_keys, no_keys).shape == query.shape
+        shared = scaled_dot_product_attention(query, key, value[:, :1])
+    assert torch.equal(shared, scaled_dot_product_attention(query, key, value[:, :1]))
+
+
+@pytest.mark.parametrize(
+    ("instructions", "dtype", "is_unfused"),
+    [
+        ({"avx512_bf16": True, "amx_bf16": False}, torch.bfloat16, True),
+        ({"avx512_bf16": True, "amx_bf16": True}, torch.bfloat16, False),
+        ({}, torch.bfloat16, False),
+        ({"avx512_bf16": True, "amx_bf16": False}, torch.float32, False),
+    ],
+    ids=["vectors", "tiles", "neither", "float32"],
+)
+def test_passes_use_it_where_the_processor_has_vectors_alone(
+    monkeypatch: pytest.MonkeyPatch, instructions: dict[str, bool], dtype: torch.dtype, is_unfused: bool
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: instructions)
+    inputs = [part.float() for part in random_inputs(4, 120)]
+    with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
+        fused = scaled_dot_product_attention(*inputs)
+        with UnfusedAttention():
+            unfused = scaled_dot_product_attention(*inputs)
+    with passes_in(dtype, torch.device("cpu")):
+        found = scaled_dot_product_attention(*inputs)
+    assert torch.equal(found, unfused if is_unfused else fused)
+    assert torch.equal(fused, unfused) == (dtype == torch.float32)
 
 
 def test_long_sequences_go_to_torch_which_keeps_no_weights() -> None:

@@ -1,6 +1,5 @@
 """What this machine's own runs found of checkpoints decides who enters a later race first, and nothing else."""
 
-import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,6 +14,7 @@ from lead_hub.candidates import Candidate
 from lead_hub.recommendation.judging import ScoredCandidate
 from lead_hub.recommendation.race_budget import by_prior
 from lead_hub.recommendation.standing_elsewhere import (
+    FEWEST_NOTED,
     MOST_EARLIER_BOARDS,
     earlier_standings,
     kept_standings,
@@ -25,9 +25,9 @@ from tests.score_cards.boards import GOOD
 from tests.tiny_checkpoints import save_checkpoint
 from tests.tiny_families import FAMILIES
 
-N_NETWORKS = 6
-# Of -1 to -5 the mean is -3, and the mean square of the differences (4 + 1 + 0 + 1 + 4) / 5 = 2.
-DEVIATIONS = [2 / 2**0.5, 1 / 2**0.5, 0.0, -1 / 2**0.5, -2 / 2**0.5]
+# The scores -1 to -20 have the mean -10.5, and (20 * 20 - 1) / 12 = 33.25 as the mean square of the differences.
+SCORES = tuple(-float(number) for number in range(1, FEWEST_NOTED + 1))
+DEVIATIONS = [(score + 10.5) / 33.25**0.5 for score in SCORES]
 
 
 def scored(*scores: float) -> dict[Candidate, ScoredCandidate]:
@@ -47,42 +47,45 @@ def notes(access: Access) -> list[Path]:
 
 
 def test_a_board_is_noted_in_deviations_for_its_owner_alone(access: Access) -> None:
-    note_standings(access, "org/birds", scored(-1, -2, -3, -4, -5))
+    note_standings(access, "org/birds", scored(*SCORES))
     found = earlier_standings(access)
-    assert [found[f"org/net{number}"]["org/birds"] for number in range(5)] == pytest.approx(DEVIATIONS)
+    assert [found[f"org/net{number}"]["org/birds"] for number in range(20)] == pytest.approx(DEVIATIONS)
     (file,) = notes(access)
     assert file.stat().st_mode & 0o777 == 0o600
     assert "birds" not in file.name
 
 
-@pytest.mark.parametrize("scores", [(-1, -2, -3, -4), (-1, -1, -1, -1, -1), ()], ids=["few", "equal", "none"])
+@pytest.mark.parametrize("scores", [SCORES[1:], [-1.0] * 20, ()], ids=["few", "equal", "none"])
 def test_what_says_nothing_of_the_order_is_not_noted(access: Access, scores: tuple[float, ...]) -> None:
     note_standings(access, "org/birds", scored(*scores))
     assert notes(access) == []
 
 
 def test_a_note_of_more_checkpoints_stays(access: Access) -> None:
-    note_standings(access, "org/birds", scored(-1, -2, -3, -4, -5, -6))
+    more = (*SCORES, -21.0)
+    note_standings(access, "org/birds", scored(*more))
     before = earlier_standings(access)
-    note_standings(access, "org/birds", scored(-5, -4, -3, -2, -1))
+    note_standings(access, "org/birds", scored(*reversed(SCORES)))
     assert earlier_standings(access) == before
-    note_standings(access, "org/birds", scored(-6, -5, -4, -3, -2, -1))
+    note_standings(access, "org/birds", scored(*reversed(more)))
     assert earlier_standings(access)["org/net0"]["org/birds"] == -before["org/net0"]["org/birds"]
 
 
 def test_a_damaged_note_is_left_out_and_written_again(access: Access) -> None:
-    note_standings(access, "org/birds", scored(-1, -2, -3, -4, -5))
-    note_standings(access, "org/fish", scored(-1, -2, -3, -4, -5))
+    note_standings(access, "org/birds", scored(*SCORES))
+    note_standings(access, "org/fish", scored(*SCORES))
     for damaged in notes(access):
         damaged.write_text('{"method": "lead"')
     assert earlier_standings(access) == {}
-    note_standings(access, "org/fish", scored(-1, -2, -3, -4, -5))
+    note_standings(access, "org/birds", scored(*SCORES[1:]))
+    assert earlier_standings(access) == {}
+    note_standings(access, "org/fish", scored(*SCORES))
     assert set(earlier_standings(access)["org/net0"]) == {"org/fish"}
 
 
 def test_the_newest_boards_are_kept(access: Access) -> None:
     for number in range(MOST_EARLIER_BOARDS + 2):
-        note_standings(access, f"org/data{number}", scored(-1, -2, -3, -4, -5))
+        note_standings(access, f"org/data{number}", scored(*SCORES))
     kept = earlier_standings(access)["org/net0"]
     assert set(kept) == {f"org/data{number}" for number in range(2, MOST_EARLIER_BOARDS + 2)}
 
@@ -90,7 +93,7 @@ def test_the_newest_boards_are_kept(access: Access) -> None:
 def test_a_folder_that_cannot_be_written_ends_no_run(access: Access) -> None:
     access.earlier_boards_folder.write_text("a file in its place")
     with pytest.warns(UserWarning, match="later races will not know of this board"):
-        note_standings(access, "org/birds", scored(-1, -2, -3, -4, -5))
+        note_standings(access, "org/birds", scored(*SCORES))
     assert earlier_standings(access) == {}
 
 
@@ -99,6 +102,22 @@ def test_a_dataset_tells_nothing_of_itself_and_no_score_is_told() -> None:
     found = with_standings([Candidate("org/a"), Candidate("org/b")], {}, earlier, dataset="Org/Birds")
     assert [each.standing_here for each in found] == [-0.75, None]
     assert [each.standing for each in found] == [None, None]
+
+
+def test_one_folder_is_one_dataset_by_whatever_name(
+    access: Access, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for project in ("one", "other"):
+        (tmp_path / project / "images").mkdir(parents=True)
+    candidates = [*scored(*SCORES)]
+    monkeypatch.chdir(tmp_path / "one")
+    note_standings(access, "images", scored(*SCORES))
+    earlier = earlier_standings(access)
+    for name in ("images", "./images", str(tmp_path / "one" / "images")):
+        assert with_standings(candidates, {}, earlier, dataset=name) == candidates
+    monkeypatch.chdir(tmp_path / "other")
+    found = with_standings(candidates, {}, earlier, dataset="images")
+    assert [each.standing_here for each in found] == pytest.approx(DEVIATIONS)
 
 
 def test_cards_and_own_boards_count_alike_for_who_enters_first() -> None:
@@ -114,28 +133,30 @@ def test_cards_and_own_boards_count_alike_for_who_enters_first() -> None:
 @pytest.mark.slow
 def test_a_race_lets_in_first_who_was_best_on_another_dataset(colour_folder: Path, tmp_path: Path) -> None:
     pool = [
-        save_checkpoint(tmp_path / "pool" / f"net{seed}", FAMILIES["vit"].build(head=False, seed=seed))
-        for seed in range(N_NETWORKS)
+        save_checkpoint(tmp_path / "pool" / f"net{seed:02}", FAMILIES["vit"].build(head=False, seed=seed))
+        for seed in range(FEWEST_NOTED)
     ]
     other = shutil.copytree(colour_folder, tmp_path / "other-colours")
+    access = Access(tmp_path / "cache", progress=False)
     settings = {"cache_dir": tmp_path / "cache", "progress": False}
-    # Ended early: what was found by then is noted.
+    # Of a run that ends before all had their turn nothing is noted: those that had it are no sample of all.
     boards = cast("Iterator[Leaderboard]", recommend(colour_folder, pool, stream=True, **settings))  # type: ignore[call-overload]
-    first = [next(boards) for _ in range(N_NETWORKS)][-1]
+    next(boards)
     boards.close()  # type: ignore[attr-defined]  # a generator
-    assert kept_standings(Access(tmp_path / "cache")) == {}
-    found = earlier_standings(Access(tmp_path / "cache"))
+    assert notes(access) == []
+    first = recommend(colour_folder, pool, **settings)  # type: ignore[call-overload]
+    assert kept_standings(access) == {}
+    found = earlier_standings(access)
     levels = {row.checkpoint: round(2 * found[row.checkpoint][str(colour_folder)]) for row in first.rows}
 
-    # A sixth of 6 x 36 passes: four of six see the nine images of the first stage.
-    raced = recommend(other, pool, budget="16.7%", **settings)  # type: ignore[call-overload]
+    # An eighth of 20 x 36 passes are 90: ten of twenty see the nine images of the first stage.
+    raced = recommend(other, pool, budget="12.5%", **settings)  # type: ignore[call-overload]
     entered = {row.checkpoint for row in raced.rows}
-    assert len(entered) == 4
+    assert len(entered) == 10
     assert min(levels[one] for one in entered) >= max(level for one, level in levels.items() if one not in entered)
-    fresh = recommend(other, pool, budget="16.7%", cache_dir=tmp_path / "fresh", progress=False)
+    assert len(notes(access)) == 1
+    fresh = recommend(other, pool, budget="12.5%", cache_dir=tmp_path / "fresh", progress=False)
     scores = {row.checkpoint: row.score for row in fresh.rows}
     assert entered != set(scores)
     both = {row.checkpoint: row.score for row in raced.rows if row.checkpoint in scores}
     assert both == pytest.approx({one: scores[one] for one in both}, abs=1e-7)
-    kept = [json.loads(file.read_text()) for file in (tmp_path / "cache" / "earlier-boards").iterdir()]
-    assert len(kept) == 1  # of four on the other dataset nothing is noted

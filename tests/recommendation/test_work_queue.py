@@ -110,6 +110,18 @@ def test_the_first_answer_counts(store: TCPStore) -> None:
     assert list(main.answers()) == []
 
 
+def test_what_was_answered_by_one_that_died_before_it_said_so_is_not_taken_again(store: TCPStore) -> None:
+    now = [0.0]
+    main, second, third = (member(store, process, n_pieces=1, clock=lambda: now[0]) for process in range(3))
+    assert second.take() == 0
+    assert (main.take(), third.take()) == (None, None)  # seen for the first time now
+    second.answer(0, "done")
+    store.delete_key("answered 0")
+    assert list(main.answers()) == [(0, "done")]
+    now[0] = 100.0
+    assert (main.take(), third.take()) == (None, None)
+
+
 def test_nothing_that_is_answered_is_taken_again(store: TCPStore) -> None:
     now = [0.0]
     main, second = (member(store, process, n_pieces=1, clock=lambda: now[0]) for process in range(2))
