@@ -166,6 +166,14 @@ HARMLESS = (
         r"Exception ignored in: <function BaseEventLoop.__del__ .*\nTraceback .*\n(?:  .*\n)+"
         r"ValueError: Invalid file descriptor: -1"
     ),
+    # Gradio's stream of events to a page that has just been left finds its queue gone, and says so in a stream that
+    # has begun already.
+    re.compile(
+        r"Traceback .*\n(?:  .*\n)+  File .*gradio/routes\.py.* in sse_stream\n +raise HTTPException\(\n"
+        r"fastapi\.exceptions\.HTTPException: 404: Not Found\n\n"
+        r"The above exception was the direct cause of the following exception:\n\n"
+        r"Traceback .*\n(?:  .*\n)+RuntimeError: Caught handled exception, but response already started\."
+    ),
 )
 
 
