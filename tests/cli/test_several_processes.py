@@ -110,8 +110,12 @@ def test_each_process_of_a_race_runs_checkpoints_of_its_own(colour_folder: Path,
     assert sum(n_first for n_first, _ in counts) >= N_CHECKPOINTS
 
 
-def test_ctrl_c_ends_all_processes_with_the_board_so_far(colour_folder: Path, pool: Path, tmp_path: Path) -> None:
-    process = started(colour_folder, pool, tmp_path / "cache", "--processes", "2", "--quiet", "--json")
+@pytest.mark.parametrize("budget", ["none", "100%"])
+def test_ctrl_c_ends_all_processes_with_the_board_so_far(
+    colour_folder: Path, pool: Path, tmp_path: Path, budget: str
+) -> None:
+    options = ("--processes", "2", "--budget", budget, "--quiet", "--json")
+    process = started(colour_folder, pool, tmp_path / "cache", *options)
     wait_for(process, tmp_path / "cache", 2)
     process.send_signal(signal.SIGINT)
     code, board, said = ended(process)
