@@ -21,7 +21,7 @@ from PIL import Image, UnidentifiedImageError
 # 20,000 photos near 16 GB on disk, and one antialiased reduction here replaces one per checkpoint.
 STORED_SHORT_SIDE_PX = 518
 # A JPEG's decoder delivers a half, a quarter or an eighth of the size for less time: the smallest that is at least so
-# much larger than what is stored, so that its scaling does not show (tests/checkpoint_outputs/test_large_photographs.py).
+# much larger than what is stored: tests/checkpoint_outputs/test_large_photographs.py shows what that changes.
 DELIVERED_AT_LEAST = 1.4
 
 # A processor enlarges an image until its short side has the size that the checkpoint wants, up to about this one; the
