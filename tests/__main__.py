@@ -17,7 +17,14 @@ from tests.report import what_did_not_run
 ROOT = Path(__file__).parents[1]
 STYLE = (("ruff", "check", "."), ("ruff", "format", "--check", "."))
 QUICK = "quick"
-WITHOUT_SLOW = ("-m", "not slow", "--numprocesses=2", "--dist=loadfile")  # on two cores, a file's tests on one of them
+# A file's tests in one process, files in their order: those that take longest are not among the last.
+IN_PROCESSES = (
+    f"--numprocesses={max(2, min(8, (os.cpu_count() or 1) // 2))}",
+    "--dist=loadfile",
+    "--no-loadscope-reorder",
+)
+WITHOUT_SLOW = ("-m", "not slow")
+COVERED = ("--cov=lead_hub", "--cov=spaces_app", "--cov-report=")
 # From Python 3.12 on the interpreter itself tells which lines are met, which costs next to nothing.
 CORE = {"COVERAGE_CORE": "sysmon"} if sys.version_info >= (3, 12) else {}
 
@@ -41,7 +48,7 @@ def main(arguments: Sequence[str]) -> int:
 def all_checks(report: Path, arguments: Sequence[str]) -> list[int]:
     """One after the other; the exit code of each."""
     os.environ |= {"COVERAGE_FILE": str(report.with_name("coverage")), **CORE}
-    tests = ("coverage", "run", "-m", "pytest", f"--junitxml={report}", *arguments)
+    tests = ("pytest", *IN_PROCESSES, *COVERED, f"--junitxml={report}", *arguments)
     return [run(*check) for check in (*STYLE, ("mypy",), tests)]
 
 
@@ -49,7 +56,10 @@ def quick_checks(report: Path, arguments: Sequence[str]) -> list[int]:
     """Types are checked while the tests run; the exit code of each."""
     with tempfile.TemporaryFile() as output:
         types = subprocess.Popen(python("mypy"), cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)
-        codes = [run(*check) for check in (*STYLE, ("pytest", *WITHOUT_SLOW, f"--junitxml={report}", *arguments))]
+        codes = [
+            run(*check)
+            for check in (*STYLE, ("pytest", *IN_PROCESSES, *WITHOUT_SLOW, f"--junitxml={report}", *arguments))
+        ]
         codes.append(types.wait())
         output.seek(0)
         print("== mypy", output.read().decode().strip(), sep="\n", flush=True)
@@ -71,7 +81,7 @@ def coverage(folder: Path) -> str:
     report = python("coverage", "report", "--format=total", f"--data-file={folder / 'coverage'}")
     found = subprocess.run(report, cwd=ROOT, capture_output=True, text=True, check=False)
     figure = f"{found.stdout.strip()}%" if found.returncode == 0 else f"unknown, {found.stdout.strip()}"
-    return f"coverage: {figure} of the statements of lead_hub and spaces_app, by what ran in the tests' own process"
+    return f"coverage: {figure} of the statements of lead_hub and spaces_app, by what ran in the tests' own processes"
 
 
 if __name__ == "__main__":
