@@ -1,7 +1,7 @@
 """One checkpoint x the labelled images -> CheckpointOutputs, split over every process there is."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal, Protocol, TypeAlias, runtime_checkable
@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lead_hub.checkpoint_outputs.depths import BlockTaps, block_taps, depth_kernel
-from lead_hub.checkpoint_outputs.fast_layout import can_be_faster, in_fast_layout
+from lead_hub.checkpoint_outputs.fast_layout import COMPARED, can_be_faster, in_fast_layout
 from lead_hub.checkpoint_outputs.frozen_outputs import CheckpointOutputs, ImageOutputs
 from lead_hub.checkpoint_outputs.loaded_checkpoint import LoadedCheckpoint
 from lead_hub.checkpoint_outputs.number_format import (
@@ -35,8 +35,6 @@ Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 AUTO_BATCH_SIZE = {"cpu": 16, "cuda": 256}
 # The kernel of several depths has an entry for every pair of images: for more images than this there is none.
 MOST_IMAGES_FOR_DEPTHS = 5000
-# The layout changes nothing but rounding, a thousandth of what is allowed: two images tell.
-LAYOUT_TRIED = 2
 
 
 @runtime_checkable
@@ -212,7 +210,8 @@ def fastest_passes(
         yield NumberFormat(dtype)
         return
     prepare, to_prepare = preparation(checkpoint, images)
-    pixels = prepare([to_prepare[position] for position in tried_positions(len(images))])
+    tried = tried_positions(len(images))
+    pixels = prepare([to_prepare[position] for position in (tried if is_in_question else tried[:COMPARED])])
 
     def run(some_pixels: Tensor, some_dtype: torch.dtype = torch.float32) -> Tensor:
         check_wanted()
@@ -221,12 +220,12 @@ def fastest_passes(
         with forward.running():
             return torch.cat([features for features, _, _ in forward.halving(some_pixels)])
 
-    few = pixels[:LAYOUT_TRIED]
-    with in_fast_layout(model, run, few, run(few)) if can_be_faster(model, device) else nullcontext():
-        if is_in_question:
-            yield checked_format(dtype, partial(run, pixels), run(pixels))
+    with ExitStack() as stack:
+        if can_be_faster(model, device):
+            expected = stack.enter_context(in_fast_layout(model, run, pixels)).features
         else:
-            yield NumberFormat(dtype)
+            expected = run(pixels)
+        yield checked_format(dtype, partial(run, pixels), expected) if is_in_question else NumberFormat(dtype)
 
 
 def too_many_images(n_images: int) -> BlockTaps:

@@ -7,6 +7,7 @@ norm hands on what it gets. All of it is tried on a few images first and put bac
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -20,6 +21,8 @@ from lead_hub.errors import CandidateError
 
 # Of the spread of the features. Rounding in float32 gives some 1e-6 of it.
 MOST_DRIFT = 1e-3
+# Rounding is a thousandth of what is allowed: two images tell.
+COMPARED = 2
 DEVICES = ("cpu", "cuda")
 
 
@@ -28,31 +31,43 @@ def can_be_faster(model: nn.Module, device: torch.device) -> bool:
     return device.type in DEVICES and any(isinstance(part, nn.BatchNorm2d) for part in model.modules())
 
 
+@dataclass(frozen=True, eq=False)
+class Tried:
+    """What a network said of some images, in float32.
+
+    Attributes:
+        features: in the layout that it was left in.
+        is_fast: whether that is the fast one.
+    """
+
+    features: Float[Tensor, "image feature"]
+    is_fast: bool
+
+
 @contextmanager
-def in_fast_layout(
-    model: nn.Module, run: Callable[[Tensor], Tensor], pixels: Tensor, expected: Float[Tensor, "image feature"]
-) -> Iterator[bool]:
-    """Within the block the model has the fast layout, if it then says of some images what it said before.
+def in_fast_layout(model: nn.Module, run: Callable[[Tensor], Tensor], pixels: Tensor) -> Iterator[Tried]:
+    """Within the block the model has the fast layout, if it then says of the first images what it said before.
 
     Args:
         model: on its device, in float32 and evaluation mode.
         run: from pixels to features, in float32.
-        pixels: of at least two images that differ.
-        expected: their features in the usual layout.
+        pixels: of images of which the first two differ.
 
     Yields:
-        Whether it has.
+        What it says of them.
     """
     with ExitStack() as stack:
-        stack.enter_context(folded_norms(model, lambda: run(pixels[:1])))
+        usual = stack.enter_context(folded_norms(model, lambda: run(pixels[:COMPARED])))
         stack.enter_context(channels_last(model))
         try:
-            is_same = drift(run(pixels), expected) <= MOST_DRIFT
+            features = run(pixels)
+            is_same = drift(features[:COMPARED], usual) <= MOST_DRIFT
         except CandidateError:  # a layer that insists on one order in memory
             is_same = False
         if not is_same:
             stack.close()
-        yield is_same
+            features = run(pixels)
+        yield Tried(features, is_same)
 
 
 @contextmanager
@@ -69,21 +84,25 @@ def channels_last(model: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def folded_norms(model: nn.Module, run: Callable[[], object]) -> Iterator[None]:
+def folded_norms(model: nn.Module, run: Callable[[], Tensor]) -> Iterator[Tensor]:
     """Within the block every batch norm that follows a convolution is part of its weights.
 
     Args:
         model: in evaluation mode.
         run: a forward pass that shows what follows what.
+
+    Yields:
+        What that pass gave.
     """
+    pairs, found = _pairs(model, run)
     with ExitStack() as stack:
-        for convolution, norm in _pairs(model, run):
+        for convolution, norm in pairs:
             stack.enter_context(_folded(convolution, norm))
-        yield
+        yield found
 
 
-def _pairs(model: nn.Module, run: Callable[[], object]) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
-    """Convolutions whose output a batch norm gets next, both of them called once in a forward pass."""
+def _pairs(model: nn.Module, run: Callable[[], Tensor]) -> tuple[list[tuple[nn.Conv2d, nn.BatchNorm2d]], Tensor]:
+    """Convolutions whose output a batch norm gets next, both called once in a forward pass, and what that gave."""
     calls: Counter[nn.Module] = Counter()
     found: list[tuple[nn.Conv2d, nn.BatchNorm2d]] = []
     last: list[tuple[nn.Conv2d, Tensor]] = []
@@ -103,8 +122,8 @@ def _pairs(model: nn.Module, run: Callable[[], object]) -> list[tuple[nn.Conv2d,
                 stack.callback(part.register_forward_hook(convolved).remove)
             elif type(part) in {nn.BatchNorm2d, BatchNormAct2d} and part.running_mean is not None:
                 stack.callback(part.register_forward_pre_hook(normalises).remove)
-        run()
-    return [pair for pair in found if all(calls[part] == 1 for part in pair)]
+        gave = run()
+    return [pair for pair in found if all(calls[part] == 1 for part in pair)], gave
 
 
 @contextmanager

@@ -46,8 +46,9 @@ def test_the_fast_layout_changes_no_number_beyond_rounding(checkpoint: LoadedChe
         name: weight.clone(memory_format=torch.preserve_format)
         for name, weight in checkpoint.model.state_dict().items()
     }
-    with in_fast_layout(checkpoint.model, lambda some: checkpoint.forward(some)[0], pixels, before[0]) as is_fast:
-        assert is_fast
+    with in_fast_layout(checkpoint.model, lambda some: checkpoint.forward(some)[0], pixels) as tried:
+        assert tried.is_fast
+        torch.testing.assert_close(tried.features, before[0], rtol=1e-3, atol=1e-4 * float(before[0].abs().max()))
         for after, expected in zip(heard(checkpoint, pixels), before, strict=True):
             torch.testing.assert_close(after, expected, rtol=1e-3, atol=1e-4 * float(expected.abs().max()))
     for after, expected in zip(heard(checkpoint, pixels), before, strict=True):
@@ -84,8 +85,9 @@ def branching(*, beside: bool = False, twice: bool = False) -> tuple[nn.Module, 
 def test_a_convolution_that_is_heard_elsewhere_stays(beside: bool, is_fast: bool) -> None:
     network, pixels = branching(beside=beside)
     expected = network(pixels)
-    with in_fast_layout(network, network, pixels, expected) as found:
-        assert found is is_fast
+    with in_fast_layout(network, network, pixels) as found:
+        assert found.is_fast is is_fast
+        torch.testing.assert_close(found.features, expected)
         torch.testing.assert_close(network(pixels), expected)
 
 
@@ -133,6 +135,7 @@ def test_a_network_that_insists_on_its_order_keeps_it() -> None:
         except RuntimeError as error:
             raise CandidateError(str(error), stage="extract") from error
 
-    with in_fast_layout(network, run, pixels, network(pixels)) as is_fast:
-        assert not is_fast
+    with in_fast_layout(network, run, pixels) as tried:
+        assert not tried.is_fast
+        assert torch.equal(tried.features, network.norm(network.convolution(pixels)).flatten(1))
         assert run(pixels).shape == (4, 64)
