@@ -118,7 +118,7 @@ def likely_pairs(
     for start in range(0, len(small), ROWS):
         if start:
             check_wanted()
-        fits, ways = coarse_fits(small[start : start + ROWS], small)
+        fits, ways = coarse_fits(small, slice(start, start + ROWS))
         rows = torch.arange(len(fits))
         fits[rows, start + rows] = -1
         for row, image in enumerate(range(start, start + len(fits))):
@@ -151,22 +151,20 @@ def usually_left(fits: Float[Tensor, " classmate"]) -> float:
 
 
 def coarse_fits(
-    rows: Float[Tensor, "row 3 small small"], small: Float[Tensor, "image 3 small small"]
+    small: Float[Tensor, "image 3 small small"], rows: slice
 ) -> tuple[Float[Tensor, "row image"], Int[Tensor, "row image"]]:
-    """Correlation of the best overlay of every row and every image, and which: plain, mirrored, the other way round."""
-    fits = torch.full((len(rows), len(small)), -1.0)
-    ways = torch.zeros(fits.shape, dtype=torch.int16)
+    """Correlation of the best overlay of some images and every one, and which: plain, mirrored, the other way round."""
+    shape = len(small[rows]), len(small)
+    fits, ways = torch.full(shape, -1.0), torch.zeros(shape, dtype=torch.int16)
     n_ways = len(OVERLAYS)
     for number, (upper, lower) in enumerate(OVERLAYS):
+        under = directions(cut(small, lower))
         for mirrored in (False, True):
-            for turned in (False, True):
-                above, below = (small, rows) if turned else (rows, small)
-                over = directions(cut(above.flip(3) if mirrored else above, upper))
-                under = directions(cut(below, lower))
-                found = under @ over.T if turned else over @ under.T
-                way = torch.tensor(number + n_ways * mirrored + 2 * n_ways * turned, dtype=torch.int16)
-                ways = torch.where(found > fits, way, ways)
-                fits = torch.maximum(found, fits)
+            over = directions(cut(small.flip(3) if mirrored else small, upper))
+            for turned, (first, second) in enumerate(((over, under), (under, over))):
+                found = first[rows] @ second.T
+                ways.masked_fill_(found > fits, number + n_ways * mirrored + 2 * n_ways * turned)
+                torch.maximum(found, fits, out=fits)
     return fits, ways
 
 
