@@ -15,11 +15,10 @@ from itertools import cycle, islice
 from pathlib import Path
 from statistics import median
 
-from gradio_client import Client
-
 from lead_hub.demo import TARGETS, pool
 from tests.browser import find_browser
 from tests.spaces_app import visiting
+from tests.spaces_app.asking import asking_client
 from tests.spaces_app.served import ServedSpace, check_log, served_space
 
 
@@ -53,7 +52,7 @@ def first_loads(space: ServedSpace) -> Iterator[str]:
 def ranked(space: ServedSpace, target: str) -> tuple[float, int]:
     """Seconds of one visitor's question, and how many checkpoints the answer ranks."""
     started = time.perf_counter()
-    visitor = Client(space.url, verbose=False, analytics_enabled=False, download_files=False)
+    visitor = asking_client(space.url)
     answer = visitor.predict(f"demo:{target}", ["demo"], max_images=2000, api_name="/recommend")
     return time.perf_counter() - started, len(answer["checkpoints"])
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from lead_hub.demo import pool
+from tests.spaces_app.asking import asking_client
 from tests.spaces_app.seeds import CHECKPOINTS
 from tests.spaces_app.served import ServedSpace
 from tests.spaces_app.test_uploads import zipped
 
 pytest.importorskip("playwright", reason="no playwright: pip install lead-hub[test]")
 pytest.importorskip("gradio_client", reason="no gradio_client: pip install lead-hub[space,test]")
-from gradio_client import Client
 from playwright.sync_api import Page, expect
 
 from tests.spaces_app import visiting
@@ -98,7 +98,7 @@ def test_a_run_that_waits_gives_way_to_a_later_one_and_to_a_cancel(
     space: ServedSpace, visit: Callable[..., Window]
 ) -> None:
     page = visit(space.url).page
-    program = Client(space.url, verbose=False, analytics_enabled=False, download_files=False)
+    program = asking_client(space.url)
     # Of these two run at once, and the others wait as well; no other run has such samples, so none is kept on the disk.
     others = [
         program.submit("demo:clipart", ["demo"], max_images=number, api_name="/recommend") for number in range(151, 157)

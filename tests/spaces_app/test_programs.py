@@ -15,6 +15,7 @@ import pytest
 from lead_hub.candidates import PRESETS
 from lead_hub.transferability import SCORES
 from tests.loopback_hub import HubServer
+from tests.spaces_app.asking import answer, asking_client
 from tests.spaces_app.seeds import CHECKPOINTS, COLOURS
 from tests.spaces_app.served import PROJECT, ServedSpace
 
@@ -30,7 +31,7 @@ pytestmark = pytest.mark.usefixtures("seeded")
 
 
 def client(space: ServedSpace, **settings: str) -> Client:
-    return Client(space.url, verbose=False, analytics_enabled=False, download_files=False, **settings)
+    return asking_client(space.url, **settings)
 
 
 def test_a_program_ranks_and_pushes(space: ServedSpace, space_hub: HubServer) -> None:
@@ -217,9 +218,9 @@ def test_what_an_agent_reads_is_json_as_its_schema_says(space: ServedSpace, spac
             return ranking, ranked, pushing, await session.call_tool(pushing.name, cards)
 
     ranking, ranked, pushing, pushed = in_a_thread(ask)
-    for tool, answer in ((ranking, ranked), (pushing, pushed)):
+    for tool, given in ((ranking, ranked), (pushing, pushed)):
         jsonschema.Draft202012Validator.check_schema(tool.outputSchema)
-        jsonschema.validate(read(answer), tool.outputSchema)
+        jsonschema.validate(read(given), tool.outputSchema)
         assert set(read(answer)) == set(tool.outputSchema["properties"])
         for schema in (tool.inputSchema, tool.outputSchema):
             assert all(known["description"] for known in schema["properties"].values())
@@ -265,7 +266,7 @@ def test_an_agent_is_told_what_it_may_ask_before_it_asks(space: ServedSpace) -> 
     assert "pass a token of yours (oauth_token=" in missing
     assert not re.search(r"hf auth login|sign in at the top|Traceback", missing)
     assert str(space.home) not in missing
-    listed = httpx.get(f"{space.url}/gradio_api/mcp/schema").json()  # as the Hub's own server asks for it
+    listed = answer(f"{space.url}/gradio_api/mcp/schema").json()  # as the Hub's own server asks for it
     assert [one["inputSchema"]["properties"].get("score", {}).get("enum") for one in listed] == [[*SCORES], None]
 
 

@@ -7,7 +7,6 @@ from http import HTTPStatus
 from importlib.metadata import version
 from pathlib import Path
 
-import httpx
 import pytest
 import yaml
 from huggingface_hub import RepoCard
@@ -20,6 +19,7 @@ from lead_hub.errors import LeadHubError
 from spaces_app.exported_space import export, pinned
 from tests.loopback_hub import HubServer
 from tests.project import project_settings
+from tests.spaces_app.asking import answer, asking_client
 from tests.spaces_app.seeds import SECRETS, parquet
 from tests.spaces_app.served import ServedSpace, check_log, served_space
 
@@ -104,7 +104,7 @@ def test_the_exported_folder_runs_on_its_own(tmp_path: Path, hub: HubServer) -> 
 
 def check_page(space: ServedSpace) -> None:
     """It answers, with its own looks."""
-    page = httpx.get(f"{space.url}/").text
+    page = answer(f"{space.url}/").text
     assert "lead-hub" in page
     assert "--color-accent" in page  # of style.css
     check_log(space.log)
@@ -124,8 +124,8 @@ def test_a_machine_that_strangers_reach_gives_nobody_its_own_login_or_paths(tmp_
     hub.add_repo("alice/secret", kind="dataset", files=parquet(SECRETS), private=True)
     login = {"HF_ENDPOINT": hub.endpoint, "HF_TOKEN": hub.add_user("alice"), "OAUTH_CLIENT_ID": "x"}
     with served_space(tmp_path, SPACE_ID="alice/lead-hub", **login) as space:
-        assert httpx.get(f"{space.url}/login/huggingface").status_code == HTTPStatus.NOT_FOUND
-        stranger = gradio_client.Client(space.url, verbose=False, analytics_enabled=False, download_files=False)
+        assert answer(f"{space.url}/login/huggingface").status_code == HTTPStatus.NOT_FOUND
+        stranger = asking_client(space.url)
         for dataset in (str(tmp_path), ".", "alice/secret"):
             with pytest.raises(gradio_client.exceptions.AppError, match=r"id on the Hub|check the spelling"):
                 stranger.predict(dataset, ["demo"], api_name="/recommend")
