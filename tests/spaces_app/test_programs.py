@@ -221,7 +221,7 @@ def test_what_an_agent_reads_is_json_as_its_schema_says(space: ServedSpace, spac
     for tool, given in ((ranking, ranked), (pushing, pushed)):
         jsonschema.Draft202012Validator.check_schema(tool.outputSchema)
         jsonschema.validate(read(given), tool.outputSchema)
-        assert set(read(answer)) == set(tool.outputSchema["properties"])
+        assert set(read(given)) == set(tool.outputSchema["properties"])
         for schema in (tool.inputSchema, tool.outputSchema):
             assert all(known["description"] for known in schema["properties"].values())
         with pytest.raises(jsonschema.ValidationError):
