@@ -1,7 +1,7 @@
 """Stage 4: files x images -> CheckpointOutputs: loaded, run once behind its own image processor, pooled, kept on disk.
 
 checkpoint_folder -> loaded_checkpoint (pooling: one vector an image) -> extraction (shrunk_images: what processors
-share; fast_layout, number_format, attention: how passes are run; depths: what a few blocks say)
+share; fast_layout, number_format, attention, freed_memory: how passes are run; depths: what a few blocks say)
 -> network_extraction (where asked for: network_kernel, from gradient_passes of parameter_gradients) -> outputs_cache
 """
 
@@ -16,6 +16,7 @@ from lead_hub.checkpoint_outputs.extraction import (
     out_of_memory,
     whole_outputs,
 )
+from lead_hub.checkpoint_outputs.freed_memory import freed_memory_kept, give_freed_memory_back
 from lead_hub.checkpoint_outputs.frozen_outputs import CheckpointOutputs, ImageOutputs, PartialOutputs
 from lead_hub.checkpoint_outputs.image_preparation import processor_settings, wanted_side_px
 from lead_hub.checkpoint_outputs.loaded_checkpoint import LoadedCheckpoint, load_checkpoint
@@ -39,6 +40,8 @@ __all__ = [
     "extract",
     "extract_images",
     "fastest_passes",
+    "freed_memory_kept",
+    "give_freed_memory_back",
     "load_checkpoint",
     "out_of_memory",
     "outputs_key",

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from lead_hub.checkpoint_outputs.depths import BlockTaps, block_taps, depth_kernel
 from lead_hub.checkpoint_outputs.fast_layout import COMPARED, can_be_faster, in_fast_layout
+from lead_hub.checkpoint_outputs.freed_memory import freed_memory_kept
 from lead_hub.checkpoint_outputs.frozen_outputs import CheckpointOutputs, ImageOutputs
 from lead_hub.checkpoint_outputs.loaded_checkpoint import LoadedCheckpoint
 from lead_hub.checkpoint_outputs.number_format import (
@@ -206,12 +207,6 @@ def fastest_passes(
     """
     model, dtype = checkpoint.model.to(device), settings.torch_dtype(device)
     is_in_question = settings.falls_back and dtype != torch.float32
-    if not is_in_question and not can_be_faster(model, device):
-        yield NumberFormat(dtype)
-        return
-    prepare, to_prepare = preparation(checkpoint, images)
-    tried = tried_positions(len(images))
-    pixels = prepare([to_prepare[position] for position in (tried if is_in_question else tried[:COMPARED])])
 
     def run(some_pixels: Tensor, some_dtype: torch.dtype = torch.float32) -> Tensor:
         check_wanted()
@@ -221,6 +216,13 @@ def fastest_passes(
             return torch.cat([features for features, _, _ in forward.halving(some_pixels)])
 
     with ExitStack() as stack:
+        stack.enter_context(freed_memory_kept(device))
+        if not is_in_question and not can_be_faster(model, device):
+            yield NumberFormat(dtype)
+            return
+        prepare, to_prepare = preparation(checkpoint, images)
+        tried = tried_positions(len(images))
+        pixels = prepare([to_prepare[position] for position in (tried if is_in_question else tried[:COMPARED])])
         if can_be_faster(model, device):
             expected = stack.enter_context(in_fast_layout(model, run, pixels)).features
         else:

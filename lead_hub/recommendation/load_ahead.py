@@ -3,7 +3,6 @@
 Nothing is decided here. What goes wrong ahead is met again, and said, when the candidate has its own turn.
 """
 
-import ctypes
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
@@ -13,7 +12,7 @@ from pathlib import Path
 
 from lead_hub.candidates import Candidate
 from lead_hub.checkpoint_files import CheckpointFiles, Downloads
-from lead_hub.checkpoint_outputs import LoadedCheckpoint, load_checkpoint
+from lead_hub.checkpoint_outputs import LoadedCheckpoint, give_freed_memory_back, load_checkpoint
 
 
 @dataclass(eq=False)
@@ -68,15 +67,3 @@ class LoadAhead:
             return None
         downloads.access.check_wanted()  # raises where the run is over
         return files.folder, load_checkpoint(files.folder, allow_pickle=self.allow_pickle)
-
-
-def give_freed_memory_back() -> None:
-    """Let the system have what this process has freed: without it, memory grows with the number of networks.
-
-    The C library of most Linux systems keeps freed pieces for itself as long as one that is in use lies above them.
-    """
-    try:
-        trim = ctypes.CDLL(None).malloc_trim
-    except (AttributeError, OSError, TypeError):  # another C library, or Windows
-        return
-    trim(ctypes.c_size_t(0))

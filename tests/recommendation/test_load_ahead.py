@@ -1,7 +1,5 @@
 """The next network is loaded while the current one runs; what goes wrong with it is said at its own turn."""
 
-import os
-import platform
 import shutil
 import threading
 from collections.abc import Iterator
@@ -17,7 +15,7 @@ from lead_hub.candidates import Candidate
 from lead_hub.checkpoint_files import CheckpointFiles, Downloads
 from lead_hub.checkpoint_outputs import load_checkpoint
 from lead_hub.errors import CandidateError
-from lead_hub.recommendation.load_ahead import LoadAhead, give_freed_memory_back
+from lead_hub.recommendation.load_ahead import LoadAhead
 from tests.tiny_checkpoints import random_images
 
 
@@ -97,19 +95,3 @@ def test_without_downloads_nothing_is_ahead(pool: list[Candidate], tmp_path: Pat
         with alone.running():
             alone.following = pool[1]
             assert alone.take(downloads.take(pool[0])).family == "resnet"
-
-
-def resident_bytes() -> int:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGESIZE")
-
-
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only the GNU C library keeps what was freed")
-def test_freed_memory_goes_back_to_the_system() -> None:
-    """2,000 pieces of 64 KiB are 125 MiB: freed, they stay with the process: one that is kept lies above."""
-    pieces = [torch.ones(2**14) for _ in range(2000)]
-    above, before = pieces.pop(), resident_bytes()
-    pieces.clear()
-    give_freed_memory_back()
-    assert before - resident_bytes() > 100 * 2**20
-    assert above.sum() == 2**14

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,14 @@ from torch import Tensor
 
 from lead_hub.bench.speed.made_inputs import read_pixels
 from lead_hub.bench.speed.measured_parts import Measured, Stopwatch, device_of
-from lead_hub.checkpoint_outputs import ExtractionSettings, LoadedCheckpoint, fastest_passes, load_checkpoint, passes_in
+from lead_hub.checkpoint_outputs import (
+    ExtractionSettings,
+    LoadedCheckpoint,
+    fastest_passes,
+    freed_memory_kept,
+    load_checkpoint,
+    passes_in,
+)
 from lead_hub.labelled_images import DELIVERED_AT_LEAST, STORED_SHORT_SIDE_PX, Pixels
 
 # What a run asks of the decoder of a JPEG.
@@ -203,7 +210,7 @@ class ReadyNetwork:
 
     @contextmanager
     def _laid_out(self, way: PassSettings) -> Iterator[None]:
-        with self._ruled() if way.is_laid_out else nullcontext():
+        with self._ruled() if way.is_laid_out else freed_memory_kept(self._device):
             yield
 
 
