@@ -350,7 +350,7 @@ class Recommendation:
                 scored = scoring.of(turn)
                 judge = partial(ranking.board, board, turn, scored.candidate)
                 board = on_main_process(guarded(judge, stage="score"), processes)
-                ranking.keep(turn, scored.candidate, is_whole=scored.is_whole)
+                ranking.keep(turn, scored)
                 score = scored.candidate.row.score
             except RunCancelledError:
                 yield ranking.ended(board, candidates)

@@ -9,7 +9,7 @@ from torch.distributed import TCPStore
 
 from lead_hub.access import Access
 from lead_hub.candidates import Candidate
-from lead_hub.checkpoint_files import Downloads
+from lead_hub.checkpoint_files import CheckpointFiles, Downloads
 from lead_hub.checkpoint_outputs import ExtractionSettings
 from lead_hub.labelled_images import DatasetQuery, load_labelled_images
 from lead_hub.processes import OneProcess
@@ -76,11 +76,15 @@ def test_weights_that_come_again_fit_into_the_share_of_one_process(
         downloads = taken_in_turn(of_run, queue)
         scoring = TurnScoring(run, outputs_of, downloads, None, methods=("lead",), seed=0)
         with outputs_of.networks.running(), downloads.running():
+            found: dict[Candidate, CheckpointFiles] = {}
             for number, candidate in enumerate((first, second, first), start=1):
                 for kept in (tmp_path / "outputs").glob("*"):
                     kept.unlink()
-                turn = Turn(candidate, images, None, len(images), number=number, following=(), is_first=number < 3)
-                downloads.scored(candidate, scoring.of(turn).candidate.row.score)
+                files = found.get(candidate)
+                turn = Turn(candidate, images, None, len(images), number=number, following=(), files=files)
+                scored = scoring.of(turn)
+                found[candidate] = scored.files
+                downloads.scored(candidate, scored.candidate.row.score)
                 assert weights_of(candidate.checkpoint.removeprefix("org/"))
                 other = "second" if candidate == first else "first"
                 assert weights_of(other) == []
