@@ -189,6 +189,8 @@ class SharedRun:
         ]
         first = self.queue.add(pieces)
         self._open, self._n_turns = dict(enumerate(turns, start=first)), len(turns)
+        if turns:
+            self.scoring.run.follower.begins_stage(len(turns), n_images=turns[0].n_new)
 
     def _as_other(self) -> Iterator[Leaderboard]:
         try:
@@ -244,15 +246,15 @@ class SharedRun:
     def _outcome_of(self, turn: Turn) -> Outcome:
         follower = self.scoring.run.follower
         try:
-            return self.scoring.of(turn)
+            outcome: Outcome = self.scoring.of(turn)
         except RunCancelledError:
             raise
         except LeadHubError as error:
             if follower.is_asking_caller:
                 raise error.__cause__ or error from None
-            return error
-        finally:
-            follower.ends()
+            outcome = error
+        follower.ends()
+        return outcome
 
     def _answered(self) -> Iterator[tuple[Turn, Outcome]]:
         """The turns that have come to an end since this was asked last, and what came of them."""
