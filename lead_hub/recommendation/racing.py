@@ -8,16 +8,14 @@ among those that rest on the same.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
 from jaxtyping import Int64
 
-from lead_hub.access import Access
 from lead_hub.candidates import Candidate
-from lead_hub.checkpoint_files import CheckpointFiles, are_weights_here
+from lead_hub.checkpoint_files import CheckpointFiles
 from lead_hub.confidence import (
     Calibration,
     Confidence,
@@ -34,8 +32,7 @@ from lead_hub.leaderboard import rank as ranked
 from lead_hub.processes import Processes, on_main_process
 from lead_hub.recommendation.estimate import GOING_ON
 from lead_hub.recommendation.judging import ScoredCandidate, judged_board
-from lead_hub.recommendation.race_budget import SpentBudget, by_prior, within_downloads
-from lead_hub.recommendation.race_entry import with_known_sizes
+from lead_hub.recommendation.race_budget import SpentBudget
 from lead_hub.recommendation.remaining_time import NO_STAGES, StagesAhead
 
 
@@ -274,24 +271,6 @@ class Race:
             going_on=GOING_ON if size == self._sizes[0] else 1.0,
             n_allowed=self._spent.n_left(n_images_of_run=len(self._images)),
         )
-
-    def entrants(self, candidates: Sequence[Candidate], access: Access) -> tuple[list[Candidate], tuple[Skipped, ...]]:
-        """The candidates in the order in which they enter, and those that a budget of downloads leaves out.
-
-        Where it is one, the Hub is asked how large the weights are of which nothing else tells.
-
-        Raises:
-            RunCancelledError: nobody waits any more.
-        """
-        budget = self._spent.budget
-        if budget is None or budget.download_bytes is None:
-            return by_prior(candidates), ()
-        candidates, skipped = with_known_sizes(candidates, access)
-        is_here = partial(are_weights_here, access=access)
-        entering, left_out = within_downloads(by_prior(candidates), budget.download_bytes, is_here=is_here)
-        reason = f"its weights do not fit into the budget of {budget.text} beside the others'"
-        skipped += [Skipped(each.checkpoint, each.revision, "download", reason) for each in left_out]
-        return entering, tuple(skipped)
 
     def ended(self, board: Leaderboard, candidates: Sequence[Candidate]) -> Leaderboard:
         budget = self._spent.budget
