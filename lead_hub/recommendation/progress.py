@@ -96,6 +96,18 @@ class RunFollower:
         with tqdm(total=n_images * self._n_candidates, unit="image", disable=silent, bar_format=BAR) as self._bar:  # type: ignore[no-untyped-call]
             yield
 
+    def begins_stage(self, n_candidates: int, *, n_images: int) -> None:
+        """A stage of the run has begun, of which a full run has one.
+
+        Args:
+            n_candidates: of the stage.
+            n_images: that may have to run through each of them.
+        """
+        self._number, self._n_candidates, self._total_images = 0, n_candidates, n_images
+        if self._bar is not None:
+            self._bar.set_description(f"0/{n_candidates}", refresh=False)
+            self._bar.reset(total=n_candidates * n_images)
+
     @property
     def _is_followed(self) -> bool:
         return self._on_progress is not None or (self._bar is not None and not self._bar.disable)
@@ -122,8 +134,8 @@ class RunFollower:
             RunCancelledError: nobody waits for it.
         """
         n_candidates = number + len(following)
-        if self._bar is not None and number == 1 and self._number:  # another stage of a race
-            self._bar.reset(total=n_candidates * n_images)
+        if number == 1:
+            self.begins_stage(n_candidates, n_images=n_images)
         self._number, self._n_candidates, self._total_images = number, n_candidates, n_images
         self._checkpoint, self._n_images = candidate.checkpoint, 0
         self._stage = "find"
@@ -160,9 +172,10 @@ class RunFollower:
                 self._bar.set_postfix_str(f"about {duration_in_words(self._left_s(1.0))} left")
 
     def are_done(self, n_candidates: int) -> None:
-        """So many candidates are done with, by this process or by others."""
+        """So many candidates of the stage are done with, by this process or by others."""
         if self._bar is not None:
             self._bar.update(n_candidates * self._total_images - self._bar.n)
+            self._bar.set_description(f"{n_candidates}/{self._n_candidates}")
 
     @property
     def _remaining_s(self) -> float | None:

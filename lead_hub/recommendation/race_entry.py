@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from lead_hub.access import Access
 from lead_hub.candidates import Candidate
@@ -10,8 +11,33 @@ from lead_hub.confidence import find_calibration
 from lead_hub.errors import CandidateError, HubError, LeadHubError
 from lead_hub.hub import HubDownError
 from lead_hub.leaderboard import Skipped
-from lead_hub.recommendation.race_budget import known_weight_bytes
+from lead_hub.recommendation.race_budget import RaceBudget, by_prior, known_weight_bytes, within_downloads
 from lead_hub.transferability import SCORES
+
+
+def entrants(
+    candidates: Sequence[Candidate], budget: RaceBudget, access: Access
+) -> tuple[list[Candidate], tuple[Skipped, ...]]:
+    """The candidates in the order in which they enter a race, and those that a budget of downloads leaves out.
+
+    Where it is one, the Hub is asked how large the weights are of which nothing else tells.
+
+    Args:
+        candidates: with what is known of their standing elsewhere.
+        budget: of the race.
+        access: in whose cache weights may be already.
+
+    Raises:
+        RunCancelledError: nobody waits any more.
+    """
+    if budget.download_bytes is None:
+        return by_prior(candidates), ()
+    candidates, skipped = with_known_sizes(candidates, access)
+    is_here = partial(are_weights_here, access=access)
+    entering, left_out = within_downloads(by_prior(candidates), budget.download_bytes, is_here=is_here)
+    reason = f"its weights do not fit into the budget of {budget.text} beside the others'"
+    skipped += [Skipped(each.checkpoint, each.revision, "download", reason) for each in left_out]
+    return entering, tuple(skipped)
 
 
 def with_known_sizes(candidates: Sequence[Candidate], access: Access) -> tuple[list[Candidate], list[Skipped]]:

@@ -8,16 +8,14 @@ among those that rest on the same.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
 from jaxtyping import Int64
 
-from lead_hub.access import Access
 from lead_hub.candidates import Candidate
-from lead_hub.checkpoint_files import are_weights_here
+from lead_hub.checkpoint_files import CheckpointFiles
 from lead_hub.confidence import (
     Calibration,
     Confidence,
@@ -34,8 +32,7 @@ from lead_hub.leaderboard import rank as ranked
 from lead_hub.processes import Processes, on_main_process
 from lead_hub.recommendation.estimate import GOING_ON
 from lead_hub.recommendation.judging import ScoredCandidate, judged_board
-from lead_hub.recommendation.race_budget import SpentBudget, by_prior, within_downloads
-from lead_hub.recommendation.race_entry import with_known_sizes
+from lead_hub.recommendation.race_budget import SpentBudget
 from lead_hub.recommendation.remaining_time import NO_STAGES, StagesAhead
 
 
@@ -50,7 +47,7 @@ class Turn:
         n_new: how many of them have not run through the candidate in an earlier turn.
         number: which turn of its stage, from 1.
         following: whose turn it is after that, in this stage.
-        is_first: whether it is the first one of this candidate.
+        files: of the candidate, as its first turn found them; None where this is the first one.
         ahead: what is expected after this stage.
     """
 
@@ -60,8 +57,28 @@ class Turn:
     n_new: int
     number: int
     following: tuple[Candidate, ...]
-    is_first: bool
+    files: CheckpointFiles | None = None
     ahead: StagesAhead = NO_STAGES
+
+    @property
+    def is_first(self) -> bool:
+        """Whether it is the first one of this candidate."""
+        return self.files is None
+
+
+@dataclass(frozen=True, eq=False)
+class ScoredTurn:
+    """What came of a turn.
+
+    Attributes:
+        candidate: scored on its images.
+        files: that it was scored with.
+        is_whole: whether more images would cost it nothing.
+    """
+
+    candidate: ScoredCandidate
+    files: CheckpointFiles
+    is_whole: bool
 
 
 class Ranking(Protocol):
@@ -80,14 +97,8 @@ class Ranking(Protocol):
     def board(self, board: Leaderboard, turn: Turn, one: ScoredCandidate) -> Leaderboard:
         """The board with what came of this turn; asked of the main process alone."""
 
-    def keep(self, turn: Turn, one: ScoredCandidate, *, is_whole: bool) -> None:
-        """What came of a turn counts from now on; told on every process.
-
-        Args:
-            turn: that is over.
-            one: the scored candidate.
-            is_whole: whether more images cost this candidate nothing.
-        """
+    def keep(self, turn: Turn, scored: ScoredTurn) -> None:
+        """What came of a turn counts from now on; told on every process."""
 
     def fail(self, board: Leaderboard, turn: Turn, reason: str) -> Leaderboard:
         """The board where more images could not be run: what came of fewer stays, and its row says so."""
@@ -130,7 +141,6 @@ class FullRun:
                 n_new=len(self._images),
                 number=number,
                 following=tuple(candidates[number:]),
-                is_first=True,
             )
             for number, candidate in enumerate(candidates, start=1)
         )
@@ -142,8 +152,8 @@ class FullRun:
         scored = [*in_order({**self._scored, turn.candidate: one}, self._candidates).values()]
         return judged_board(board, scored, self._images, calibration=self._calibration, seed=self._seed)
 
-    def keep(self, turn: Turn, one: ScoredCandidate, *, is_whole: bool) -> None:  # noqa: ARG002 - all images
-        self._scored[turn.candidate] = one
+    def keep(self, turn: Turn, scored: ScoredTurn) -> None:
+        self._scored[turn.candidate] = scored.candidate
 
     def fail(self, board: Leaderboard, turn: Turn, reason: str) -> Leaderboard:  # noqa: ARG002 - never asked
         raise AssertionError(f"a candidate has one turn: {turn.candidate.checkpoint}: {reason}")
@@ -209,6 +219,7 @@ class Race:
         self._is_over = False
         self._stages: list[RaceStage] = []
         self._finished: list[dict[Candidate, Confidence]] = []  # of all stages but the last
+        self._files: dict[Candidate, CheckpointFiles] = {}
         self._whole: set[Candidate] = set()
         self._failed: dict[Candidate, str] = {}
 
@@ -238,7 +249,7 @@ class Race:
                 n_new=size - n_seen,
                 number=number,
                 following=tuple(racing[number:]),
-                is_first=n_seen == 0,
+                files=self._files.get(candidate),
                 ahead=self._ahead(racing, size=size),
             )
             self._spent.run(n_more)
@@ -260,24 +271,6 @@ class Race:
             going_on=GOING_ON if size == self._sizes[0] else 1.0,
             n_allowed=self._spent.n_left(n_images_of_run=len(self._images)),
         )
-
-    def entrants(self, candidates: Sequence[Candidate], access: Access) -> tuple[list[Candidate], tuple[Skipped, ...]]:
-        """The candidates in the order in which they enter, and those that a budget of downloads leaves out.
-
-        Where it is one, the Hub is asked how large the weights are of which nothing else tells.
-
-        Raises:
-            RunCancelledError: nobody waits any more.
-        """
-        budget = self._spent.budget
-        if budget is None or budget.download_bytes is None:
-            return by_prior(candidates), ()
-        candidates, skipped = with_known_sizes(candidates, access)
-        is_here = partial(are_weights_here, access=access)
-        entering, left_out = within_downloads(by_prior(candidates), budget.download_bytes, is_here=is_here)
-        reason = f"its weights do not fit into the budget of {budget.text} beside the others'"
-        skipped += [Skipped(each.checkpoint, each.revision, "download", reason) for each in left_out]
-        return entering, tuple(skipped)
 
     def ended(self, board: Leaderboard, candidates: Sequence[Candidate]) -> Leaderboard:
         budget = self._spent.budget
@@ -316,9 +309,10 @@ class Race:
         with_it = self._stages[-1].and_then(turn.candidate, one)
         return self._board_of(board, [*self._stages[:-1], with_it])
 
-    def keep(self, turn: Turn, one: ScoredCandidate, *, is_whole: bool) -> None:
-        self._stages[-1] = self._stages[-1].and_then(turn.candidate, one)
-        if is_whole:
+    def keep(self, turn: Turn, scored: ScoredTurn) -> None:
+        self._stages[-1] = self._stages[-1].and_then(turn.candidate, scored.candidate)
+        self._files.setdefault(turn.candidate, scored.files)
+        if scored.is_whole:
             self._whole.add(turn.candidate)
 
     def fail(self, board: Leaderboard, turn: Turn, reason: str) -> Leaderboard:

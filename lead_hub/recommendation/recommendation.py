@@ -43,7 +43,7 @@ from lead_hub.recommendation.race_budget import (
     parse_race_budget,
     parse_size,
 )
-from lead_hub.recommendation.race_entry import can_race, check_race
+from lead_hub.recommendation.race_entry import can_race, check_race, entrants
 from lead_hub.recommendation.racing import FullRun, Race, Ranking, Turn
 from lead_hub.recommendation.shared_run import SharedRun, longest_first, shared_queue, taken_in_turn
 from lead_hub.recommendation.standing_elsewhere import known_standings, noted, with_standings
@@ -350,7 +350,7 @@ class Recommendation:
                 scored = scoring.of(turn)
                 judge = partial(ranking.board, board, turn, scored.candidate)
                 board = on_main_process(guarded(judge, stage="score"), processes)
-                ranking.keep(turn, scored.candidate, is_whole=scored.is_whole)
+                ranking.keep(turn, scored)
                 score = scored.candidate.row.score
             except RunCancelledError:
                 yield ranking.ended(board, candidates)
@@ -392,7 +392,7 @@ class Recommendation:
         if budget is None or calibration is None:
             return board, candidates, FullRun(images, calibration, candidates, seed=self.seed)
         race = Race(images, calibration, seed=self.seed, spent=run.spent, processes=of_turns)
-        entering, left_out = on_main_process(partial(race.entrants, candidates, run.access), run.processes)
+        entering, left_out = on_main_process(partial(entrants, candidates, budget, run.access), run.processes)
         return replace(board, skipped=left_out), entering, race
 
 

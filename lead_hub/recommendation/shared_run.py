@@ -14,15 +14,15 @@ from typing import TypeAlias
 from torch.distributed import DistError
 
 from lead_hub.candidates import Candidate
-from lead_hub.checkpoint_files import Downloads
+from lead_hub.checkpoint_files import CheckpointFiles, Downloads
 from lead_hub.errors import CandidateError, LeadHubError, RunCancelledError
 from lead_hub.hub import HubDownError
 from lead_hub.leaderboard import Leaderboard, Skipped
 from lead_hub.processes import Processes, n_on_this_machine
 from lead_hub.recommendation.estimate import multiply_adds_of_all
 from lead_hub.recommendation.judging import ScoredCandidate
-from lead_hub.recommendation.racing import Ranking, Turn
-from lead_hub.recommendation.turn_scoring import ScoredTurn, TurnScoring
+from lead_hub.recommendation.racing import Ranking, ScoredTurn, Turn
+from lead_hub.recommendation.turn_scoring import TurnScoring
 from lead_hub.recommendation.work_queue import MAIN_IS_GONE, NAP_S, WorkQueue, can_meet, run_store
 
 # Of the time that an even share would take, without any loss: whole checkpoints may take so much more.
@@ -107,14 +107,14 @@ class Piece:
         n_images: that it is judged on.
         n_new: how many of them have not run through the candidate in an earlier turn.
         number: which turn of its stage, from 1.
-        is_first: whether it is the first one of this candidate.
+        files: of the candidate on this machine, as its first turn found them; None where this is the first one.
     """
 
     place: int
     n_images: int
     n_new: int
     number: int
-    is_first: bool
+    files: CheckpointFiles | None
 
 
 @dataclass(eq=False)
@@ -185,10 +185,12 @@ class SharedRun:
         """A round of the run, for all processes."""
         places = {candidate: place for place, candidate in enumerate(self.candidates)}
         pieces = [
-            Piece(places[turn.candidate], len(turn.images), turn.n_new, turn.number, turn.is_first) for turn in turns
+            Piece(places[turn.candidate], len(turn.images), turn.n_new, turn.number, turn.files) for turn in turns
         ]
         first = self.queue.add(pieces)
         self._open, self._n_turns = dict(enumerate(turns, start=first)), len(turns)
+        if turns:
+            self.scoring.run.follower.begins_stage(len(turns), n_images=turns[0].n_new)
 
     def _as_other(self) -> Iterator[Leaderboard]:
         try:
@@ -238,21 +240,21 @@ class SharedRun:
             n_new=piece.n_new,
             number=piece.number,
             following=tuple(self.candidates[each.place] for each in following),
-            is_first=piece.is_first,
+            files=piece.files,
         )
 
     def _outcome_of(self, turn: Turn) -> Outcome:
         follower = self.scoring.run.follower
         try:
-            return self.scoring.of(turn)
+            outcome: Outcome = self.scoring.of(turn)
         except RunCancelledError:
             raise
         except LeadHubError as error:
             if follower.is_asking_caller:
                 raise error.__cause__ or error from None
-            return error
-        finally:
-            follower.ends()
+            outcome = error
+        follower.ends()
+        return outcome
 
     def _answered(self) -> Iterator[tuple[Turn, Outcome]]:
         """The turns that have come to an end since this was asked last, and what came of them."""
@@ -266,7 +268,7 @@ class SharedRun:
         """What came of the turns, in the candidates' own order, so that it is the same whoever was first."""
         if isinstance(outcome, ScoredTurn):
             board = self.ranking.board(board, turn, outcome.candidate)
-            self.ranking.keep(turn, outcome.candidate, is_whole=outcome.is_whole)
+            self.ranking.keep(turn, outcome)
             self.show(turn, outcome.candidate)
             return board
         if not turn.is_first:

@@ -128,6 +128,11 @@ def _full_name(name: str) -> str:
         return name
 
 
+def with_known_standings(candidates: Sequence[Candidate], access: Access, *, dataset: str) -> list[Candidate]:
+    """The candidates of a run on a dataset with what is known here of their standing on others."""
+    return with_standings(candidates, *known_standings(access), dataset=dataset)
+
+
 def with_standings(
     candidates: Sequence[Candidate], standings: Standings, earlier: Standings, *, dataset: str
 ) -> list[Candidate]:

@@ -1,17 +1,16 @@
 """One turn of a run: a candidate's files, its outputs on the images of the turn, its scores."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 
 from lead_hub.access import Access
 from lead_hub.candidates import Candidate
 from lead_hub.checkpoint_files import CheckpointFiles, Downloads
 from lead_hub.processes import Processes, guarded, on_every_process, on_main_process
-from lead_hub.recommendation.judging import ScoredCandidate
 from lead_hub.recommendation.progress import RunFollower
 from lead_hub.recommendation.race_budget import SpentBudget
-from lead_hub.recommendation.racing import Turn
+from lead_hub.recommendation.racing import ScoredTurn, Turn
 from lead_hub.recommendation.scoring import from_card, scored_candidate
 from lead_hub.recommendation.steps import OutputsOfImages, find_files
 from lead_hub.score_cards import ScoreCards
@@ -25,14 +24,6 @@ class RunEdges:
     processes: Processes
     follower: RunFollower
     spent: SpentBudget
-
-
-@dataclass(frozen=True, eq=False)
-class ScoredTurn:
-    """A scored candidate, and whether more images would cost it nothing."""
-
-    candidate: ScoredCandidate
-    is_whole: bool
 
 
 @dataclass(eq=False)
@@ -54,7 +45,6 @@ class TurnScoring:
     cards: ScoreCards | None
     methods: Sequence[str]
     seed: int
-    _files: dict[Candidate, CheckpointFiles] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         # The very same: what is fetched again must fit into the part of the disk that is this process's.
@@ -72,20 +62,18 @@ class TurnScoring:
         begins = partial(begins, n_images=turn.n_new, ahead=turn.ahead)
         on_every_process(guarded(begins, stage="find"), processes)
         follower.reached("download")
-        files = self._files_of(candidate)
+        files = turn.files or self._files_of(candidate)
         card = on_every_process(guarded(partial(from_card, candidate, files, self.cards), stage="score"), processes)
         if card is not None:
-            return ScoredTurn(card, is_whole=True)
+            return ScoredTurn(card, files, is_whole=True)
         # Of several processes another one may be next to take what follows.
         self.outputs_of.networks.following = next(iter(turn.following), None) if follower.n_sharing == 1 else None
         outputs = self.outputs_of.on(turn.positions, files, follower)
         follower.reached("score")
         to_score = partial(scored_candidate, candidate, files, outputs, methods=self.methods)
         to_score = partial(to_score, images=turn.images, seed=self.seed)
-        return ScoredTurn(on_main_process(guarded(to_score, stage="score"), processes), is_whole=outputs.is_whole)
+        scored = on_main_process(guarded(to_score, stage="score"), processes)
+        return ScoredTurn(scored, files, is_whole=outputs.is_whole)
 
     def _files_of(self, candidate: Candidate) -> CheckpointFiles:
-        if candidate not in self._files:
-            access, processes = self.run.access, self.run.processes
-            self._files[candidate] = find_files(candidate, self.downloads, access=access, processes=processes)
-        return self._files[candidate]
+        return find_files(candidate, self.downloads, access=self.run.access, processes=self.run.processes)

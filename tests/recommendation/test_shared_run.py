@@ -1,26 +1,41 @@
 """Which runs are shared by whole checkpoints, in which order, and how much of the disk each process may take."""
 
-from contextlib import closing
+import fcntl
+import os
+import struct
+import sys
+import termios
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 
 import pytest
 import torch
+from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 from torch.distributed import TCPStore
 
 from lead_hub.access import Access
 from lead_hub.candidates import Candidate
-from lead_hub.checkpoint_files import Downloads
+from lead_hub.checkpoint_files import CheckpointFiles, Downloads
 from lead_hub.checkpoint_outputs import ExtractionSettings
+from lead_hub.confidence import find_calibration
+from lead_hub.errors import CandidateError
 from lead_hub.labelled_images import DatasetQuery, load_labelled_images
 from lead_hub.processes import OneProcess
+from lead_hub.recommendation.board_rows import empty_board
 from lead_hub.recommendation.estimate import POSITIONS, multiply_adds_of_all
 from lead_hub.recommendation.progress import RunFollower
-from lead_hub.recommendation.race_budget import SpentBudget
-from lead_hub.recommendation.racing import Turn
-from lead_hub.recommendation.shared_run import longest_first, taken_in_turn, takes_whole
+from lead_hub.recommendation.race_budget import SpentBudget, parse_race_budget
+from lead_hub.recommendation.racing import Race, Turn
+from lead_hub.recommendation.shared_run import SharedRun, longest_first, taken_in_turn, takes_whole
 from lead_hub.recommendation.steps import OutputsOfImages
 from lead_hub.recommendation.turn_scoring import RunEdges, TurnScoring
 from lead_hub.recommendation.work_queue import WorkQueue
+from lead_hub.transferability import SCORES
+from tests.cli.test_interrupted import pool_of
 from tests.loopback_hub import HubServer
 
 
@@ -76,11 +91,89 @@ def test_weights_that_come_again_fit_into_the_share_of_one_process(
         downloads = taken_in_turn(of_run, queue)
         scoring = TurnScoring(run, outputs_of, downloads, None, methods=("lead",), seed=0)
         with outputs_of.networks.running(), downloads.running():
+            found: dict[Candidate, CheckpointFiles] = {}
             for number, candidate in enumerate((first, second, first), start=1):
                 for kept in (tmp_path / "outputs").glob("*"):
                     kept.unlink()
-                turn = Turn(candidate, images, None, len(images), number=number, following=(), is_first=number < 3)
-                downloads.scored(candidate, scoring.of(turn).candidate.row.score)
+                files = found.get(candidate)
+                turn = Turn(candidate, images, None, len(images), number=number, following=(), files=files)
+                scored = scoring.of(turn)
+                found[candidate] = scored.files
+                downloads.scored(candidate, scored.candidate.row.score)
                 assert weights_of(candidate.checkpoint.removeprefix("org/"))
                 other = "second" if candidate == first else "first"
                 assert weights_of(other) == []
+
+
+@contextmanager
+def drawn_bars() -> Iterator[list[str]]:
+    """Within the block standard error is a terminal; after it the list holds the bars that were drawn there."""
+    shown, terminal = os.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 200, 0, 0))
+    said, bars = bytearray(), list[str]()
+
+    def read() -> None:
+        with suppress(OSError):  # once the other end is closed
+            while True:
+                said.extend(os.read(shown, 1 << 12))
+
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    with pytest.MonkeyPatch.context() as patched, os.fdopen(terminal, "w") as text:
+        patched.setattr(sys.modules["huggingface_hub.utils.tqdm"], "HF_HUB_DISABLE_PROGRESS_BARS", None)
+        patched.setattr(sys, "stderr", text)
+        had_none = are_progress_bars_disabled()
+        enable_progress_bars()
+        try:
+            yield bars
+        finally:
+            if had_none:
+                disable_progress_bars()
+    reader.join()
+    os.close(shown)
+    bars += [bar.strip() for bar in said.decode().split("\r") if "images" in bar]
+
+
+def test_the_bar_is_of_the_stage_though_another_process_took_all_of_it(
+    tiny_pool: Path, colour_folder: Path, tmp_path: Path
+) -> None:
+    """Four checkpoints see nine images here; on nine more each of them fails, in the other process."""
+    pool = pool_of(4, tiny_pool / "vit", tmp_path / "pool")
+    candidates = [Candidate(str(folder)) for folder in sorted(pool.iterdir())]
+    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    queue, other = (WorkQueue(store, process_index=process, n_processes=2) for process in range(2))
+    left_for_the_other = deque(range(4, 8))
+
+    def other_works() -> bool:
+        while left_for_the_other and store.add("pieces", 0) == 8:
+            other.answer(left_for_the_other.popleft(), CandidateError("there is no more of it", stage="extract"))
+        return False
+
+    access, processes = Access(tmp_path, progress=False, cancelled=other_works), OneProcess(torch.device("cpu"))
+    spent = SpentBudget(parse_race_budget("100%"), n_candidates=4)
+    follower = RunFollower(4, access=access, on_progress=None)
+    calibration = find_calibration("lead", SCORES["lead"].version)
+    assert calibration is not None
+    with drawn_bars() as drawn, closing(load_labelled_images(DatasetQuery(str(colour_folder)), access)) as images:
+        outputs_of = OutputsOfImages(
+            images, ExtractionSettings(), access=access, processes=processes, with_network_kernel=False
+        )
+        downloads = taken_in_turn(Downloads(candidates, access, lambda *_: True), queue)
+        run = RunEdges(access, processes, follower, spent)
+        scoring = TurnScoring(run, outputs_of, downloads, None, methods=("lead",), seed=0)
+        race = Race(images, calibration, seed=0, spent=spent, processes=processes)
+        shared = SharedRun(queue, scoring, race, candidates, lambda *_: None)
+        with outputs_of.networks.running(), downloads.running(), follower.ranks(n_images=36, device="cpu", shown=True):
+            boards = shared.boards(empty_board(images, "lead", settings={}, n_candidates=4), candidates)
+            first = list(islice(boards, 4))[-1]
+            for piece in range(4, 8):
+                store.set(f"holder {piece}", "1")
+            store.set("left 1", "")
+            last = list(boards)[-1]
+    of_run, *bars = drawn
+    assert "| 0/144 images [" in of_run  # before it is known how many a stage has
+    begun = [place for place, bar in enumerate(bars) if bar.startswith("0/4:   0%")]
+    done = [place for place, bar in enumerate(bars) if bar.startswith("4/4: 100%") and "| 36/36 images [" in bar]
+    assert begun[0] < done[0] < begun[-1] < done[-1] == len(bars) - 1
+    assert [row.checkpoint for row in last.rows] == [row.checkpoint for row in first.rows]
+    assert all("on more it failed: there is no more of it" in row.note for row in last.rows)

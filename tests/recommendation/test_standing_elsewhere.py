@@ -1,5 +1,6 @@
 """What this machine's own runs found of checkpoints decides who enters a later race first, and nothing else."""
 
+import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -7,18 +8,22 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+from typer.testing import CliRunner
 
 from lead_hub import Leaderboard, recommend
 from lead_hub.access import Access
 from lead_hub.candidates import Candidate
+from lead_hub.cli import app
 from lead_hub.recommendation.judging import ScoredCandidate
-from lead_hub.recommendation.race_budget import by_prior
+from lead_hub.recommendation.race_budget import by_prior, parse_race_budget
+from lead_hub.recommendation.race_entry import entrants
 from lead_hub.recommendation.standing_elsewhere import (
     FEWEST_NOTED,
     MOST_EARLIER_BOARDS,
     earlier_standings,
     kept_standings,
     note_standings,
+    with_known_standings,
     with_standings,
 )
 from tests.score_cards.boards import GOOD
@@ -160,3 +165,23 @@ def test_a_race_lets_in_first_who_was_best_on_another_dataset(colour_folder: Pat
     assert entered != set(scores)
     both = {row.checkpoint: row.score for row in raced.rows if row.checkpoint in scores}
     assert both == pytest.approx({one: scores[one] for one in both}, abs=1e-7)
+
+
+def test_a_dry_run_lets_in_who_enters_the_race(access: Access, colour_folder: Path, tmp_path: Path) -> None:
+    """What is small enters first, but for what stood high elsewhere: in halves of a deviation 3, 3, 3 and then 2."""
+    note_standings(access, "org/birds", scored(*SCORES))
+    sizes = {f"org/net{number}": 2000 if number < 3 else 1000 for number in range(FEWEST_NOTED)}
+    budget = parse_race_budget("0.005MB")
+    assert budget is not None
+    named = [Candidate(name, weight_bytes=size) for name, size in sizes.items()]
+    entering, left_out = entrants(with_known_standings(named, access, dataset="org/fish"), budget, access)
+    assert [each.checkpoint for each in entering] == ["org/net0", "org/net1", "org/net3"]
+    assert len(left_out) == FEWEST_NOTED - 3
+
+    index = tmp_path / "index.json"
+    entries = [{"id": name, "parameters": 250, "weight_bytes": size} for name, size in sizes.items()]
+    index.write_text(json.dumps({"schema_version": 1, "candidates": entries}))
+    arguments = ["recommend", str(colour_folder), "-c", str(index), "--cache-dir", str(access.cache_dir), "--json"]
+    told = CliRunner().invoke(app, [*arguments, "--dry-run", "--budget", "0.005MB"])
+    estimate = json.loads(told.stdout)
+    assert (estimate["n_checkpoints"], estimate["download_bytes"]) == (3, 5000)
