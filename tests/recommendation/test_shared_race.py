@@ -161,3 +161,16 @@ def test_a_budget_of_downloads_is_kept_though_the_repositories_move(
     assert len([each for each in fetched if each.method == "GET"]) == 5
     assert (len(found.rows), len(found.skipped)) == (5, 11)
     assert found == expected
+
+
+# Of 16 x 36 passes 1% are 5, fewer than the nine of one first turn; 27% leave eleven after the first stage: one turn.
+@pytest.mark.parametrize(("budget", "n_rows", "n_first"), [("1%", 0, 1), ("27%", N_CHECKPOINTS, N_CHECKPOINTS)])
+def test_a_stage_of_nobody_and_one_of_fewer_than_the_processes(
+    colour_folder: Path, pool: Path, tmp_path: Path, budget: str, n_rows: int, n_first: int
+) -> None:
+    candidates = sorted(pool.iterdir())
+    expected = raced_alone(colour_folder, candidates, tmp_path / "one", budget=budget, n_first=n_first)
+    found = raced(colour_folder, candidates, tmp_path / "two", budget=budget, n_first=n_first)
+    assert (len(found.rows), len(found.skipped)) == (n_rows, N_CHECKPOINTS - n_rows)
+    assert len([row for row in found.rows if row.n_images == 18]) == min(1, n_rows)
+    assert found == expected
