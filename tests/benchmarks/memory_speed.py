@@ -1,8 +1,8 @@
 """What keeping freed memory spares a processor's passes: `python -m tests.benchmarks.memory_speed`.
 
 Passes of networks with random weights over ready tensors, in float32 and in the number format of a run, with the C
-library as it is and with what it does within `freed_memory_kept`. Both take turns; the figures are ratios of time by
-the clock, the median and the range of all turns.
+library as it is, or as `freed_memory_kept` leaves it behind, and with what it does within that. Both take turns; the
+figures are ratios of time by the clock, the median and the range of all turns.
 """
 
 import argparse

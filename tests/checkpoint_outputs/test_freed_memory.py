@@ -61,7 +61,7 @@ def measured(thread: str, **environment: str) -> dict[str, int]:
 def test_what_passes_free_is_kept_within_the_block_and_given_back_after_it() -> None:
     """Of ten pieces one at the most is new within it, and each of them before; 80 MiB are held until its end."""
     found = measured("main")
-    assert found["within"] <= found["before"] / 5
+    assert found["within"] <= found["before"] / 10
     assert found["given_back_bytes"] >= 70 * 2**20
 
 
