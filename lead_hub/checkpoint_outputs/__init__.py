@@ -23,7 +23,7 @@ from lead_hub.checkpoint_outputs.loaded_checkpoint import LoadedCheckpoint, load
 from lead_hub.checkpoint_outputs.network_extraction import with_network_kernel
 from lead_hub.checkpoint_outputs.number_format import passes_in
 from lead_hub.checkpoint_outputs.outputs_cache import OutputsCache, outputs_key
-from lead_hub.checkpoint_outputs.preparing_ahead import prepared_batches
+from lead_hub.checkpoint_outputs.preparing_batches import prepared_batches
 from lead_hub.checkpoint_outputs.shrunk_images import ShrunkImages
 
 __all__ = [

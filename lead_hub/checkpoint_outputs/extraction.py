@@ -23,7 +23,7 @@ from lead_hub.checkpoint_outputs.number_format import (
     passes_in,
     tried_positions,
 )
-from lead_hub.checkpoint_outputs.preparing_ahead import prepared_batches
+from lead_hub.checkpoint_outputs.preparing_batches import prepared_batches
 from lead_hub.checkpoint_outputs.shrunk_images import PartOfShrunkImages, Preparation, ShrunkImages
 from lead_hub.errors import CandidateError, LeadHubError
 from lead_hub.labelled_images import Pixels
@@ -322,7 +322,7 @@ class BatchedForward:
         blocks: list[tuple[Tensor, ...]] = []
         with self.running():
             prepare, to_prepare = preparation(self.checkpoint, images)
-            for pixel_values in prepared_batches(prepare, to_prepare, positions, self.batch_size):
+            for pixel_values in prepared_batches(prepare, to_prepare, positions, self.batch_size, device=self.device):
                 for batch_features, batch_logits, batch_blocks in self.halving(pixel_values):
                     features.append(batch_features)
                     logits += [] if batch_logits is None else [batch_logits]

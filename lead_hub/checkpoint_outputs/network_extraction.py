@@ -11,7 +11,7 @@ from lead_hub.checkpoint_outputs.extraction import ExtractionSettings, ImageSequ
 from lead_hub.checkpoint_outputs.frozen_outputs import CheckpointOutputs
 from lead_hub.checkpoint_outputs.loaded_checkpoint import LoadedCheckpoint
 from lead_hub.checkpoint_outputs.network_kernel import network_kernels
-from lead_hub.checkpoint_outputs.preparing_ahead import prepared_batches
+from lead_hub.checkpoint_outputs.preparing_batches import prepared_batches
 from lead_hub.errors import CandidateError
 from lead_hub.processes import Processes
 
@@ -50,7 +50,8 @@ def with_network_kernel(
 
     def batches() -> Iterator[Tensor]:
         prepare, to_prepare = preparation(checkpoint, images)
-        for pixels in prepared_batches(prepare, to_prepare, range(len(images)), max(2, batch_size)):
+        some = max(2, batch_size)
+        for pixels in prepared_batches(prepare, to_prepare, range(len(images)), some, device=device):
             advance(0)
             yield pixels
 

@@ -41,13 +41,20 @@ class InputsInMemory:
 
 @dataclass(frozen=True, eq=False)
 class StreamedInputs:
-    """Inputs that the checkpoint's image processor makes ahead of the training, in threads."""
+    """Inputs that the checkpoint's image processor makes while they are used, in threads.
+
+    Attributes:
+        checkpoint: whose image processor makes them.
+        images: all of them.
+        device: that uses them.
+    """
 
     checkpoint: LoadedCheckpoint
     images: ImageSequence
+    device: torch.device
 
     def batches(self, positions: Sequence[int], batch_size: int) -> Iterator[Float[Tensor, "image ..."]]:
-        yield from prepared_batches(self.checkpoint.prepare, self.images, positions, batch_size)
+        yield from prepared_batches(self.checkpoint.prepare, self.images, positions, batch_size, device=self.device)
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,13 +84,13 @@ class Parts:
     test: Part
 
 
-def pixel_inputs(checkpoint: LoadedCheckpoint, images: ImageSequence) -> ModelInputs:
-    """All images through the checkpoint's own processor: once, where the result fits into memory.
+def pixel_inputs(checkpoint: LoadedCheckpoint, images: ImageSequence, device: torch.device) -> ModelInputs:
+    """All images through the checkpoint's own processor, for that device: once, where the result fits into memory.
 
     Raises:
         CandidateError: the image processor failed, or gives several shapes (stage "extract").
     """
-    streamed = StreamedInputs(checkpoint, images)
+    streamed = StreamedInputs(checkpoint, images, device)
     first = next(streamed.batches([0], 1))
     if first.nbytes * len(images) > MOST_HELD_BYTES:
         return streamed

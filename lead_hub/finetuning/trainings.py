@@ -77,8 +77,8 @@ def training_inputs(
 
     def prepared() -> TrainingInputs:
         checkpoint = load_checkpoint(files.folder, allow_pickle=allow_pickle)
-        train = pixel_inputs(checkpoint, images.train.pixels)
-        test = train if images.test is None else pixel_inputs(checkpoint, images.test.pixels)
+        train = pixel_inputs(checkpoint, images.train.pixels, hardware.device)
+        test = train if images.test is None else pixel_inputs(checkpoint, images.test.pixels, hardware.device)
         first = next(train.batches([0], 1))
         n_features = count_features(checkpoint, first)
         return TrainingInputs(files, train, test, n_features, mode=mode, allow_pickle=allow_pickle)

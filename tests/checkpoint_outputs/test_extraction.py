@@ -2,17 +2,14 @@
 
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
 from lead_hub.checkpoint_outputs.extraction import ExtractionSettings, extract
 from lead_hub.checkpoint_outputs.frozen_outputs import CheckpointOutputs
 from lead_hub.checkpoint_outputs.loaded_checkpoint import LoadedCheckpoint, load_checkpoint
-from lead_hub.checkpoint_outputs.preparing_ahead import prepared_batches
 from lead_hub.errors import CandidateError, LeadHubError, RunCancelledError
 from lead_hub.processes import running_processes
 from tests.tiny_checkpoints import random_images, save_checkpoint, tiny_processor
@@ -122,44 +119,6 @@ def test_pixels_of_the_wrong_size_are_refused(tmp_path: Path) -> None:
 def test_settings_that_cannot_work(settings: dict[str, object], message: str) -> None:
     with pytest.raises(LeadHubError, match=message):
         ExtractionSettings(**settings)  # type: ignore[arg-type]
-
-
-def test_batches_come_in_order_and_few_are_held_at_once() -> None:
-    prepared: list[int] = []
-
-    def prepare(images: list[np.ndarray]) -> torch.Tensor:
-        prepared.append(len(images))
-        return torch.tensor([[float(image[0, 0, 0])] for image in images])
-
-    images = [np.full((2, 2, 3), number, dtype=np.uint8) for number in range(50)]
-    batches = prepared_batches(prepare, images, range(49, -1, -1), batch_size=4)
-    first = next(batches)
-    assert first.flatten().tolist() == [49, 48, 47, 46]
-    assert len(prepared) <= 10  # of 13 batches, with at most 8 threads and one more
-    assert torch.cat([first, *batches]).flatten().tolist() == list(range(49, -1, -1))
-
-
-def test_large_batches_are_prepared_one_ahead() -> None:
-    prepared: list[int] = []
-
-    def prepare(images: list[np.ndarray]) -> torch.Tensor:
-        prepared.append(len(images))
-        return torch.zeros(len(images), 250)  # 1,000 bytes an image
-
-    images = [np.zeros((2, 2, 3), dtype=np.uint8)] * 100
-    batches = prepared_batches(prepare, images, range(100), batch_size=5, most_bytes=9_999)  # not two of 5,000 bytes
-    for number, batch in enumerate(batches, start=1):
-        assert len(batch) == 5
-        assert len(prepared) <= number + 1
-    assert len(prepared) == 20
-
-
-def test_leaving_early_stops_the_threads() -> None:
-    images = [np.zeros((2, 2, 3), dtype=np.uint8)] * 1000
-    batches = prepared_batches(lambda batch: torch.zeros(len(batch), 1), images, range(1000), batch_size=1)
-    next(batches)
-    batches.close()  # type: ignore[attr-defined]  # a generator
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("lead-hub-prepare")]
 
 
 # The limit is on address space, beyond what the interpreter and the libraries have taken already, so that torch's
