@@ -274,7 +274,8 @@ def has_weights(folder: Path, *, allow_pickle: bool) -> bool:
         if (folder / whole).is_file():
             return True
         if (folder / index).is_file():
-            shards = set(re.findall(r'"([^"]+-\d+-of-\d+\.[a-z]+)"', (folder / index).read_text(encoding="utf-8")))
+            named = (folder / index).read_text(encoding="utf-8", errors="replace")  # what it is worth, loading says
+            shards = set(re.findall(r'"([^"]+-\d+-of-\d+\.[a-z]+)"', named))
             return bool(shards) and all((folder / shard).is_file() for shard in shards)
     return False
 

@@ -15,7 +15,7 @@ from lead_hub.errors import DatasetError
 if TYPE_CHECKING:
     from lead_hub.access import Access
     from lead_hub.labelled_images import DatasetQuery
-    from lead_hub.recommendation import Recommendation, RunEstimate
+    from lead_hub.recommendation import JobsRequest, Recommendation, RunEstimate
 
 NO_SIZE_KNOWN = "how long it takes cannot be told: no checkpoint's size is known"
 # By `python -m tests.benchmarks.estimate_accuracy --runs 20 --images 96`.
@@ -25,23 +25,41 @@ MEASURED_PRECISION = (
 )
 
 
-def show_estimate_of_jobs(run: "Recommendation", flavor: str, *, as_json: bool) -> int:
-    """Say what a run on Jobs takes, and give how many candidates it has.
+def show_estimate_of_jobs(run: "Recommendation", request: "JobsRequest", *, as_json: bool, quiet: bool) -> None:
+    """Say what a run on Jobs takes, and what an hour of them costs.
 
     No duration is told: how fast their hardware is, nobody has measured here, and none of the weights here are there.
+
+    Args:
+        run: to be estimated.
+        request: how many on which hardware.
+        as_json: whether programs read it.
+        quiet: whether to say nothing beside the estimate.
 
     Raises:
         LeadHubError: Jobs cannot do it, or there is no such dataset or split, or no candidate.
     """
     from lead_hub.candidates import read_candidates
-    from lead_hub.recommendation import refuse_what_stays_here, without_duration
+    from lead_hub.recommendation import estimate_jobs, price_per_hour, refuse_what_stays_here
 
     candidates = read_candidates(run.candidates, api=run.access.api)
     refuse_what_stays_here(run, candidates)
-    told = f"how long Jobs on {flavor} take cannot be told: hardware is measured where it is, and that is not here"
-    estimate = without_duration(candidates, n_images=images_of_split(run.query, run.access))
+    told = f"how long Jobs on {request.flavor} take cannot be told: hardware is measured where it is, not here"
+    price = price_per_hour(request.flavor, run.access)
+    estimate = estimate_jobs(candidates, n_images=images_of_split(run.query, run.access), usd_per_hour=price)
     say_estimate(estimate, as_json=as_json, without_time=told)
-    return len(candidates)
+    if not quiet:
+        say_price(price, request, n_candidates=len(candidates))
+
+
+def say_price(price: float | None, request: "JobsRequest", *, n_candidates: int) -> None:
+    """Say on standard error what an hour of a Job, in USD, and of all of them costs, if the Hub tells."""
+    told = "the Hub tells no price"
+    if price is not None:
+        told = f"an hour of a Job on {request.flavor} costs {price:.2f} USD"
+        n_jobs = min(request.n_jobs, n_candidates)
+        told += f", of {n_jobs} at once {n_jobs * price:.2f} USD" if n_jobs > 1 else ""
+    Console(stderr=True, soft_wrap=True).print(Text(told))
 
 
 def show_estimate(run: "Recommendation", *, n_gpus: int, as_json: bool, n_processes: int = 1) -> None:
@@ -72,7 +90,7 @@ def show_estimate(run: "Recommendation", *, n_gpus: int, as_json: bool, n_proces
 
     access = run.access
     n_images = images_of_split(run.query, access)
-    candidates = read_candidates(run.candidates, api=access.api)
+    everyone = candidates = read_candidates(run.candidates, api=access.api)
     if run.race_budget is not None and run.race_budget.download_bytes is not None:
         candidates = with_known_standings(candidates, access, dataset=run.query.dataset)
         candidates, _ = entrants(candidates, run.race_budget, access)
@@ -80,14 +98,11 @@ def show_estimate(run: "Recommendation", *, n_gpus: int, as_json: bool, n_proces
     if budget == AUTO and n_processes > 1:  # which the run decides by the speed of one of them
         get_speed = partial(measured_speed, run.device)
         budget = auto_budget(candidates, n_images=n_images, get_speed=get_speed, n_processes=n_processes)
-    estimate = estimate_run(
-        candidates,
-        n_images=n_images,
-        device=run.device,
-        speed=speed_of_gpus(n_gpus) if n_gpus > 1 else None,
-        budget=budget,
-        access=access,
-    )
+    speed = speed_of_gpus(n_gpus) if n_gpus > 1 else None
+    estimate = estimate_run(candidates, n_images=n_images, device=run.device, speed=speed, budget=budget, access=access)
+    if len(candidates) < len(everyone):
+        full = estimate_run(everyone, n_images=n_images, device=run.device, speed=speed)
+        estimate = dataclasses.replace(estimate, full_duration_s=full.duration_s)
     if run.budget == AUTO and estimate.budget and estimate.full_duration_s and run.on_race:
         run.on_race(estimate.full_duration_s)
     say_estimate(estimate, as_json=as_json)

@@ -13,12 +13,11 @@ from rich.console import Console
 from rich.text import Text
 
 from lead_hub.cli.boards import Interrupts, is_main_process, last_board, leave, save_all, show
-from lead_hub.cli.estimates import say_race, show_estimate, show_estimate_of_jobs
+from lead_hub.cli.estimates import say_price, say_race, show_estimate, show_estimate_of_jobs
 from lead_hub.cli.options import JsonFlag, QuietFlag, TokenOption, exit_codes
 from lead_hub.errors import LeadHubError
 
 if TYPE_CHECKING:
-    from lead_hub.access import Access
     from lead_hub.candidates import IndexQuery
     from lead_hub.leaderboard import Leaderboard
     from lead_hub.recommendation import JobsRequest, Recommendation
@@ -211,9 +210,7 @@ def dry_run_of(
     from lead_hub.processes import n_to_start, n_visible_gpus
 
     if on_jobs is not None:
-        n_candidates = show_estimate_of_jobs(run, on_jobs.flavor, as_json=as_json)
-        if not quiet:
-            say_price(on_jobs, run.access, n_candidates=n_candidates)
+        show_estimate_of_jobs(run, on_jobs, as_json=as_json, quiet=quiet)
         return
     n_gpus = n_visible_gpus()
     n_processes = n_to_start(processes, device=run.device, n_gpus=n_gpus, environment=os.environ)
@@ -247,31 +244,18 @@ def several_processes(
 def board_of_jobs(run: "Recommendation", request: "JobsRequest", *, quiet: bool) -> "Leaderboard":
     """The board of a run as Jobs on the Hub, followed on standard error."""
     from lead_hub.candidates import read_candidates
-    from lead_hub.recommendation import run_on_jobs
+    from lead_hub.recommendation import price_per_hour, run_on_jobs
 
     console = Console(stderr=True, soft_wrap=True)
     candidates = read_candidates(run.candidates, api=run.access.api)
     if not quiet:
-        say_price(request, run.access, n_candidates=len(candidates))
+        say_price(price_per_hour(request.flavor, run.access), request, n_candidates=len(candidates))
 
     def tell(words: str) -> None:
         if not quiet:
             console.print(Text(words))
 
     return run_on_jobs(run, candidates, request, tell=tell)
-
-
-def say_price(request: "JobsRequest", access: "Access", *, n_candidates: int) -> None:
-    """Say on standard error what an hour of a Job, and of all of them, costs, if the Hub tells."""
-    from lead_hub.recommendation import price_per_hour
-
-    price = price_per_hour(request.flavor, access)
-    told = "the Hub tells no price"
-    if price is not None:
-        told = f"an hour of a Job on {request.flavor} costs {price:.2f} USD"
-        n_jobs = min(request.n_jobs, n_candidates)
-        told += f", of {n_jobs} at once {n_jobs * price:.2f} USD" if n_jobs > 1 else ""
-    Console(stderr=True, soft_wrap=True).print(Text(told))
 
 
 def candidate_source(

@@ -22,10 +22,10 @@ progress.py        where the run is; estimate.py what it will take
 from lead_hub.recommendation.estimate import (
     RunEstimate,
     auto_budget,
+    estimate_jobs,
     estimate_run,
     measured_speed,
     speed_of_gpus,
-    without_duration,
 )
 from lead_hub.recommendation.grouping import image_groups
 from lead_hub.recommendation.hub_jobs import JobsRequest, price_per_hour, refuse_what_stays_here, run_on_jobs
@@ -60,6 +60,7 @@ __all__ = [
     "can_race",
     "disagreement_of",
     "entrants",
+    "estimate_jobs",
     "estimate_run",
     "image_groups",
     "look_at_images",
@@ -72,5 +73,4 @@ __all__ = [
     "run_on_jobs",
     "speed_of_gpus",
     "with_known_standings",
-    "without_duration",
 ]

@@ -170,6 +170,7 @@ class RunEstimate:
         full_duration_s: the same for all of them on all images, without a budget.
         n_weights_here: checkpoints whose weights are on this machine already.
         budget: of the race that the run is; None for the full run.
+        job_usd_per_hour: of one Job on the Hub, where the run is to be Jobs and the Hub tells.
     """
 
     n_checkpoints: int
@@ -180,6 +181,7 @@ class RunEstimate:
     full_duration_s: float | None = None
     n_weights_here: int = 0
     budget: str | None = None
+    job_usd_per_hour: float | None = None
 
 
 def estimate_run(
@@ -220,7 +222,7 @@ def estimate_run(
     if budget == AUTO:
         long_s = too_long_s(candidates, n_images=n_images, get_speed=get_speed)
         budget = AUTO_BUDGET.text if long_s else None
-    limits = parse_race_budget(budget)
+    limits, everyone = parse_race_budget(budget), candidates
     if limits is not None:
         is_here = partial(are_weights_here, access=access)
         candidates, _ = within_downloads(by_prior(candidates), limits.download_bytes, is_here=is_here)
@@ -228,6 +230,10 @@ def estimate_run(
     here = [are_weights_here(candidate, access) for candidate in candidates]
     known = [size for size, is_here in zip(sizes, here, strict=True) if size and not is_here]
     known_s, race_s = durations(candidates, sizes, n_images=n_images, get_speed=get_speed)
+    if len(candidates) < len(everyone):
+        known_s, _ = durations(
+            everyone, [known_weight_bytes(one) for one in everyone], n_images=n_images, get_speed=get_speed
+        )
     full_s = long_s or known_s
     return RunEstimate(
         n_checkpoints=len(candidates),
@@ -241,15 +247,16 @@ def estimate_run(
     )
 
 
-def without_duration(candidates: Sequence[Candidate], *, n_images: int) -> RunEstimate:
-    """What a full run takes elsewhere, on a machine of unknown speed where none of the weights are.
+def estimate_jobs(candidates: Sequence[Candidate], *, n_images: int, usd_per_hour: float | None) -> RunEstimate:
+    """What a full run takes as Jobs, on machines of unknown speed where none of the weights are.
 
     Args:
         candidates: to be ranked.
         n_images: that each of them will see.
+        usd_per_hour: of one Job.
     """
     estimate = estimate_run(candidates, n_images=n_images, speed=SLOW_CORE)
-    return replace(estimate, duration_s=None, full_duration_s=None)
+    return replace(estimate, duration_s=None, full_duration_s=None, job_usd_per_hour=usd_per_hour)
 
 
 def too_long_s(

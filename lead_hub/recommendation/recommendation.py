@@ -4,7 +4,7 @@ images -> empty board -> for each candidate: files -> outputs -> scores -> judge
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import KW_ONLY, dataclass, field, replace
 from functools import partial
@@ -339,7 +339,7 @@ class Recommendation:
 
     def _in_turns(
         self, board: Leaderboard, candidates: Sequence[Candidate], ranking: Ranking, scoring: TurnScoring
-    ) -> Iterator[Leaderboard]:
+    ) -> Generator[Leaderboard, None, None]:
         """A board after every turn of this process, or of those that share the images of each; one at the least."""
         processes, follower = scoring.run.processes, scoring.run.follower
         down: HubDownError | None = None

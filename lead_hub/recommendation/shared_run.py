@@ -7,8 +7,9 @@ next: these are processes of one machine.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TypeAlias
 
 from torch.distributed import DistError
@@ -18,7 +19,7 @@ from lead_hub.checkpoint_files import CheckpointFiles, Downloads
 from lead_hub.errors import CandidateError, LeadHubError, RunCancelledError
 from lead_hub.hub import HubDownError
 from lead_hub.leaderboard import Leaderboard, Skipped
-from lead_hub.processes import Processes, n_on_this_machine
+from lead_hub.processes import Processes, guarded, n_on_this_machine
 from lead_hub.recommendation.estimate import multiply_adds_of_all
 from lead_hub.recommendation.judging import ScoredCandidate
 from lead_hub.recommendation.racing import Ranking, ScoredTurn, Turn
@@ -140,7 +141,7 @@ class SharedRun:
     def __post_init__(self) -> None:
         self.scoring.run.follower.n_sharing = self.queue.n_processes
 
-    def boards(self, empty: Leaderboard, queued: Sequence[Candidate]) -> Iterator[Leaderboard]:
+    def boards(self, empty: Leaderboard, queued: Sequence[Candidate]) -> Generator[Leaderboard, None, None]:
         """A board after every turn on the main process, on the others the last one alone.
 
         Args:
@@ -267,10 +268,14 @@ class SharedRun:
     def _board(self, board: Leaderboard, turn: Turn, outcome: Outcome) -> Leaderboard:
         """What came of the turns, in the candidates' own order, so that it is the same whoever was first."""
         if isinstance(outcome, ScoredTurn):
-            board = self.ranking.board(board, turn, outcome.candidate)
-            self.ranking.keep(turn, outcome)
-            self.show(turn, outcome.candidate)
-            return board
+            try:
+                board = guarded(partial(self.ranking.board, board, turn, outcome.candidate), stage="score")()
+            except LeadHubError as error:
+                outcome = error
+            else:
+                self.ranking.keep(turn, outcome)
+                self.show(turn, outcome.candidate)
+                return board
         if not turn.is_first:
             return self.ranking.fail(board, turn, str(outcome))
         skip = Skipped.because(turn.candidate.checkpoint, turn.candidate.revision, outcome)

@@ -7,8 +7,8 @@ found is noted after each of them, and decides who enters a race first, never a 
 import hashlib
 import os
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
@@ -57,23 +57,24 @@ def earlier_standings(access: Access) -> Standings:
 
 
 def noted(
-    boards: Iterator[Leaderboard],
+    boards: Generator[Leaderboard, None, None],
     get_scored: Callable[[], Mapping[Candidate, ScoredCandidate]],
     images: LabelledImages,
     access: Access,
-) -> Iterator[Leaderboard]:
+) -> Generator[Leaderboard, None, None]:
     """The same boards; after the last one it is noted how the checkpoints stood, if all of the run had a turn.
 
     Args:
-        boards: of a run.
+        boards: of a run; it ends when these are no longer asked for.
         get_scored: what came of its candidates on the same images.
         images: of the run.
         access: where it is kept, for this user alone.
     """
     board: Leaderboard | None = None
     try:
-        for board in boards:
-            yield board
+        with closing(boards):
+            for board in boards:
+                yield board
     finally:
         if board is not None and board.is_complete and board.method == METHOD:
             note_standings(access, images.dataset, get_scored())

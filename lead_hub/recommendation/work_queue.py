@@ -99,6 +99,8 @@ class WorkQueue:
         first = self._store.add("pieces", 0)
         for piece, work in enumerate(works, start=first):
             self._store.set(f"work {piece}", pickle.dumps(work))  # type: ignore[arg-type]  # bytes, too
+        # Of those before all are taken; who counted beyond them did not take the first of these.
+        self._store.set("taken", str(first))
         self._store.add("pieces", len(works))
         return first
 

@@ -198,9 +198,11 @@ def _nearest_minimum(press: _PressResiduals) -> tuple[int, Float[Tensor, "image 
 def group_blocks(groups: Int[Tensor, " image"]) -> list[Int[Tensor, "_group _member"]]:
     """Positions of the images of every group, groups of one size together, so that they are solved at once."""
     order = torch.argsort(groups, stable=True)
-    sizes = torch.bincount(groups)
-    members = torch.split(order, sizes.tolist())
-    return [torch.stack([group for group in members if len(group) == size]) for size in sorted(set(sizes.tolist()))]
+    size_of_own = torch.bincount(groups)[groups[order]]
+    sizes, n_images = torch.unique(size_of_own, return_counts=True)
+    by_size = order[torch.argsort(size_of_own, stable=True)]
+    parts = torch.split(by_size, n_images.tolist())
+    return [part.view(-1, size) for part, size in zip(parts, sizes.tolist(), strict=True)]
 
 
 def _least_error(

@@ -13,6 +13,7 @@ from lead_hub.candidates import IndexQuery, read_candidates, read_model_index
 from lead_hub.candidates.index_query import PRESETS, query_index
 from lead_hub.candidates.model_index import IndexEntry, shipped_model_index
 from lead_hub.checkpoint_outputs.depths import FAMILY_BLOCKS, FAMILY_BLOCKS_BY_SETTINGS
+from lead_hub.labelled_images.rgb import STORED_SHORT_SIDE_PX
 from tests.candidates.timm_facts import INDEX, built, registered, timm_entries
 
 ENTRIES = read_model_index(shipped_model_index()).entries
@@ -62,6 +63,26 @@ def test_two_hundred_checkpoints_of_many_families() -> None:
     expected |= {"nfnet", "levit", "pvt", "focalnet", "efficientnet", "vit", "resnest", "mobilenet_v3"}
     assert expected <= families
     assert max(Counter(families).values()) <= len(ENTRIES) / 10
+
+
+def test_what_an_expert_would_try_first_is_there() -> None:
+    """By checkpoint: a family's name is kept by its older members as well."""
+    expected = {
+        *("vit_small_patch16_dinov3.lvd1689m", "vit_base_patch16_dinov3.lvd1689m", "convnext_tiny.dinov3_lvd1689m"),
+        *("vit_pe_core_base_patch16_224.fb", "vit_pe_spatial_base_patch16_512.fb", "eva02_base_patch14_224.mim_in22k"),
+        *("vit_base_patch14_reg1_tipsv2.webli", "vit_so400m_patch16_radio_v4.c_radio", "beit3_base_patch16_224.pt"),
+        *("aimv2_large_patch14_224.apple_pt_dist", "vit_base_patch16_siglip_224.v2_webli", "davit_tiny.msft_in1k"),
+        *("deit3_base_patch16_224.fb_in22k_ft_in1k", "mobilenetv4_conv_medium.e500_r256_in1k"),
+        *("repvit_m1_1.dist_450e_in1k", "tiny_vit_21m_224.dist_in22k_ft_in1k", "fastvit_mci2.apple_mclip2_dfndr2b"),
+        *("hgnetv2_b4.ssld_stage2_ft_in1k", "efficientvit_b2.r256_in1k", "caformer_s18.sail_in22k_ft_in1k"),
+        *("maxvit_tiny_tf_224.in1k", "hiera_small_abswin_256.sbb2_e200_in12k_ft_in1k"),
+    }
+    assert {f"timm/{name}" for name in expected} <= set(ids(LINES))
+
+
+def test_images_are_kept_as_large_as_any_checkpoint_wants_them() -> None:
+    settings = [timm.get_pretrained_cfg(entry.id.removeprefix("timm/")) for entry in TIMM]
+    assert 384 < max(max(found.input_size) for found in settings if found) <= STORED_SHORT_SIDE_PX
 
 
 def test_one_recipe_of_a_network_and_a_pretraining() -> None:

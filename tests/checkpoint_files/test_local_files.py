@@ -6,7 +6,7 @@ import pytest
 
 from lead_hub.access import Access
 from lead_hub.candidates import Candidate
-from lead_hub.checkpoint_files.local_files import find_checkpoint
+from lead_hub.checkpoint_files.local_files import find_checkpoint, has_weights
 from lead_hub.errors import CandidateError
 
 ACCESS = Access(Path("unused"))
@@ -67,3 +67,12 @@ def test_a_local_folder_has_no_revisions(tmp_path: Path) -> None:
     with pytest.raises(CandidateError, match="only a Hub repository has revisions") as caught:
         find_checkpoint(Candidate(str(folder), revision="v2"), ACCESS)
     assert caught.value.stage == "find"
+
+
+def test_an_index_of_shards_that_is_no_text_names_none(tmp_path: Path) -> None:
+    """A file by a stranger, which a budget of downloads looks at before anything is loaded."""
+    index = tmp_path / "model.safetensors.index.json"
+    index.write_bytes(b'{"weight_map": {"a\xff": "model-00001-of-00001.safetensors"}}')
+    assert not has_weights(tmp_path, allow_pickle=False)
+    (tmp_path / "model-00001-of-00001.safetensors").write_bytes(b"")
+    assert has_weights(tmp_path, allow_pickle=False)

@@ -119,6 +119,15 @@ def test_bfloat16_only_where_it_is_in_hardware(
     assert fast_dtype(CPU) == dtype
 
 
+@pytest.mark.parametrize(("has_it", "dtype"), [(True, torch.bfloat16), (False, torch.float16)])
+def test_a_gpu_without_bfloat16_in_hardware_computes_in_float16(
+    has_it: bool, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A T4 or V100 says that it supports bfloat16, which it emulates, unless it is asked for its hardware."""
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation or has_it)
+    assert fast_dtype(torch.device("cuda")) == dtype
+
+
 def test_an_older_torch_that_does_not_tell_computes_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
     assert fast_dtype(CPU) == torch.float32

@@ -44,6 +44,7 @@ def test_a_dry_run_tells_the_price_and_starts_nothing(hub: HubServer, token: str
     assert ("dataset", "alice/lead-scores") not in hub.repositories
     quiet = recommend(token, *POOL, "--on-jobs", "l4x1", "--dry-run", "--json", "-q")
     assert (quiet.returncode, quiet.stderr) == (0, "")
+    assert json.loads(quiet.stdout)["job_usd_per_hour"] == pytest.approx(0.8, abs=1e-4)  # 0.013333 a minute
 
 
 def test_the_board_of_what_came_to_its_end(hub: HubServer, token: str, tmp_path: Path) -> None:

@@ -14,11 +14,11 @@ from lead_hub.recommendation.estimate import (
     POSITIONS,
     MachineSpeed,
     RunEstimate,
+    estimate_jobs,
     estimate_run,
     measured_speed,
     measuring_period,
     speed_measured_in,
-    without_duration,
 )
 
 # A billion multiplications or additions and 50 photos a second.
@@ -70,6 +70,8 @@ def test_a_budget_of_downloads_leaves_the_others_out() -> None:
     candidates = [Candidate("org/a", weight_bytes=2000), Candidate("org/b", weight_bytes=700), Candidate("org/c")]
     estimate = estimate_run(candidates, n_images=100, speed=PROCESSOR, budget="0.001MB")
     assert (estimate.n_checkpoints, estimate.download_bytes, estimate.n_unknown_size) == (1, 700, 0)
+    # What it would be without a budget is of all of them.
+    assert estimate.full_duration_s == estimate_run(candidates, n_images=100, speed=PROCESSOR).duration_s
 
 
 def test_weights_that_are_here_are_not_downloaded_again(tmp_path: Path) -> None:
@@ -117,7 +119,8 @@ def test_what_is_on_the_disk_is_not_downloaded_but_computed(tiny_pool: Path) -> 
 
 def test_elsewhere_there_is_no_time_and_no_cache() -> None:
     candidates = [Candidate("org/a", parameters=10), Candidate("org/b")]
-    assert without_duration(candidates, n_images=5) == RunEstimate(2, 5, 40, 1, None)
+    found = estimate_jobs(candidates, n_images=5, usd_per_hour=0.8)
+    assert found == RunEstimate(2, 5, 40, 1, None, job_usd_per_hour=0.8)
 
 
 def test_nothing_known_is_no_time() -> None:

@@ -24,12 +24,14 @@ from lead_hub.checkpoint_outputs import ExtractionSettings
 from lead_hub.confidence import find_calibration
 from lead_hub.errors import CandidateError
 from lead_hub.labelled_images import DatasetQuery, load_labelled_images
+from lead_hub.leaderboard import Leaderboard
 from lead_hub.processes import OneProcess
 from lead_hub.recommendation.board_rows import empty_board
 from lead_hub.recommendation.estimate import POSITIONS, multiply_adds_of_all
+from lead_hub.recommendation.judging import ScoredCandidate
 from lead_hub.recommendation.progress import RunFollower
 from lead_hub.recommendation.race_budget import SpentBudget, parse_race_budget
-from lead_hub.recommendation.racing import Race, Turn
+from lead_hub.recommendation.racing import FullRun, Race, Turn
 from lead_hub.recommendation.shared_run import SharedRun, longest_first, taken_in_turn, takes_whole
 from lead_hub.recommendation.steps import OutputsOfImages
 from lead_hub.recommendation.turn_scoring import RunEdges, TurnScoring
@@ -177,3 +179,40 @@ def test_the_bar_is_of_the_stage_though_another_process_took_all_of_it(
     assert begun[0] < done[0] < begun[-1] < done[-1] == len(bars) - 1
     assert [row.checkpoint for row in last.rows] == [row.checkpoint for row in first.rows]
     assert all("on more it failed: there is no more of it" in row.note for row in last.rows)
+
+
+class JudgesAllButOne(FullRun):
+    """A full run in which judging one candidate meets what nobody has foreseen."""
+
+    def board(self, board: Leaderboard, turn: Turn, one: ScoredCandidate) -> Leaderboard:
+        if turn.candidate.checkpoint.endswith("b"):
+            raise ValueError("eigenvalues did not converge")
+        return super().board(board, turn, one)
+
+
+def test_what_judging_meets_costs_one_checkpoint(tiny_pool: Path, colour_folder: Path, tmp_path: Path) -> None:
+    """As in a run of one process: the others keep their rows, and the run comes to its end."""
+    candidates = []
+    for name in ("a", "b", "c"):
+        (tmp_path / name).symlink_to(tiny_pool / "vit")
+        candidates.append(Candidate(str(tmp_path / name)))
+    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    store.set("left 1", "")
+    queue = WorkQueue(store, process_index=0, n_processes=2)
+    access, processes = Access(tmp_path / "cache", progress=False), OneProcess(torch.device("cpu"))
+    follower = RunFollower(3, access=access, on_progress=None)
+    with closing(load_labelled_images(DatasetQuery(str(colour_folder)), access)) as images:
+        outputs_of = OutputsOfImages(
+            images, ExtractionSettings(), access=access, processes=processes, with_network_kernel=False
+        )
+        downloads = taken_in_turn(Downloads(candidates, access, lambda *_: True), queue)
+        edges = RunEdges(access, processes, follower, SpentBudget(None, n_candidates=3))
+        scoring = TurnScoring(edges, outputs_of, downloads, None, methods=("lead",), seed=0)
+        ranking = JudgesAllButOne(images, None, candidates, seed=0)
+        shared = SharedRun(queue, scoring, ranking, candidates, lambda *_: None)
+        with outputs_of.networks.running(), downloads.running(), follower.ranks(n_images=36, device="cpu", shown=False):
+            last = list(shared.boards(empty_board(images, "lead", settings={}, n_candidates=3), candidates))[-1]
+    assert [Path(row.checkpoint).name for row in last.rows] == ["a", "c"]
+    (skip,) = last.skipped
+    assert (Path(skip.checkpoint).name, skip.stage) == ("b", "score")
+    assert "ValueError: eigenvalues did not converge" in skip.reason

@@ -2,7 +2,8 @@
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -14,6 +15,7 @@ from lead_hub import Leaderboard, recommend
 from lead_hub.access import Access
 from lead_hub.candidates import Candidate
 from lead_hub.cli import app
+from lead_hub.labelled_images import DatasetQuery, load_labelled_images
 from lead_hub.recommendation.judging import ScoredCandidate
 from lead_hub.recommendation.race_budget import by_prior, parse_race_budget
 from lead_hub.recommendation.race_entry import entrants
@@ -23,10 +25,11 @@ from lead_hub.recommendation.standing_elsewhere import (
     earlier_standings,
     kept_standings,
     note_standings,
+    noted,
     with_known_standings,
     with_standings,
 )
-from tests.score_cards.boards import GOOD
+from tests.score_cards.boards import GOOD, board_of
 from tests.tiny_checkpoints import save_checkpoint
 from tests.tiny_families import FAMILIES
 
@@ -185,3 +188,22 @@ def test_a_dry_run_lets_in_who_enters_the_race(access: Access, colour_folder: Pa
     told = CliRunner().invoke(app, [*arguments, "--dry-run", "--budget", "0.005MB"])
     estimate = json.loads(told.stdout)
     assert (estimate["n_checkpoints"], estimate["download_bytes"]) == (3, 5000)
+
+
+def test_who_breaks_off_ends_the_run_at_once(access: Access, colour_folder: Path) -> None:
+    """Not when its boards happen to be collected: until then the processes that share it go on."""
+    ended = []
+
+    def boards() -> Generator[Leaderboard, None, None]:
+        try:
+            yield from [replace(board_of(GOOD), n_candidates=2)] * 2
+        finally:
+            ended.append(True)
+
+    of_run = boards()
+    with closing(load_labelled_images(DatasetQuery(str(colour_folder)), access)) as images:
+        told = noted(of_run, dict, images, access)
+        next(told)
+        told.close()
+    assert ended == [True]
+    assert notes(access) == []

@@ -56,13 +56,12 @@ def test_a_process_that_beats_keeps_its_piece(store: TCPStore) -> None:
     assert second.take() == 0
     assert main.take() is None
     with second.running():
-        now[0] = 16.0
-        while main.take() is not None:
-            pytest.fail("taken from a living process")
-        # Until the beat that `running` starts with has been seen, by the real clock.
+        # Until the beat that `running` starts with, by the real clock.
         deadline = time.monotonic() + 60
         while store.add("beat 1", 0) == 0:
             assert time.monotonic() < deadline
+        now[0] = 16.0
+        assert main.take() is None
     now[0] = 20.0
     assert main.take() is None
     now[0] = 40.0
@@ -96,7 +95,7 @@ def test_a_piece_that_was_counted_before_it_was_there_is_taken(store: TCPStore) 
     store.add("taken", 2)
     second.answer(0, "done")
     main.add(["b", "c", "d"])
-    assert [main.take(), second.take(), main.take(), second.take()] == [3, 1, 2, None]
+    assert [main.take(), second.take(), main.take(), second.take()] == [1, 2, 3, None]
 
 
 def test_the_first_answer_counts(store: TCPStore) -> None:
