@@ -6,6 +6,7 @@ from typing import TypedDict
 
 import gradio as gr
 
+from lead_hub.checkpoint_outputs import memory_shared_by_threads
 from lead_hub.demo import TARGETS
 from lead_hub.errors import LeadHubError
 from lead_hub.hub import assets_folder
@@ -142,6 +143,7 @@ def _filled(question: RunRequest, inputs: Inputs) -> Callable[[], Updates]:
 
 def main(*, port: int | None = None, open_browser: bool = False, quiet: bool = False) -> None:
     """Serve the page until interrupted; on one's own machine to that machine alone."""
+    memory_shared_by_threads()  # runs are on threads of their own
     deployment = this_deployment()
     app = build(deployment)
     hide_what_is_no_tool(app)

@@ -16,7 +16,7 @@ from lead_hub.checkpoint_outputs.extraction import (
     out_of_memory,
     whole_outputs,
 )
-from lead_hub.checkpoint_outputs.freed_memory import freed_memory_kept, give_freed_memory_back
+from lead_hub.checkpoint_outputs.freed_memory import freed_memory_kept, give_freed_memory_back, memory_shared_by_threads
 from lead_hub.checkpoint_outputs.frozen_outputs import CheckpointOutputs, ImageOutputs, PartialOutputs
 from lead_hub.checkpoint_outputs.image_preparation import processor_settings, wanted_side_px
 from lead_hub.checkpoint_outputs.loaded_checkpoint import LoadedCheckpoint, load_checkpoint
@@ -43,6 +43,7 @@ __all__ = [
     "freed_memory_kept",
     "give_freed_memory_back",
     "load_checkpoint",
+    "memory_shared_by_threads",
     "out_of_memory",
     "outputs_key",
     "passes_in",

@@ -199,6 +199,7 @@ def open_in_part(
         return None
     place = _kept_split(query, kept_in(files))
     if (kept := _reopened(place, query, files, access)) is not None:
+        _note_commit(query, files)
         return replace(kept, is_private=is_private)
     tables = _large_tables(builder, query, files, access=access)
     if tables is None:
@@ -213,6 +214,7 @@ def open_in_part(
     opened = split.read(query, files)
     if opened is not None:
         write_text_whole(place, json.dumps(split.document()), private=is_private)
+        _note_commit(query, files)
     return opened
 
 
@@ -225,6 +227,9 @@ def reopen_in_part(query: DatasetQuery, cache: Path, access: Access) -> ReadInPa
         access: whether anybody still waits.
     """
     of_commits = DatasetFiles(query.dataset, "", cache).home / _FOLDER
+    with suppress(OSError, UnicodeDecodeError):
+        noted = _noted_commit(query, of_commits).read_text(encoding="utf-8")
+        query = replace(query, revision=noted)
     folders = [each for each in of_commits.glob("*") if query.revision in (None, each.name)]
     kept = [place for folder in folders if (place := _kept_split(query, folder)).is_file()]
     for place in sorted(kept, key=lambda each: each.stat().st_mtime, reverse=True):
@@ -233,6 +238,16 @@ def reopen_in_part(query: DatasetQuery, cache: Path, access: Access) -> ReadInPa
             if (opened := _reopened(place, query, files, access)) is not None:
                 return opened
     return None
+
+
+def _note_commit(query: DatasetQuery, files: DatasetFiles) -> None:
+    """Keep which commit the asked revision was: offline the same is meant by it."""
+    with suppress(OSError):  # the newest one that is there is taken for it then
+        write_text_whole(_noted_commit(query, kept_in(files).parent), files.sha, private=True)
+
+
+def _noted_commit(query: DatasetQuery, of_commits: Path) -> Path:
+    return of_commits / f"commit-{hashlib.sha256((query.revision or '').encode(errors='replace')).hexdigest()[:32]}"
 
 
 def _reopened(place: Path, query: DatasetQuery, files: DatasetFiles, access: Access) -> ReadInPart | None:

@@ -30,7 +30,7 @@ from lead_hub.recommendation.work_queue import MAIN_IS_GONE, NAP_S, WorkQueue, c
 MOST_UNEVEN = 1.25
 FEWEST_A_PROCESS = 2  # checkpoints
 # As many of them for each in a race, where a quarter or more are left for later stages, and all wait for each stage.
-FEWEST_IN_A_RACE = 8
+FEWEST_IN_A_RACE = 7
 MOST_LOST = 2  # processes, over one checkpoint: a third one is not risked
 Outcome: TypeAlias = ScoredTurn | LeadHubError
 

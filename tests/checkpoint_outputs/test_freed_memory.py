@@ -19,7 +19,7 @@ FAULTS = """
 import json, resource, sys, threading
 from pathlib import Path
 import torch
-from lead_hub.checkpoint_outputs import freed_memory_kept
+from lead_hub.checkpoint_outputs import freed_memory_kept, memory_shared_by_threads
 
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -42,6 +42,8 @@ def measure():
 if sys.argv[1] == "main":
     print(json.dumps(measure()))
 else:
+    if sys.argv[1] == "sharing":
+        memory_shared_by_threads()
     found = []
     thread = threading.Thread(target=lambda: found.append(measure()))
     thread.start()
@@ -58,9 +60,10 @@ def measured(thread: str, **environment: str) -> dict[str, int]:
 
 
 @pytest.mark.slow
-def test_what_passes_free_is_kept_within_the_block_and_given_back_after_it() -> None:
+@pytest.mark.parametrize("thread", ["main", "sharing"])
+def test_what_passes_free_is_kept_within_the_block_and_given_back_after_it(thread: str) -> None:
     """Of ten pieces one at the most is new within it, and each of them before; 80 MiB are held until its end."""
-    found = measured("main")
+    found = measured(thread)
     assert found["within"] <= found["before"] / 10
     assert found["given_back_bytes"] >= 70 * 2**20
 

@@ -71,7 +71,7 @@ def test_the_board_of_one_process_though_one_of_four_is_killed(colour_folder: Pa
     assert "warning: a process of the run died (-9: it said nothing); the others did its share" in said
 
 
-# Eight checkpoints for each process, or they share the images of each.
+# Seven checkpoints or more for each process, or they share the images of each.
 # Of 24 x 36 passes the first stage, of nine images, takes 216; 30% leave 43 for the second: four of nine more images.
 @pytest.mark.parametrize(("budget", "stages"), [("100%", {None}), ("30%", {9, 18})])
 def test_a_race_of_one_process_though_one_of_three_is_killed(

@@ -149,3 +149,16 @@ def test_what_was_read_is_read_again_offline(hub: HubServer, tmp_path: Path, kin
         assert "the Hub is not asked for org/kept, because HF_HUB_OFFLINE is set" in other
     else:
         assert other[:2] == online[:2]
+
+
+def test_offline_a_revision_is_the_commit_that_it_was_last(hub: HubServer, tmp_path: Path) -> None:
+    """Whichever commit was looked at since then, under its own name."""
+    large_split(tmp_path / "repo", SHUFFLED)
+    old = hub.add_repo("org/moves", kind="dataset", folder=tmp_path / "repo")
+    query, asked = {"dataset": "org/moves", "max_images": 8}, {"is_part": True}
+    new = hub.commit("org/moves", kind="dataset", files={"notes.txt": b"of the second commit"})
+    assert loaded(hub, tmp_path / "cache", query, offline=False, **asked)[0] == new != old
+    assert loaded(hub, tmp_path / "cache", {**query, "revision": old}, offline=False, **asked)[0] == old
+    for revision, commit in ((None, new), (old, old), (new, new)):
+        found = loaded(hub, tmp_path / "cache", {**query, "revision": revision}, offline=True, **asked)
+        assert found[0] == commit

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -9,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+import lead_hub
 from lead_hub import Leaderboard, LeadHubError, recommend
 from lead_hub.access import Access
 from lead_hub.candidates import Candidate
@@ -86,6 +88,42 @@ def test_every_stage_runs_new_images_alone(rank: Recommend) -> None:
         assert (f"judged on {row.n_images} of 36 images" in row.note) == (row.n_images is not None)
     counts = [N_IMAGES if row.n_images is None else row.n_images for row in boards[-1].rows]
     assert counts == sorted(counts, reverse=True)
+
+
+@pytest.mark.slow
+def test_whom_the_first_stage_leaves_behind_sees_no_more_and_keeps_its_interval(tmp_path: Path) -> None:
+    """The trained checkpoints of the demo, of which some know nothing of such pictures."""
+    demo, told = Path(lead_hub.__file__).parent / "demo", list[RunProgress]()
+    boards = list(
+        recommend(
+            demo / "targets" / "emoji",
+            demo / "pool",
+            budget="100%",
+            stream=True,
+            cache_dir=tmp_path,
+            progress=False,
+            on_progress=told.append,
+        )
+    )
+    last, n_candidates = boards[-1], len([*(demo / "pool").iterdir()])
+    n_first = boards[0].rows[0].n_images
+    of_first = {row.checkpoint: row for row in boards[n_candidates - 1].rows}
+    assert {row.n_images for row in of_first.values()} == {n_first}
+    behind = [row for row in last.rows if row.n_images == n_first]
+    finished = [row for row in last.rows if row.n_images is None]
+    assert behind
+    assert finished
+    assert last.rows[0] in finished
+    for row in behind:
+        assert row.score == of_first[row.checkpoint].score
+        now, then = row.confidence, of_first[row.checkpoint].confidence
+        assert now
+        assert then
+        assert replace(now, p_best=None, could_be_best=None) == replace(then, p_best=None, could_be_best=None)
+        assert not now.could_be_best
+        assert f"judged on {n_first} of {last.dataset.n_images} images" in row.note
+    assert sum(row.confidence.p_best or 0 for row in last.rows if row.confidence) == pytest.approx(1)
+    assert images_run(told) == sum(row.n_images or last.dataset.n_images for row in last.rows)
 
 
 @pytest.mark.slow
