@@ -24,7 +24,7 @@ from typing import IO, Protocol, TypeVar, runtime_checkable
 import torch
 from accelerate import PartialState
 from accelerate.utils import broadcast_object_list, gather, gather_object, parse_flag_from_env
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 from torch import Tensor
 from torch.distributed import TCPStore  # type: ignore[attr-defined]  # public
 
@@ -196,14 +196,18 @@ def n_on_this_machine() -> int:
     return max(1, int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
 
 
-def computing_on_one_core() -> None:
-    """Let the calling thread compute by itself, without helpers of its own: for threads beside the one that computes.
+def to_one_core() -> Callable[[], None]:
+    """What lets a thread that begins with it compute by itself, without helpers of its own.
 
-    Helpers that outnumber the cores make those of the other thread give way at every step: passes of a small ViT take
-    a tenth longer on two cores.
+    For threads beside the one that computes: helpers that outnumber the cores make that one's give way at every step.
     """
-    torch.get_num_threads()  # a thread's first computation sets its number of helpers, which is then changed
-    threadpool_limits(1, user_api="openmp")  # of this thread alone
+    openmp = ThreadpoolController()  # finds the libraries, here and not in each thread
+
+    def begin() -> None:
+        torch.get_num_threads()  # a thread's first computation sets its number of helpers, which is then changed
+        openmp.limit(limits=1, user_api="openmp")  # of this thread alone
+
+    return begin
 
 
 def guarded(step: Callable[[], Result], *, stage: Stage) -> Callable[[], Result]:

@@ -31,8 +31,8 @@ def freed_memory_kept(device: torch.device) -> Iterator[None]:
     """Within the block this process keeps what passes on a processor free, and gives it back at its end.
 
     On the main thread, and on others that began after `memory_shared_by_threads`: to the rest the library hands out no
-    large pieces but mapped ones. Where somebody has set the library's memory for this process, by variables of its
-    environment, it stays as it is.
+    large pieces but mapped ones. Of several blocks at once the first that ends gives it back. Where somebody has set
+    the library's memory for this process, by variables of its environment, it stays as it is.
     """
     if device.type != "cpu" or not _is_usual() or not _can_keep():
         yield

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lead_hub.checkpoint_outputs.shrunk_images import PixelArrays, Shrunk
-from lead_hub.processes import computing_on_one_core, n_on_this_machine
+from lead_hub.processes import n_on_this_machine, to_one_core
 
 MOST_PREPARING_THREADS = 8  # more of them only add contention
 MOST_AHEAD_BYTES = 2 << 30  # of all processes of a machine
@@ -45,7 +45,7 @@ def batches_in_turn(
     def prepared(some: Sequence[int]) -> Tensor:
         return prepare([images[position] for position in some])
 
-    with ThreadPoolExecutor(threads, "lead-hub-prepare", initializer=computing_on_one_core) as pool:
+    with ThreadPoolExecutor(threads, "lead-hub-prepare", initializer=to_one_core()) as pool:
         for start in range(0, len(positions), batch_size):
             batch = positions[start : start + batch_size]
             a_part = -(-len(batch) // threads)

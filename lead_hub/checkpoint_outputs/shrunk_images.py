@@ -30,7 +30,6 @@ from lead_hub.checkpoint_outputs.checkpoint_folder import LOAD_ERRORS
 from lead_hub.checkpoint_outputs.image_preparation import check_resized, one_batch, prepare_images
 from lead_hub.errors import CandidateError
 from lead_hub.labelled_images import Pixels
-from lead_hub.processes import n_on_this_machine
 
 PREFIX = "lead-hub-pixels-"
 IS_THERE = b"\x01"
@@ -65,7 +64,7 @@ class ShrunkImages:
         images: of the run.
         folder: where what is remembered is kept; None means among temporary files.
         is_shared: whether other processes, which have the same images, keep theirs in the same folder.
-        most_bytes: that are kept, by all processes of the machine together.
+        most_bytes: that are kept for this process; those that others have in use are not counted.
     """
 
     def __init__(
@@ -76,8 +75,7 @@ class ShrunkImages:
         is_shared: bool = False,
         most_bytes: int = MOST_BYTES,
     ) -> None:
-        self.images, self.folder, self.is_shared = images, folder, is_shared
-        self.most_bytes = most_bytes // (n_on_this_machine() if is_shared else 1)
+        self.images, self.folder, self.is_shared, self.most_bytes = images, folder, is_shared, most_bytes
         self._kept: OrderedDict[str, KeptPixels] = OrderedDict()
 
     def __len__(self) -> int:

@@ -85,6 +85,7 @@ def show_estimate(run: "Recommendation", *, n_gpus: int, as_json: bool, n_proces
         estimate_run,
         measured_speed,
         speed_of_gpus,
+        with_known_sizes,
         with_known_standings,
     )
 
@@ -93,7 +94,8 @@ def show_estimate(run: "Recommendation", *, n_gpus: int, as_json: bool, n_proces
     everyone = candidates = read_candidates(run.candidates, api=access.api)
     if run.race_budget is not None and run.race_budget.download_bytes is not None:
         candidates = with_known_standings(candidates, access, dataset=run.query.dataset)
-        candidates, _ = entrants(candidates, run.race_budget, access)
+        everyone, _ = with_known_sizes(candidates, access)
+        candidates, _ = entrants(everyone, run.race_budget, access)
     budget = run.budget if run.budget != AUTO or can_race(run.methods, reuse_cards=run.reuse_cards) else None
     if budget == AUTO and n_processes > 1:  # which the run decides by the speed of one of them
         get_speed = partial(measured_speed, run.device)

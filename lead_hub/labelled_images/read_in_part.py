@@ -247,7 +247,7 @@ def _note_commit(query: DatasetQuery, files: DatasetFiles) -> None:
 
 
 def _noted_commit(query: DatasetQuery, of_commits: Path) -> Path:
-    return of_commits / f"commit-{hashlib.sha256((query.revision or '').encode(errors='replace')).hexdigest()[:32]}"
+    return of_commits / f"commit-{_asked(query, query.revision or 'main')}"
 
 
 def _reopened(place: Path, query: DatasetQuery, files: DatasetFiles, access: Access) -> ReadInPart | None:
@@ -335,8 +335,12 @@ class _KnownSplit:
 
 def _kept_split(query: DatasetQuery, folder: Path) -> Path:
     """Where it is kept what a question of this kind found."""
-    asked = [RULE, query.config, query.split, query.image_column, query.label_column, query.group_column]
-    return folder / f"split-{hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:32]}.json"
+    return folder / f"split-{_asked(query)}.json"
+
+
+def _asked(query: DatasetQuery, *more: str) -> str:
+    asked = [RULE, query.config, query.split, query.image_column, query.label_column, query.group_column, *more]
+    return hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:32]
 
 
 def _large_tables(

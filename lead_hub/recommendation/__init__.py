@@ -41,7 +41,7 @@ from lead_hub.recommendation.pictures import (
 )
 from lead_hub.recommendation.progress import RunProgress
 from lead_hub.recommendation.race_budget import AUTO, parse_race_budget
-from lead_hub.recommendation.race_entry import can_race, entrants
+from lead_hub.recommendation.race_entry import can_race, entrants, with_known_sizes
 from lead_hub.recommendation.recommendation import Recommendation, recommend
 from lead_hub.recommendation.standing_elsewhere import with_known_standings
 
@@ -72,5 +72,6 @@ __all__ = [
     "refuse_what_stays_here",
     "run_on_jobs",
     "speed_of_gpus",
+    "with_known_sizes",
     "with_known_standings",
 ]

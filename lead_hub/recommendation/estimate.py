@@ -230,18 +230,17 @@ def estimate_run(
     here = [are_weights_here(candidate, access) for candidate in candidates]
     known = [size for size, is_here in zip(sizes, here, strict=True) if size and not is_here]
     known_s, race_s = durations(candidates, sizes, n_images=n_images, get_speed=get_speed)
+    full_s = everyones_s = long_s or known_s
     if len(candidates) < len(everyone):
-        known_s, _ = durations(
-            everyone, [known_weight_bytes(one) for one in everyone], n_images=n_images, get_speed=get_speed
-        )
-    full_s = long_s or known_s
+        all_sizes = [known_weight_bytes(candidate) for candidate in everyone]
+        everyones_s, _ = durations(everyone, all_sizes, n_images=n_images, get_speed=get_speed)
     return RunEstimate(
         n_checkpoints=len(candidates),
         n_images=n_images,
         download_bytes=sum(known),
         n_unknown_size=sum(not size and not is_here for size, is_here in zip(sizes, here, strict=True)),
         duration_s=full_s if limits is None else within(race_s or full_s, full_s, limits),
-        full_duration_s=full_s,
+        full_duration_s=everyones_s,
         n_weights_here=sum(here),
         budget=budget,
     )

@@ -13,7 +13,7 @@ from pathlib import Path
 from lead_hub.candidates import Candidate
 from lead_hub.checkpoint_files import CheckpointFiles, Downloads
 from lead_hub.checkpoint_outputs import LoadedCheckpoint, give_freed_memory_back, load_checkpoint
-from lead_hub.processes import computing_on_one_core
+from lead_hub.processes import to_one_core
 
 
 @dataclass(eq=False)
@@ -30,7 +30,7 @@ class LoadAhead:
     following: Candidate | None = None  # whose turn is next
     _ahead: Future[tuple[Path, LoadedCheckpoint] | None] | None = None
     _thread: ThreadPoolExecutor = field(
-        default_factory=lambda: ThreadPoolExecutor(1, "lead-hub-load", initializer=computing_on_one_core)
+        default_factory=lambda: ThreadPoolExecutor(1, "lead-hub-load", initializer=to_one_core())
     )
 
     @contextmanager

@@ -83,7 +83,7 @@ def test_in_turn_nothing_is_prepared_before_it_is_asked_for() -> None:
 
 
 def test_in_turn_each_thread_computes_by_itself() -> None:
-    """Helpers of theirs would stand in the way of the passes': see `computing_on_one_core`."""
+    """Helpers of theirs would stand in the way of the passes': see `to_one_core`."""
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:

@@ -127,20 +127,6 @@ def test_processes_that_share_a_folder_shrink_each_image_once(tmp_path: Path) ->
     assert {path.stat().st_mode & 0o077 for path in tmp_path.iterdir()} == {0}
 
 
-def test_processes_that_share_a_machine_keep_no_more_than_one_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
-    images, n_bytes = CountedImages(4), 4 * 3 * 40**2
-    one, other = (ShrunkImages(images, folder=tmp_path, is_shared=True, most_bytes=2 * n_bytes) for _ in range(2))
-    for shrunk, sides in ((one, (37, 38)), (other, (39, 40))):
-        for side in sides:
-            prepared(shrunk, transformers.ViTImageProcessor(size={"height": side, "width": side}))
-    kept = [path.stat().st_size for path in tmp_path.iterdir()]
-    assert len(kept) == 2  # the last one of each
-    assert sum(kept) <= 2 * (n_bytes + 4)  # and a byte an image that says that it is there
-
-
 def test_what_one_process_forgets_another_still_reads(tmp_path: Path) -> None:
     images = CountedImages(5)
     sizes = [transformers.ViTImageProcessor(size={"height": side, "width": side}) for side in (32, 33)]

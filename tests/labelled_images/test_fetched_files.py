@@ -159,6 +159,6 @@ def test_offline_a_revision_is_the_commit_that_it_was_last(hub: HubServer, tmp_p
     new = hub.commit("org/moves", kind="dataset", files={"notes.txt": b"of the second commit"})
     assert loaded(hub, tmp_path / "cache", query, offline=False, **asked)[0] == new != old
     assert loaded(hub, tmp_path / "cache", {**query, "revision": old}, offline=False, **asked)[0] == old
-    for revision, commit in ((None, new), (old, old), (new, new)):
+    for revision, commit in ((None, new), ("main", new), (old, old), (new, new)):
         found = loaded(hub, tmp_path / "cache", {**query, "revision": revision}, offline=True, **asked)
         assert found[0] == commit

@@ -71,7 +71,10 @@ def test_a_budget_of_downloads_leaves_the_others_out() -> None:
     estimate = estimate_run(candidates, n_images=100, speed=PROCESSOR, budget="0.001MB")
     assert (estimate.n_checkpoints, estimate.download_bytes, estimate.n_unknown_size) == (1, 700, 0)
     # What it would be without a budget is of all of them.
-    assert estimate.full_duration_s == estimate_run(candidates, n_images=100, speed=PROCESSOR).duration_s
+    full_s = estimate_run(candidates, n_images=100, speed=PROCESSOR).duration_s
+    assert estimate.full_duration_s == full_s
+    nobody = estimate_run(candidates, n_images=100, speed=PROCESSOR, budget="0.0001MB")
+    assert (nobody.n_checkpoints, nobody.duration_s, nobody.full_duration_s) == (0, None, full_s)
 
 
 def test_weights_that_are_here_are_not_downloaded_again(tmp_path: Path) -> None:
