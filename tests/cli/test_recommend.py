@@ -355,7 +355,7 @@ def test_a_dry_run_downloads_neither_weights_nor_images(
     estimate = json.loads(finished.stdout)
     assert estimate.pop("duration_s") == estimate.pop("full_duration_s") > 0
     known = {"n_checkpoints": 4, "n_images": 36, "download_bytes": 4_000_500, "n_unknown_size": 1}
-    assert estimate == {**known, "n_weights_here": 1, "budget": None}
+    assert estimate == {**known, "n_weights_here": 1, "budget": None, "job_usd_per_hour": None}
     assert json.loads(lead_hub(*arguments, "--budget", "1s").stdout)["duration_s"] == 1
     soon = lead_hub(*arguments, "--budget", "soon")
     assert (soon.exit_code, soon.stdout) == (2, "")
