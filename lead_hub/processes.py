@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import IO, Protocol, TypeVar, runtime_checkable
 
@@ -196,12 +197,13 @@ def n_on_this_machine() -> int:
     return max(1, int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
 
 
+@cache
 def to_one_core() -> Callable[[], None]:
     """What lets a thread that begins with it compute by itself, without helpers of its own.
 
     For threads beside the one that computes: helpers that outnumber the cores make that one's give way at every step.
     """
-    openmp = ThreadpoolController()  # finds the libraries, here and not in each thread
+    openmp = ThreadpoolController()  # finds the libraries, once and not in each thread
 
     def begin() -> None:
         torch.get_num_threads()  # a thread's first computation sets its number of helpers, which is then changed

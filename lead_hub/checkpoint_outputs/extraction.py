@@ -25,7 +25,6 @@ from lead_hub.checkpoint_outputs.number_format import (
 )
 from lead_hub.checkpoint_outputs.preparing_batches import prepared_batches
 from lead_hub.checkpoint_outputs.shrunk_images import PartOfShrunkImages, Preparation, ShrunkImages
-from lead_hub.checkpoint_outputs.waiting_threads import waiting_on
 from lead_hub.errors import CandidateError, LeadHubError
 from lead_hub.labelled_images import Pixels
 from lead_hub.processes import Processes, gather_rows, guarded, on_every_process, on_main_process
@@ -321,12 +320,10 @@ class BatchedForward:
         features: list[Tensor] = []
         logits: list[Tensor] = []
         blocks: list[tuple[Tensor, ...]] = []
-        with self.running(), waiting_on(self.device) as waiting:
+        with self.running():
             prepare, to_prepare = preparation(self.checkpoint, images)
             for pixel_values in prepared_batches(prepare, to_prepare, positions, self.batch_size, device=self.device):
-                with waiting.batch():
-                    outputs = list(self.halving(pixel_values))
-                for batch_features, batch_logits, batch_blocks in outputs:
+                for batch_features, batch_logits, batch_blocks in self.halving(pixel_values):
                     features.append(batch_features)
                     logits += [] if batch_logits is None else [batch_logits]
                     blocks.append(batch_blocks)

@@ -9,12 +9,14 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from lead_hub.checkpoint_outputs.shrunk_images import PixelArrays, Shrunk
+from lead_hub.checkpoint_outputs.waiting_threads import Waiting
 from lead_hub.processes import n_on_this_machine, to_one_core
 
 MOST_PREPARING_THREADS = 8  # more of them only add contention
@@ -39,20 +41,28 @@ def prepared_batches(
 def batches_in_turn(
     prepare: Prepare, images: PixelArrays, positions: Sequence[int], batch_size: int
 ) -> Iterator[Float[Tensor, "image channel height width"]]:
-    """Batches that are prepared when they are asked for, each by all cores of this process."""
+    """Batches that are prepared when they are asked for, each by all cores of this process, which run its pass as well.
+
+    What is done with a batch until the next is asked for is its pass: its threads wait as is faster at present.
+    """
     threads = preparing_threads(os.cpu_count() or 1)
 
     def prepared(some: Sequence[int]) -> Tensor:
         return prepare([images[position] for position in some])
 
-    with ThreadPoolExecutor(threads, "lead-hub-prepare", initializer=to_one_core()) as pool:
+    with (
+        ThreadPoolExecutor(threads, "lead-hub-prepare", initializer=to_one_core()) as pool,
+        closing(Waiting()) as waiting,
+    ):
         for start in range(0, len(positions), batch_size):
             batch = positions[start : start + batch_size]
             a_part = -(-len(batch) // threads)
             parts = list(pool.map(prepared, [batch[n : n + a_part] for n in range(0, len(batch), a_part)]))
             # Whether images of several shapes are one batch is for the processor to say.
             same_shape = len({part.shape[1:] for part in parts}) == 1
-            yield torch.cat(parts) if same_shape else prepared(batch)
+            pixel_values = torch.cat(parts) if same_shape else prepared(batch)
+            with waiting.batch():
+                yield pixel_values
 
 
 def batches_ahead(

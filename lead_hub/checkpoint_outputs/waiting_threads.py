@@ -1,9 +1,9 @@
 """How the threads of a pass on a processor wait for each other: spinning or asleep, whichever is faster at present.
 
-At the end of each step a thread waits for the others. OpenMP lets it spin for a while, which spares a small network a
-tenth of its time on an idle machine. Where another program has taken the core of one of them, the rest spin in vain,
-and passes take several times as long. They sleep at once where a process has more of such threads than there are
-cores, which a further thread with helpers of its own sees to. `python -m tests.benchmarks.preparing_speed` shows both.
+At the end of each step a thread waits for the others. OpenMP lets it spin for a while, which is faster on an idle
+machine. Where another program has taken the core of one of them, the rest spin in vain. They sleep at once where a
+process has more of such threads than there are cores, which a further thread with helpers of its own sees to.
+`python -m tests.benchmarks.preparing_speed` tells what comes of the choice, on the machine as it is at the moment.
 """
 
 import time
@@ -17,7 +17,7 @@ import torch
 # Whether threads spin in the first batches, of which the very first does not count: it prepares what the others use.
 TRIED = (False, False, True, False, True)
 FAR_SLOWER = 1.3  # times as long: not tried again
-# Of the processor's time that they could have. Those that sleep while they wait use 0.87 of it on an idle machine.
+# Of the processor's time that they could have. Those that sleep while they wait do not have all on an idle machine.
 LEAST_HAD = 0.75
 SHARED_BY_THREADS = 1 << 20  # numbers, more than torch leaves to one thread
 
@@ -51,7 +51,8 @@ class Waiting:
         self._get_now = get_now
         self._took: list[Took] = []
         self._helped: ThreadPoolExecutor | None = None
-        self.spins: bool | None = None  # once it is known what is faster
+        # Once it is known what is faster; a thread that computes alone waits for nobody.
+        self.spins: bool | None = True if torch.get_num_threads() == 1 else None
 
     @contextmanager
     def batch(self) -> Iterator[None]:
@@ -66,12 +67,12 @@ class Waiting:
 
     def _let(self, *, spin: bool) -> None:
         if spin:
-            self.end()
+            self.close()
         elif self._helped is None:
             self._helped = ThreadPoolExecutor(1, "lead-hub-helped")
             self._helped.submit(lambda: torch.ones(SHARED_BY_THREADS).add_(1)).result()
 
-    def end(self) -> None:
+    def close(self) -> None:
         """Leave no thread behind."""
         if self._helped is not None:
             self._helped.shutdown()
@@ -88,15 +89,3 @@ def faster(took: Sequence[Took], *, n_threads: int) -> bool | None:
     if others_compute or spinning_s > FAR_SLOWER * asleep_s:
         return False
     return spinning_s < asleep_s if len(took) == len(TRIED) else None
-
-
-@contextmanager
-def waiting_on(device: torch.device) -> Iterator[Waiting]:
-    """Within the block the passes of one network are run on the device, each batch within `Waiting.batch`."""
-    waiting = Waiting()
-    if device.type != "cpu" or torch.get_num_threads() == 1:
-        waiting.spins = True  # as they do by themselves
-    try:
-        yield waiting
-    finally:
-        waiting.end()

@@ -9,7 +9,6 @@ import argparse
 import statistics
 import time
 from collections.abc import Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -26,7 +25,6 @@ from lead_hub.checkpoint_outputs import (
 from lead_hub.checkpoint_outputs.depths import block_taps
 from lead_hub.checkpoint_outputs.extraction import BatchedForward
 from lead_hub.checkpoint_outputs.preparing_batches import batches_ahead, batches_in_turn
-from lead_hub.checkpoint_outputs.waiting_threads import Waiting, waiting_on
 from lead_hub.labelled_images import Pixels
 
 NETWORKS = ("resnet-50", "convnext-tiny", "vit-small-16", "mobilenetv2-100")
@@ -40,11 +38,10 @@ def pass_s(checkpoint: LoadedCheckpoint, images: Sequence[Pixels], dtype: torch.
     prepare, to_prepare = ShrunkImages(images).prepared_by(checkpoint.image_processor)
     batches = batches_in_turn if in_turn else batches_ahead
     start = time.perf_counter()
-    # Beside the passes several threads have helpers, and they sleep in any case.
-    with forward.running(), waiting_on(CPU) if in_turn else nullcontext(Waiting()) as waiting:
+    with forward.running():
         for pixels in batches(prepare, to_prepare, range(len(images)), BATCH_SIZE):
-            with waiting.batch() if in_turn else nullcontext():
-                list(forward.halving(pixels))
+            for _ in forward.halving(pixels):
+                pass
     return time.perf_counter() - start
 
 

@@ -2,11 +2,14 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 
+import numpy as np
 import pytest
 import torch
 
-from lead_hub.checkpoint_outputs.waiting_threads import Took, Waiting, waiting_on
+from lead_hub.checkpoint_outputs import prepared_batches
+from lead_hub.checkpoint_outputs.waiting_threads import Took, Waiting
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +34,7 @@ def slept(*took_s: float, cores: float = 1.8) -> tuple[list[bool], bool | None]:
                 found.append(are_made_to_sleep())
                 now_s += each_s
     finally:
-        waiting.end()
+        waiting.close()
     return found, waiting.spins
 
 
@@ -64,7 +67,7 @@ def test_of_few_batches_nothing_is_concluded() -> None:
 
 def test_no_thread_is_left_behind_whatever_happens() -> None:
     def failing() -> None:
-        with waiting_on(torch.device("cpu")) as waiting, waiting.batch():
+        with closing(Waiting()) as waiting, waiting.batch():
             raise ValueError(f"failed, asleep: {are_made_to_sleep()}")
 
     with pytest.raises(ValueError, match="failed, asleep: True"):
@@ -72,10 +75,14 @@ def test_no_thread_is_left_behind_whatever_happens() -> None:
     assert not are_made_to_sleep()
 
 
-@pytest.mark.parametrize(("device", "n_threads"), [("cuda", 2), ("cpu", 1)])
-def test_nothing_is_tried_where_no_threads_wait(device: str, n_threads: int) -> None:
-    torch.set_num_threads(n_threads)
-    with waiting_on(torch.device(device)) as waiting:
-        for _ in range(6):
-            with waiting.batch():
-                assert not are_made_to_sleep()
+def test_nothing_is_tried_where_one_thread_computes() -> None:
+    torch.set_num_threads(1)
+    assert slept(*[1.0] * 6) == ([False] * 6, True)
+
+
+@pytest.mark.parametrize(("device", "tries"), [("cpu", True), ("cuda", False)])
+def test_what_is_done_with_prepared_batches_is_tried_on_a_processor(device: str, *, tries: bool) -> None:
+    images = [np.zeros((2, 2, 3), dtype=np.uint8)] * 8
+    batches = prepared_batches(lambda some: torch.zeros(len(some), 1), images, range(8), 4, device=torch.device(device))
+    assert [are_made_to_sleep() for _ in batches] == [tries, tries]
+    assert not are_made_to_sleep()
