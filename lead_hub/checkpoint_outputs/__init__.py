@@ -10,13 +10,12 @@ from lead_hub.checkpoint_outputs.cache_keys import cache_key, versions
 from lead_hub.checkpoint_outputs.extraction import (
     Dtype,
     ExtractionSettings,
-    ImageSequence,
     extract,
     extract_images,
     fastest_passes,
-    out_of_memory,
     whole_outputs,
 )
+from lead_hub.checkpoint_outputs.forward_passes import out_of_memory
 from lead_hub.checkpoint_outputs.freed_memory import freed_memory_kept, give_freed_memory_back, memory_shared_by_threads
 from lead_hub.checkpoint_outputs.frozen_outputs import CheckpointOutputs, ImageOutputs, PartialOutputs
 from lead_hub.checkpoint_outputs.image_preparation import processor_settings, wanted_side_px
@@ -24,8 +23,8 @@ from lead_hub.checkpoint_outputs.loaded_checkpoint import LoadedCheckpoint, load
 from lead_hub.checkpoint_outputs.network_extraction import with_network_kernel
 from lead_hub.checkpoint_outputs.number_format import passes_in
 from lead_hub.checkpoint_outputs.outputs_cache import OutputsCache, outputs_key
-from lead_hub.checkpoint_outputs.preparing_batches import prepared_batches
-from lead_hub.checkpoint_outputs.shrunk_images import ShrunkImages
+from lead_hub.checkpoint_outputs.preparing_batches import ImageSequence, prepared_batches
+from lead_hub.checkpoint_outputs.shrunk_images import Preparation, ShrunkImages
 
 __all__ = [
     "CheckpointOutputs",
@@ -36,6 +35,7 @@ __all__ = [
     "LoadedCheckpoint",
     "OutputsCache",
     "PartialOutputs",
+    "Preparation",
     "ShrunkImages",
     "cache_key",
     "extract",

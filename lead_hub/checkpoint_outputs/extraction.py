@@ -4,15 +4,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal, Protocol, TypeAlias, runtime_checkable
+from typing import Literal
 
 import torch
-from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 from jaxtyping import Float
 from torch import Tensor
 
 from lead_hub.checkpoint_outputs.depths import BlockTaps, block_taps, depth_kernel
 from lead_hub.checkpoint_outputs.fast_layout import COMPARED, can_be_faster, in_fast_layout
+from lead_hub.checkpoint_outputs.forward_passes import BatchedForward
 from lead_hub.checkpoint_outputs.freed_memory import freed_memory_kept
 from lead_hub.checkpoint_outputs.frozen_outputs import CheckpointOutputs, ImageOutputs
 from lead_hub.checkpoint_outputs.loaded_checkpoint import LoadedCheckpoint
@@ -20,13 +20,10 @@ from lead_hub.checkpoint_outputs.number_format import (
     NumberFormat,
     checked_format,
     fast_dtype,
-    passes_in,
     tried_positions,
 )
-from lead_hub.checkpoint_outputs.preparing_batches import prepared_batches
-from lead_hub.checkpoint_outputs.shrunk_images import PartOfShrunkImages, Preparation, ShrunkImages
-from lead_hub.errors import CandidateError, LeadHubError
-from lead_hub.labelled_images import Pixels
+from lead_hub.checkpoint_outputs.preparing_batches import ImageSequence, preparation
+from lead_hub.errors import LeadHubError
 from lead_hub.processes import Processes, gather_rows, guarded, on_every_process, on_main_process
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
@@ -36,14 +33,6 @@ Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 AUTO_BATCH_SIZE = {"cpu": 16, "cuda": 256}
 # The kernel of several depths has an entry for every pair of images: for more images than this there is none.
 MOST_IMAGES_FOR_DEPTHS = 5000
-
-
-@runtime_checkable
-class ImageSequence(Protocol):
-    """Images by position: RGB, 8 bits."""
-
-    def __len__(self) -> int: ...
-    def __getitem__(self, position: int) -> Pixels: ...
 
 
 @dataclass(frozen=True)
@@ -57,12 +46,15 @@ class ExtractionSettings:
             hardware, float16 on other GPUs, float32 elsewhere, and for a network that bears no other.
         auto_dtype: what "auto" is for a network that bears it, where that is decided already; None leaves it to each
             device.
+        works_beside: whether the processor prepares images and scores beside the passes; None where they are on another
+            device. On a processor its cores cannot do both, so one comes after the other.
     """
 
     batch_size: int | Literal["auto"] = "auto"
     device: str = "auto"
     dtype: str = "auto"  # one of Dtype, checked below because it may come from a command line
     auto_dtype: torch.dtype | None = None
+    works_beside: bool | None = None
 
     def __post_init__(self) -> None:
         if self.batch_size != "auto" and self.batch_size < 1:
@@ -90,6 +82,10 @@ class ExtractionSettings:
         return replace(
             self, auto_dtype=on_main_process(lambda: self.torch_dtype(self.torch_device(processes)), processes)
         )
+
+    def beside(self, device: torch.device) -> bool:
+        """Whether the processor works beside the passes on that device."""
+        return device.type != "cpu" if self.works_beside is None else self.works_beside
 
     @property
     def falls_back(self) -> bool:
@@ -172,7 +168,8 @@ def extract_images(
         own_choice = on_every_process(guarded(enter, stage="extract"), processes)
         chosen = on_main_process(lambda: own_choice, processes)
         forward = BatchedForward(checkpoint, device=device, dtype=chosen.dtype, batch_size=batch_size, taps=taps)
-        over_mine = partial(forward.over, images, mine, advance=lambda n: advance(n * processes.num_processes))
+        over_mine = partial(forward.over, images, mine, beside=settings.beside(device))
+        over_mine = partial(over_mine, advance=lambda n: advance(n * processes.num_processes))
         features, logits, blocks = on_every_process(guarded(over_mine, stage="extract"), processes)
     gather = partial(gather_rows, n_rows=len(wanted), processes=processes)
     pooled, depths = gathered_blocks(blocks, taps, n_mine=len(features), gather=gather)
@@ -220,9 +217,9 @@ def fastest_passes(
         if not is_in_question and not can_be_faster(model, device):
             yield NumberFormat(dtype)
             return
-        prepare, to_prepare = preparation(checkpoint, images)
-        tried = tried_positions(len(images))
-        pixels = prepare([to_prepare[position] for position in (tried if is_in_question else tried[:COMPARED])])
+        prepared, tried = preparation(checkpoint, images), tried_positions(len(images))
+        tried = tried if is_in_question else tried[:COMPARED]
+        pixels = prepared.make([prepared.images[position] for position in tried])
         if can_be_faster(model, device):
             expected = stack.enter_context(in_fast_layout(model, run, pixels)).features
         else:
@@ -281,108 +278,3 @@ def kernel_between(outputs: ImageOutputs, device: torch.device) -> tuple[Float[T
         return None, f"none: {unusable} of {len(outputs.blocks)} depths have NaN or infinity"
     kernel = depth_kernel(outputs.blocks, device)
     return kernel, "none: all images are the same at every depth" if kernel is None else outputs.depths
-
-
-# What one batch gives: features, logits, and the asked blocks' numbers.
-BatchOutputs: TypeAlias = tuple[Tensor, Tensor | None, tuple[Tensor, ...]]
-
-
-class BatchedForward:
-    """Forward passes in batches that shrink when memory runs out."""
-
-    def __init__(
-        self,
-        checkpoint: LoadedCheckpoint,
-        *,
-        device: torch.device,
-        dtype: torch.dtype,
-        batch_size: int,
-        taps: BlockTaps,
-    ) -> None:
-        self.checkpoint = checkpoint
-        self.taps = taps
-        self.device = device
-        self.dtype = dtype
-        self.batch_size = batch_size
-
-    def over(
-        self, images: ImageSequence, positions: Sequence[int], *, advance: Callable[[int], object]
-    ) -> tuple[
-        Float[Tensor, "image feature"],
-        Float[Tensor, "image source_class"] | None,
-        tuple[Float[Tensor, "image _number"], ...],
-    ]:
-        """Features, logits and the asked blocks' numbers of the images at these positions, in that order, on the CPU.
-
-        Without any block's numbers where one did not fit its rule.
-        """
-        self.checkpoint.model.to(self.device)
-        features: list[Tensor] = []
-        logits: list[Tensor] = []
-        blocks: list[tuple[Tensor, ...]] = []
-        with self.running():
-            prepare, to_prepare = preparation(self.checkpoint, images)
-            for pixel_values in prepared_batches(prepare, to_prepare, positions, self.batch_size, device=self.device):
-                for batch_features, batch_logits, batch_blocks in self.halving(pixel_values):
-                    features.append(batch_features)
-                    logits += [] if batch_logits is None else [batch_logits]
-                    blocks.append(batch_blocks)
-                    advance(len(batch_features))
-        depths = () if self.taps.unfit else tuple(torch.cat(parts) for parts in zip(*blocks, strict=True))
-        return torch.cat(features), torch.cat(logits) if logits else None, depths
-
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        """Within the block passes are in the number format, without gradients, and the asked blocks are heard."""
-        with torch.inference_mode(), passes_in(self.dtype, self.device), self.taps.listening():
-            yield
-
-    def halving(self, pixel_values: Tensor) -> Iterator[BatchOutputs]:
-        """Outputs of a prepared batch; out of memory halves the batch size from here on and goes on."""
-        start = 0
-        while start < len(pixel_values):
-            part = pixel_values[start : start + self.batch_size]
-            try:
-                outputs = self.forward(part)
-            except (RuntimeError, MemoryError) as error:
-                if not out_of_memory(error):
-                    raise CandidateError(
-                        f"the model must accept what its own image processor prepares, pixels of shape"
-                        f" {tuple(part.shape)}, but it failed: {error}",
-                        stage="extract",
-                    ) from error
-                if self.batch_size == 1:
-                    raise CandidateError(
-                        f"one image of shape {tuple(part.shape[1:])} must fit into the memory of {self.device}, it"
-                        f" does not ({error}): use a device with more memory or leave this checkpoint out",
-                        stage="extract",
-                    ) from error
-                self.batch_size = -(-min(self.batch_size, len(part)) // 2)
-            else:
-                yield outputs
-                start += len(part)
-                continue
-            clear_device_cache(garbage_collection=True)
-
-    def forward(self, pixel_values: Tensor) -> BatchOutputs:
-        features, logits = self.checkpoint.forward(pixel_values.to(self.device, non_blocking=True))
-        blocks = tuple(block.cpu() for block in self.taps.taken())
-        return features.float().cpu(), None if logits is None else logits.float().cpu(), blocks
-
-
-# oneDNN's and the C++ library's words for a failed allocation on the CPU.
-NO_MEMORY = ("could not create a memory object", "could not create a primitive", "std::bad_alloc")
-
-
-def out_of_memory(error: Exception) -> bool:
-    """Whether a smaller batch may help."""
-    if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or should_reduce_batch_size(error):
-        return True
-    return any(words in str(error) for words in NO_MEMORY)
-
-
-def preparation(checkpoint: LoadedCheckpoint, images: ImageSequence) -> Preparation:
-    """What makes model input of images, and of which: of a run's own as they were shrunk before, if they were."""
-    if isinstance(images, (ShrunkImages, PartOfShrunkImages)):
-        return images.prepared_by(checkpoint.image_processor)
-    return checkpoint.prepare, images

@@ -11,7 +11,7 @@ from accelerate.utils.memory import clear_device_cache
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lead_hub.checkpoint_outputs.extraction import out_of_memory
+from lead_hub.checkpoint_outputs.forward_passes import out_of_memory
 from lead_hub.checkpoint_outputs.parameter_gradients import LayerCall, LayerGradients
 from lead_hub.errors import CandidateError
 

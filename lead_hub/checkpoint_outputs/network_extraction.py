@@ -7,11 +7,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lead_hub.checkpoint_outputs.extraction import ExtractionSettings, ImageSequence, preparation
+from lead_hub.checkpoint_outputs.extraction import ExtractionSettings
 from lead_hub.checkpoint_outputs.frozen_outputs import CheckpointOutputs
 from lead_hub.checkpoint_outputs.loaded_checkpoint import LoadedCheckpoint
 from lead_hub.checkpoint_outputs.network_kernel import network_kernels
-from lead_hub.checkpoint_outputs.preparing_batches import prepared_batches
+from lead_hub.checkpoint_outputs.preparing_batches import ImageSequence, preparation, prepared_batches
 from lead_hub.errors import CandidateError
 from lead_hub.processes import Processes
 
@@ -49,9 +49,8 @@ def with_network_kernel(
     checkpoint.model.to(device)
 
     def batches() -> Iterator[Tensor]:
-        prepare, to_prepare = preparation(checkpoint, images)
-        some = max(2, batch_size)
-        for pixels in prepared_batches(prepare, to_prepare, range(len(images)), some, device=device):
+        prepared, some = preparation(checkpoint, images), max(2, batch_size)
+        for pixels in prepared_batches(prepared, range(len(images)), some, beside=settings.beside(device)):
             advance(0)
             yield pixels
 

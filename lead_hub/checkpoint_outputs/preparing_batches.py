@@ -10,37 +10,62 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from typing import Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
-from lead_hub.checkpoint_outputs.shrunk_images import PixelArrays, Shrunk
+from lead_hub.checkpoint_outputs.loaded_checkpoint import LoadedCheckpoint
+from lead_hub.checkpoint_outputs.shrunk_images import (
+    PartOfShrunkImages,
+    PixelArrays,
+    Preparation,
+    Shrunk,
+    ShrunkImages,
+)
 from lead_hub.checkpoint_outputs.waiting_threads import Waiting
+from lead_hub.labelled_images import Pixels
 from lead_hub.processes import n_on_this_machine, to_one_core
 
 MOST_PREPARING_THREADS = 8  # more of them only add contention
 MOST_AHEAD_BYTES = 2 << 30  # of all processes of a machine
 
-Prepare = Callable[[list[Shrunk]], Tensor]
+Prepare = Callable[[Sequence[Shrunk]], Tensor]
+
+
+@runtime_checkable
+class ImageSequence(Protocol):
+    """Images by position: RGB, 8 bits."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, position: int) -> Pixels: ...
+
+
+def preparation(checkpoint: LoadedCheckpoint, images: ImageSequence, *, on_device: bool = False) -> Preparation:
+    """How images become model input: a run's own of what they were shrunk to before, if they were."""
+    if isinstance(images, (ShrunkImages, PartOfShrunkImages)):
+        return images.prepared_by(checkpoint.image_processor, on_device=on_device)
+    return Preparation(images, checkpoint.prepare)
 
 
 def prepared_batches(
-    prepare: Prepare,
-    images: PixelArrays,
-    positions: Sequence[int],
-    batch_size: int,
-    *,
-    device: torch.device,
-) -> Iterator[Float[Tensor, "image channel height width"]]:
-    """The image processor's output, batch by batch in order, for passes on that device."""
-    make = batches_in_turn if device.type == "cpu" else batches_ahead
-    return make(prepare, images, positions, batch_size)
+    preparation: Preparation, positions: Sequence[int], batch_size: int, *, beside: bool
+) -> Iterator[Tensor]:
+    """What the device gets of the images at these positions, batch by batch in order.
+
+    Args:
+        preparation: of the images.
+        positions: of those that are wanted.
+        batch_size: images a batch.
+        beside: whether batches are prepared beside the passes, which compute elsewhere.
+    """
+    make = batches_ahead if beside else batches_in_turn
+    return make(preparation.make, preparation.images, positions, batch_size)
 
 
 def batches_in_turn(
     prepare: Prepare, images: PixelArrays, positions: Sequence[int], batch_size: int
-) -> Iterator[Float[Tensor, "image channel height width"]]:
+) -> Iterator[Tensor]:
     """Batches that are prepared when they are asked for, each by all cores of this process, which run its pass as well.
 
     What is done with a batch until the next is asked for is its pass: its threads wait as is faster at present.
@@ -72,7 +97,7 @@ def batches_ahead(
     batch_size: int,
     *,
     most_bytes: int = MOST_AHEAD_BYTES,
-) -> Iterator[Float[Tensor, "image channel height width"]]:
+) -> Iterator[Tensor]:
     """Batches that are prepared before they are asked for.
 
     Ahead are at most as many as threads, and no more than the bytes hold, but one in any case. How large one is the

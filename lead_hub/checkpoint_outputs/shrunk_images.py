@@ -14,7 +14,8 @@ import warnings
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, Protocol, TypeAlias, runtime_checkable
 
@@ -23,6 +24,7 @@ import torch
 from jaxtyping import Int64, UInt8
 from PIL import Image
 from torch import Tensor
+from torchvision import transforms
 from transformers import BaseImageProcessor, TimmWrapperImageProcessor
 from transformers.image_utils import ChannelDimension
 
@@ -37,6 +39,7 @@ MOST_BYTES = 4 << 30  # 13 kinds of 2,000 images at 224 px
 # Settings that change the range of numbers alone, or name the processor.
 _RANGE_SETTINGS = ("image_mean", "image_std", "do_normalize", "do_rescale", "rescale_factor", "image_processor_type")
 _N_RANGE_TRANSFORMS = 2  # of timm: to a tensor, normalise
+MOST_BRIGHT = 255  # of 8 bits, which becomes 1
 APART_ERRORS: tuple[type[Exception], ...] = (CandidateError, *LOAD_ERRORS)
 
 # Shrunk pixels of any order of axes, 8 bits.
@@ -51,8 +54,19 @@ class PixelArrays(Protocol):
     def __getitem__(self, position: int) -> Shrunk: ...
 
 
-# What makes model input of images, and the images that it takes.
-Preparation: TypeAlias = tuple[Callable[[Sequence[Shrunk]], Tensor], PixelArrays]
+@dataclass(frozen=True, eq=False)
+class Preparation:
+    """How images become model input.
+
+    Attributes:
+        images: as `make` takes them, by position.
+        make: of several of them, on the processor, what the device gets: model input, or 8-bit pixels of one shape.
+        finish: makes model input of that, wherever it is.
+    """
+
+    images: PixelArrays
+    make: Callable[[Sequence[Shrunk]], Tensor]
+    finish: Callable[[Tensor], Tensor] = lambda pixel_values: pixel_values
 
 
 class ShrunkImages:
@@ -84,12 +98,21 @@ class ShrunkImages:
     def __getitem__(self, position: int) -> Pixels:
         return self.images[position]
 
-    def prepared_by(self, processor: BaseImageProcessor) -> Preparation:
-        """How to make model input: exactly what the processor makes of the images themselves."""
+    def prepared_by(self, processor: BaseImageProcessor, *, on_device: bool = False) -> Preparation:
+        """How to make model input: exactly what the processor makes of the images themselves.
+
+        Args:
+            processor: of a checkpoint.
+            on_device: whether their 8-bit pixels go to the device, which changes their range for a whole batch, where
+                the processor allows; else it gets model input, of four times the bytes.
+        """
         kept = self._kept_by(processor)
         if kept is None:
-            return lambda images: prepare_images(processor, images), self.images
-        return lambda shrunk: ranged(processor, shrunk), ShrinkingImages(self.images, processor, kept)
+            return Preparation(self.images, partial(prepare_images, processor))
+        images = ShrinkingImages(self.images, processor, kept)
+        if on_device and can_range_batches(processor):
+            return Preparation(images, partial(stacked, processor), partial(ranged_batch, processor))
+        return Preparation(images, partial(ranged, processor))
 
     def part(self, positions: Sequence[int] | Int64[np.ndarray, " chosen"]) -> "PartOfShrunkImages":
         """Some of the images; what is remembered of them is remembered of all."""
@@ -145,10 +168,10 @@ class PartOfShrunkImages:
     def __getitem__(self, place: int) -> Pixels:
         return self.whole[self.positions[place]]
 
-    def prepared_by(self, processor: BaseImageProcessor) -> Preparation:
+    def prepared_by(self, processor: BaseImageProcessor, *, on_device: bool = False) -> Preparation:
         """As of the whole."""
-        prepare, images = self.whole.prepared_by(processor)
-        return prepare, ChosenImages(images, self.positions)
+        whole = self.whole.prepared_by(processor, on_device=on_device)
+        return replace(whole, images=ChosenImages(whole.images, self.positions))
 
 
 class KeptPixels:
@@ -261,6 +284,40 @@ def ranged(processor: BaseImageProcessor, shrunk_images: Sequence[Shrunk]) -> Te
         return one_batch(
             processor, {"pixel_values": [normalise(to_tensor(Image.fromarray(image))) for image in shrunk_images]}
         )
-    pixels = [torch.from_numpy(image) for image in shrunk_images]
+    return _ranged_by(processor, [torch.from_numpy(image) for image in shrunk_images])
+
+
+def _ranged_by(processor: BaseImageProcessor, pixels: list[Tensor]) -> Tensor:
     as_they_are: dict[str, Any] = {"do_resize": False, "do_center_crop": False}
     return one_batch(processor, dict(processor(pixels, input_data_format=ChannelDimension.FIRST, **as_they_are)))
+
+
+def can_range_batches(processor: BaseImageProcessor) -> bool:
+    """Whether the second part can be done to a batch where it is: timm may turn pictures into tensors in other ways."""
+    if not isinstance(processor, TimmWrapperImageProcessor):
+        return True
+    to_tensor, normalise = processor.val_transforms.transforms[-_N_RANGE_TRANSFORMS:]
+    return isinstance(to_tensor, transforms.ToTensor) and isinstance(normalise, transforms.Normalize)
+
+
+def stacked(processor: BaseImageProcessor, shrunk_images: Sequence[Shrunk]) -> Tensor:
+    """Shrunk images as one tensor of 8 bits.
+
+    Raises:
+        CandidateError: they are of several shapes (stage "extract").
+    """
+    if len({image.shape for image in shrunk_images}) > 1:
+        return ranged(processor, shrunk_images)  # refuses them in its own words
+    return torch.from_numpy(np.stack(shrunk_images))
+
+
+def ranged_batch(processor: BaseImageProcessor, pixels: Tensor) -> Tensor:
+    """The second part, for the 8-bit pixels of a batch on any device: model input there."""
+    if pixels.dtype != torch.uint8:
+        return pixels
+    if isinstance(processor, TimmWrapperImageProcessor):
+        normalise: transforms.Normalize = processor.val_transforms.transforms[-1]
+        channels_first = pixels.permute(0, 3, 1, 2).contiguous()
+        model_input: Tensor = normalise(channels_first.float().div(MOST_BRIGHT))
+        return model_input
+    return _ranged_by(processor, list(pixels))

@@ -13,7 +13,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.nn import functional
 
-from lead_hub.checkpoint_outputs import ImageSequence, LoadedCheckpoint, prepared_batches
+from lead_hub.checkpoint_outputs import ImageSequence, LoadedCheckpoint, Preparation, prepared_batches
 
 MOST_HELD_BYTES = 2 << 30  # prepared pixels beyond this are made anew in every epoch
 PREPARED_AT_ONCE = 32
@@ -54,7 +54,8 @@ class StreamedInputs:
     device: torch.device
 
     def batches(self, positions: Sequence[int], batch_size: int) -> Iterator[Float[Tensor, "image ..."]]:
-        yield from prepared_batches(self.checkpoint.prepare, self.images, positions, batch_size, device=self.device)
+        prepared, is_elsewhere = Preparation(self.images, self.checkpoint.prepare), self.device.type != "cpu"
+        yield from prepared_batches(prepared, positions, batch_size, beside=is_elsewhere)
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,7 +23,7 @@ from lead_hub.checkpoint_outputs import (
     load_checkpoint,
 )
 from lead_hub.checkpoint_outputs.depths import block_taps
-from lead_hub.checkpoint_outputs.extraction import BatchedForward
+from lead_hub.checkpoint_outputs.forward_passes import BatchedForward
 from lead_hub.checkpoint_outputs.preparing_batches import batches_ahead, batches_in_turn
 from lead_hub.labelled_images import Pixels
 
@@ -35,11 +35,11 @@ def pass_s(checkpoint: LoadedCheckpoint, images: Sequence[Pixels], dtype: torch.
     """Seconds of all images once, of which none has been shrunk before."""
     taps = block_taps(checkpoint.backbone)
     forward = BatchedForward(checkpoint, device=CPU, dtype=dtype, batch_size=BATCH_SIZE, taps=taps)
-    prepare, to_prepare = ShrunkImages(images).prepared_by(checkpoint.image_processor)
+    prepared = ShrunkImages(images).prepared_by(checkpoint.image_processor)
     batches = batches_in_turn if in_turn else batches_ahead
     start = time.perf_counter()
     with forward.running():
-        for pixels in batches(prepare, to_prepare, range(len(images)), BATCH_SIZE):
+        for pixels in batches(prepared.make, prepared.images, range(len(images)), BATCH_SIZE):
             for _ in forward.halving(pixels):
                 pass
     return time.perf_counter() - start

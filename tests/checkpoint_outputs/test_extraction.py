@@ -10,9 +10,10 @@ import torch
 from lead_hub.checkpoint_outputs.extraction import ExtractionSettings, extract
 from lead_hub.checkpoint_outputs.frozen_outputs import CheckpointOutputs
 from lead_hub.checkpoint_outputs.loaded_checkpoint import LoadedCheckpoint, load_checkpoint
+from lead_hub.checkpoint_outputs.shrunk_images import ShrunkImages
 from lead_hub.errors import CandidateError, LeadHubError, RunCancelledError
 from lead_hub.processes import running_processes
-from tests.tiny_checkpoints import random_images, save_checkpoint, tiny_processor
+from tests.tiny_checkpoints import random_images, save_checkpoint, save_timm, tiny_processor
 from tests.tiny_families import FAMILIES
 
 IMAGES = random_images(11)
@@ -58,6 +59,39 @@ def test_bfloat16_is_near_float32_and_says_so(resnet: LoadedCheckpoint) -> None:
     assert rounded.features.dtype == torch.float32
     error = (rounded.features - exact.features).norm() / exact.features.norm()
     assert 0 < error < 0.05
+
+
+@pytest.mark.parametrize("family", ["resnet", "mobilevit", "timm"])
+@pytest.mark.parametrize("batch_size", [4, 64])
+def test_what_the_processor_does_beside_the_passes_changes_no_number(
+    family: str, batch_size: int, tmp_path: Path
+) -> None:
+    """As it is where passes are on another device, which gets 8 bits: here both are on the processor."""
+    if family == "timm":
+        save_timm(tmp_path, "resnet10t", classes=3)
+    else:
+        save_checkpoint(tmp_path, FAMILIES[family].build(head=False), tiny_processor(FAMILIES[family].processor))
+    checkpoint = load_checkpoint(tmp_path)
+    beside, in_turn = (
+        extract(
+            checkpoint,
+            ShrunkImages(IMAGES),
+            processes=running_processes(),
+            settings=ExtractionSettings(batch_size=batch_size, dtype="float32", works_beside=works_beside),
+            advance=[].append,
+        )
+        for works_beside in (True, False)
+    )
+    assert torch.equal(beside.features, in_turn.features)
+    assert beside.depth_kernel is not None
+    assert in_turn.depth_kernel is not None
+    assert torch.equal(beside.depth_kernel, in_turn.depth_kernel)
+
+
+@pytest.mark.parametrize(("device", "is_beside"), [("cpu", False), ("cuda:1", True), ("mps", True)])
+def test_a_processor_works_beside_passes_that_are_elsewhere(device: str, *, is_beside: bool) -> None:
+    assert ExtractionSettings().beside(torch.device(device)) is is_beside
+    assert ExtractionSettings(works_beside=not is_beside).beside(torch.device(device)) is not is_beside
 
 
 def test_progress_adds_up_to_the_number_of_images(resnet: LoadedCheckpoint) -> None:
@@ -130,7 +164,7 @@ from pathlib import Path
 import numpy as np, torch, transformers
 from lead_hub.errors import CandidateError
 from lead_hub.checkpoint_outputs.depths import block_taps
-from lead_hub.checkpoint_outputs.extraction import BatchedForward
+from lead_hub.checkpoint_outputs.forward_passes import BatchedForward
 from lead_hub.checkpoint_outputs import load_checkpoint
 
 torch.set_num_threads(1)

@@ -1,15 +1,21 @@
 """Images as model input: in which order, how many at once, by which threads."""
 
 import threading
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pytest
 import torch
 
 from lead_hub.checkpoint_outputs.preparing_batches import Prepare, batches_ahead, prepared_batches
+from lead_hub.checkpoint_outputs.shrunk_images import PixelArrays, Preparation
 from lead_hub.errors import CandidateError
 
-CPU, GPU = torch.device("cpu"), torch.device("cuda")  # the second is a name here: nothing is moved there
+
+def batches_of(
+    prepare: Prepare, images: PixelArrays, positions: Sequence[int], batch_size: int, *, beside: bool
+) -> Iterator[torch.Tensor]:
+    return prepared_batches(Preparation(images, prepare), positions, batch_size, beside=beside)
 
 
 def test_batches_come_in_order_and_few_are_held_at_once() -> None:
@@ -42,10 +48,10 @@ def test_large_batches_are_prepared_one_ahead() -> None:
     assert len(prepared) == 20
 
 
-@pytest.mark.parametrize("device", [CPU, GPU])
-def test_leaving_early_stops_the_threads(device: torch.device) -> None:
+@pytest.mark.parametrize("beside", [False, True])
+def test_leaving_early_stops_the_threads(*, beside: bool) -> None:
     images = [np.zeros((2, 2, 3), dtype=np.uint8)] * 1000
-    batches = prepared_batches(lambda some: torch.zeros(len(some), 1), images, range(1000), 1, device=device)
+    batches = batches_of(lambda some: torch.zeros(len(some), 1), images, range(1000), 1, beside=beside)
     next(batches)
     batches.close()  # type: ignore[attr-defined]  # a generator
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("lead-hub-prepare")]
@@ -62,7 +68,7 @@ def first_numbers(images: list[np.ndarray]) -> torch.Tensor:
 
 @pytest.mark.parametrize("batch_size", [1, 3, 16, 64])
 def test_in_turn_every_batch_is_whole_and_in_order(batch_size: int) -> None:
-    batches = list(prepared_batches(first_numbers, numbered(50), range(49, -1, -1), batch_size, device=CPU))
+    batches = list(batches_of(first_numbers, numbered(50), range(49, -1, -1), batch_size, beside=False))
     assert torch.cat(batches).flatten().tolist() == list(range(49, -1, -1))
     assert [len(batch) for batch in batches] == [batch_size] * (50 // batch_size) + [50 % batch_size] * (
         50 % batch_size > 0
@@ -76,7 +82,7 @@ def test_in_turn_nothing_is_prepared_before_it_is_asked_for() -> None:
         prepared.extend(int(image[0, 0, 0]) for image in images)
         return first_numbers(images)
 
-    batches = prepared_batches(prepare, numbered(50), range(50), 8, device=CPU)
+    batches = batches_of(prepare, numbered(50), range(50), 8, beside=False)
     for n_batches in (1, 2, 3):
         next(batches)
         assert sorted(prepared) == list(range(8 * n_batches))
@@ -93,7 +99,7 @@ def test_in_turn_each_thread_computes_by_itself() -> None:
             found.append((threading.current_thread().name, torch.get_num_threads()))
             return first_numbers(images)
 
-        list(prepared_batches(prepare, numbered(32), range(32), 16, device=CPU))
+        list(batches_of(prepare, numbered(32), range(32), 16, beside=False))
         assert len(found) >= 2
         assert {n_threads for _, n_threads in found} == {1}
         assert all(name.startswith("lead-hub-prepare") for name, _ in found)
@@ -109,11 +115,11 @@ def by_shape(images: list[np.ndarray]) -> torch.Tensor:
     return torch.stack([torch.from_numpy(image) for image in images])
 
 
-@pytest.mark.parametrize("device", [CPU, GPU])
-def test_images_of_several_shapes_in_a_batch_are_the_processors_to_refuse(device: torch.device) -> None:
+@pytest.mark.parametrize("beside", [False, True])
+def test_images_of_several_shapes_in_a_batch_are_the_processors_to_refuse(*, beside: bool) -> None:
     images = [np.zeros((2, 2, 3), dtype=np.uint8)] * 8 + [np.zeros((3, 2, 3), dtype=np.uint8)] * 8
     prepare: Prepare = by_shape
     with pytest.raises(CandidateError, match="same size"):
-        list(prepared_batches(prepare, images, range(16), 16, device=device))
-    apart = list(prepared_batches(prepare, images, range(16), 8, device=device))
+        list(batches_of(prepare, images, range(16), 16, beside=beside))
+    apart = list(batches_of(prepare, images, range(16), 8, beside=beside))
     assert [batch.shape for batch in apart] == [(8, 2, 2, 3), (8, 3, 2, 3)]

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import timm
 import torch
 import transformers
 from transformers import BaseImageProcessor
 
 from lead_hub.checkpoint_outputs import ExtractionSettings, extract, load_checkpoint
 from lead_hub.checkpoint_outputs.image_preparation import prepare_images
-from lead_hub.checkpoint_outputs.shrunk_images import KeptPixels, ShrunkImages, shrinking_key
+from lead_hub.checkpoint_outputs.shrunk_images import KeptPixels, PartOfShrunkImages, ShrunkImages, shrinking_key
 from lead_hub.errors import CandidateError
 from lead_hub.labelled_images import Pixels
 from lead_hub.processes import running_processes
@@ -48,9 +49,11 @@ def timm_processor(folder: Path) -> BaseImageProcessor:
     return load_checkpoint(folder).image_processor
 
 
-def prepared(shrunk: ShrunkImages, processor: BaseImageProcessor) -> torch.Tensor:
-    prepare, images = shrunk.prepared_by(processor)
-    return prepare([images[position] for position in range(len(images))])
+def prepared(
+    shrunk: ShrunkImages | PartOfShrunkImages, processor: BaseImageProcessor, *, on_device: bool = False
+) -> torch.Tensor:
+    how = shrunk.prepared_by(processor, on_device=on_device)
+    return how.finish(how.make([how.images[position] for position in range(len(shrunk))]))
 
 
 @pytest.mark.parametrize("name", [*APART, *WHOLE, "timm"])
@@ -65,6 +68,38 @@ def test_pixels_are_exactly_the_processors_own(name: str, tmp_path: Path) -> Non
     prepared(shrunk, processor)
     was_read_again = images.reads[1:-1] != first[1:-1]  # the first and the last are also tried beforehand
     assert was_read_again is (name in WHOLE)
+
+
+@pytest.mark.parametrize("name", [*APART, *WHOLE, "timm"])
+def test_a_device_gets_8_bits_and_makes_exactly_the_same_of_them(name: str, tmp_path: Path) -> None:
+    processor = timm_processor(tmp_path) if name == "timm" else tiny_processor(name)
+    images = CountedImages(7)
+    shrunk = ShrunkImages(images)
+    how = shrunk.prepared_by(processor, on_device=True)
+    gets = how.make([how.images[position] for position in range(7)])
+    assert gets.dtype == (torch.float32 if name in WHOLE else torch.uint8)
+    assert torch.equal(how.finish(gets), prepare_images(processor, images.images))
+    assert torch.equal(prepared(shrunk.part([3]), processor, on_device=True), how.finish(gets)[3:4])
+
+
+def test_a_timm_network_that_turns_pictures_into_tensors_in_its_own_way_is_left_to_it(tmp_path: Path) -> None:
+    processor = timm_processor(tmp_path)
+    images = CountedImages(3)
+    *shrinks, _, _ = processor.val_transforms.transforms
+    without_range = [timm.data.transforms.ToTensor(), torch.nn.Identity()]  # from 0 to 255, not from 0 to 1
+    processor.val_transforms.transforms = [*shrinks, *without_range]
+    how = ShrunkImages(images).prepared_by(processor, on_device=True)
+    found = how.finish(how.make([how.images[position] for position in range(3)]))
+    assert torch.equal(found, prepare_images(processor, images.images))
+    assert found.max() > 200
+
+
+def test_what_a_device_gets_of_several_shapes_is_refused_as_ever() -> None:
+    processor = transformers.ViTImageProcessor(do_resize=False)
+    images = [np.zeros((9, side, 3), dtype=np.uint8) for side in (9, 8, 9)]
+    how = ShrunkImages(images).prepared_by(processor, on_device=True)
+    with pytest.raises(CandidateError, match="of the same size of every image"):
+        how.make([how.images[position] for position in range(3)])
 
 
 def test_checkpoints_of_one_size_and_other_ranges_share_pixels() -> None:
@@ -88,8 +123,8 @@ def test_a_part_shares_what_the_whole_remembers() -> None:
     images = CountedImages(6)
     processor = tiny_processor()
     shrunk = ShrunkImages(images)
-    prepare, part = shrunk.part([4, 1]).prepared_by(processor)
-    assert torch.equal(prepare([part[0], part[1]]), prepare_images(processor, [images.images[4], images.images[1]]))
+    expected = prepare_images(processor, [images.images[4], images.images[1]])
+    assert torch.equal(prepared(shrunk.part([4, 1]), processor), expected)
     reads = list(images.reads)
     prepared(shrunk, processor)
     assert [after - before for before, after in zip(reads, images.reads, strict=True)] == [1, 0, 1, 1, 0, 1]
@@ -113,9 +148,7 @@ def test_processes_that_share_a_folder_shrink_each_image_once(tmp_path: Path) ->
     images, others = CountedImages(6), CountedImages(6)
     processor, larger = tiny_processor(), transformers.ViTImageProcessor(size={"height": 48, "width": 48})
     one, other = (ShrunkImages(each, folder=tmp_path, is_shared=True) for each in (images, others))
-    first_half = one.part([0, 1, 2])
-    prepare, part = first_half.prepared_by(processor)
-    prepare([part[0], part[1], part[2]])
+    prepared(one.part([0, 1, 2]), processor)
     assert torch.equal(prepared(other, processor), prepare_images(processor, images.images))
     assert others.reads[1:3] == [0, 0]  # found; the first and the last are read by each, to see what its processor does
     assert others.reads[3:5] == [1, 1]

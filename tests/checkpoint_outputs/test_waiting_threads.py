@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from lead_hub.checkpoint_outputs import prepared_batches
+from lead_hub.checkpoint_outputs import Preparation, prepared_batches
 from lead_hub.checkpoint_outputs.waiting_threads import Took, Waiting
 
 
@@ -80,9 +80,9 @@ def test_nothing_is_tried_where_one_thread_computes() -> None:
     assert slept(*[1.0] * 6) == ([False] * 6, True)
 
 
-@pytest.mark.parametrize(("device", "tries"), [("cpu", True), ("cuda", False)])
-def test_what_is_done_with_prepared_batches_is_tried_on_a_processor(device: str, *, tries: bool) -> None:
-    images = [np.zeros((2, 2, 3), dtype=np.uint8)] * 8
-    batches = prepared_batches(lambda some: torch.zeros(len(some), 1), images, range(8), 4, device=torch.device(device))
-    assert [are_made_to_sleep() for _ in batches] == [tries, tries]
+@pytest.mark.parametrize("beside", [False, True])
+def test_what_is_done_with_prepared_batches_is_tried_on_a_processor(*, beside: bool) -> None:
+    prepared = Preparation([np.zeros((2, 2, 3), dtype=np.uint8)] * 8, lambda some: torch.zeros(len(some), 1))
+    batches = prepared_batches(prepared, range(8), 4, beside=beside)
+    assert [are_made_to_sleep() for _ in batches] == [not beside] * 2
     assert not are_made_to_sleep()
