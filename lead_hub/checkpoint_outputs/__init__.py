@@ -1,8 +1,8 @@
 """Stage 4: files x images -> CheckpointOutputs: loaded, run once behind its own image processor, pooled, kept on disk.
 
-checkpoint_folder -> loaded_checkpoint (pooling: one vector an image) -> extraction (shrunk_images: what processors
-share; fast_layout, number_format, attention, freed_memory, preparing_batches, waiting_threads: how passes are run;
-depths: what a few blocks say)
+checkpoint_folder -> loaded_checkpoint (pooling: one vector an image) -> extraction (forward_passes; shrunk_images: what
+processors share; fast_layout, number_format, attention, freed_memory, preparing_batches, waiting_threads: how passes
+are run; depths: what a few blocks say)
 -> network_extraction (where asked for: network_kernel, from gradient_passes of parameter_gradients) -> outputs_cache
 """
 

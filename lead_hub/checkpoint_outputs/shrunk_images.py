@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import tempfile
+import threading
 import warnings
 import weakref
 from collections import OrderedDict
@@ -72,7 +73,7 @@ class Preparation:
 class ShrunkImages:
     """Images of a run, by position, that remember how processors shrink them.
 
-    Safe to use from several threads, for one checkpoint after the other.
+    Safe to use from several threads, for one checkpoint after the other, and for the next one beside it.
 
     Args:
         images: of the run.
@@ -91,6 +92,8 @@ class ShrunkImages:
     ) -> None:
         self.images, self.folder, self.is_shared, self.most_bytes = images, folder, is_shared, most_bytes
         self._kept: OrderedDict[str, KeptPixels] = OrderedDict()
+        self._changing = threading.Lock()
+        self._ahead = ""  # key of what `shrink_ahead` fills
 
     def __len__(self) -> int:
         return len(self.images)
@@ -106,7 +109,8 @@ class ShrunkImages:
             on_device: whether their 8-bit pixels go to the device, which changes their range for a whole batch, where
                 the processor allows; else it gets model input, of four times the bytes.
         """
-        kept = self._kept_by(processor)
+        with self._changing:
+            kept = self._kept_by(processor)
         if kept is None:
             return Preparation(self.images, partial(prepare_images, processor))
         images = ShrinkingImages(self.images, processor, kept)
@@ -118,7 +122,34 @@ class ShrunkImages:
         """Some of the images; what is remembered of them is remembered of all."""
         return PartOfShrunkImages(self, [int(position) for position in positions])
 
-    def _kept_by(self, processor: BaseImageProcessor) -> "KeptPixels | None":
+    def shrink_ahead(
+        self, processor: BaseImageProcessor, positions: Sequence[int], *, is_time_left: Callable[[], bool]
+    ) -> None:
+        """Shrink images for the checkpoint whose turn is next, beside the passes of the one that has it.
+
+        Nothing where they are shrunk already, or are being shrunk, or where others would have to go for them.
+
+        Args:
+            processor: of the next checkpoint.
+            positions: of its images, from the first on.
+            is_time_left: asked before each.
+        """
+        key = shrinking_key(processor)
+        with self._changing:
+            kept = None if key in self._kept else self._kept_by(processor, makes_room=False)
+            self._ahead = key if kept else ""
+        if kept is None:
+            return
+        try:
+            images = ShrinkingImages(self.images, processor, kept)
+            for position in positions:
+                if not is_time_left():
+                    break
+                images[position]  # is kept
+        finally:
+            self._ahead = ""
+
+    def _kept_by(self, processor: BaseImageProcessor, *, makes_room: bool = True) -> "KeptPixels | None":
         if not hasattr(os, "pread"):  # Windows
             return None
         key = shrinking_key(processor)
@@ -127,10 +158,11 @@ class ShrunkImages:
                 return None
             first = shrunk(processor, self.images[0])
             n_bytes = len(self.images) * first.nbytes
-            if n_bytes > self.most_bytes:
-                return None
-            while self._kept and n_bytes + sum(kept.n_bytes for kept in self._kept.values()) > self.most_bytes:
-                self._kept.popitem(last=False)[1].forget()
+            while n_bytes + sum(kept.n_bytes for kept in self._kept.values()) > self.most_bytes:
+                oldest = next((other for other in self._kept if other != self._ahead), None) if makes_room else None
+                if oldest is None or n_bytes > self.most_bytes:
+                    return None
+                self._kept.pop(oldest).forget()
             try:
                 name = f"{PREFIX}{hashlib.sha256(key.encode()).hexdigest()}" if self.is_shared else None
                 self._kept[key] = KeptPixels(first.shape, n_images=len(self.images), folder=self.folder, name=name)

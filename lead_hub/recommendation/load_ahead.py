@@ -3,7 +3,8 @@
 Nothing is decided here. What goes wrong ahead is met again, and said, when the candidate has its own turn.
 """
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
 from contextlib import contextmanager
@@ -23,12 +24,15 @@ class LoadAhead:
     Attributes:
         downloads: of the run's candidates; None where nothing is loaded ahead, as in a run of several processes.
         allow_pickle: as for `load_checkpoint`.
+        meanwhile: done with a network that was loaded ahead, as long as there is time.
     """
 
     downloads: Downloads | None
     allow_pickle: bool
+    meanwhile: Callable[[LoadedCheckpoint, Callable[[], bool]], object] | None = None
     following: Candidate | None = None  # whose turn is next
     _ahead: Future[tuple[Path, LoadedCheckpoint] | None] | None = None
+    _is_due: threading.Event = field(default_factory=threading.Event)  # the turn of what is ahead
     _thread: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(1, "lead-hub-load", initializer=to_one_core())
     )
@@ -39,6 +43,7 @@ class LoadAhead:
         try:
             yield
         finally:
+            self._is_due.set()
             self._thread.shutdown(wait=True, cancel_futures=True)
             self._ahead = None
 
@@ -51,7 +56,8 @@ class LoadAhead:
         give_freed_memory_back()  # of the network before and its passes
         network = self._loaded_ahead(files.folder) or load_checkpoint(files.folder, allow_pickle=self.allow_pickle)
         if self.downloads is not None and self.following is not None:
-            self._ahead = self._thread.submit(self._load, self.following, self.downloads)
+            self._is_due = threading.Event()
+            self._ahead = self._thread.submit(self._load, self.following, self.downloads, self._is_due)
         return network
 
     def _loaded_ahead(self, folder: Path) -> LoadedCheckpoint | None:
@@ -59,14 +65,20 @@ class LoadAhead:
         ahead, self._ahead = self._ahead, None
         if ahead is None:
             return None
+        self._is_due.set()
         wait_for([ahead])
         found = None if ahead.cancelled() or ahead.exception() else ahead.result()
         return found[1] if found and found[0] == folder else None
 
-    def _load(self, candidate: Candidate, downloads: Downloads) -> tuple[Path, LoadedCheckpoint] | None:
+    def _load(
+        self, candidate: Candidate, downloads: Downloads, is_due: threading.Event
+    ) -> tuple[Path, LoadedCheckpoint] | None:
         """The network of a candidate once its files are there; none where its outputs are known, or it has no files."""
         files = downloads.when_there(candidate)
         if files is None or not downloads.needs_weights(candidate, files):
             return None
         downloads.access.check_wanted()  # raises where the run is over
-        return files.folder, load_checkpoint(files.folder, allow_pickle=self.allow_pickle)
+        network = load_checkpoint(files.folder, allow_pickle=self.allow_pickle)
+        if self.meanwhile is not None:
+            self.meanwhile(network, lambda: not is_due.is_set())
+        return files.folder, network

@@ -1,14 +1,13 @@
-"""The whole path, from a dataset to a leaderboard: one record with every choice, and the loop that carries it out.
+"""The whole path, from a dataset to a leaderboard: one record with every choice, and what carries it out.
 
 images -> empty board -> for each candidate: files -> outputs -> scores -> judged board, or skipped with its reason
 """
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import KW_ONLY, dataclass, field, replace
 from functools import partial
-from itertools import chain
 from pathlib import Path
 from typing import Literal
 
@@ -17,13 +16,12 @@ from lead_hub.candidates import Candidate, CandidateQuery, CandidateSource, Inde
 from lead_hub.checkpoint_files import CheckpointFiles, Downloads
 from lead_hub.checkpoint_outputs import Dtype, ExtractionSettings
 from lead_hub.errors import LeadHubError, RunCancelledError, ScoreError
-from lead_hub.hub import HubDownError, Token
+from lead_hub.hub import Token
 from lead_hub.labelled_images import DatasetQuery, LabelledImages
-from lead_hub.leaderboard import Leaderboard, Skipped
+from lead_hub.leaderboard import Leaderboard
 from lead_hub.processes import (
     OneProcess,
     Processes,
-    guarded,
     on_every_process,
     on_main_process,
     running_processes,
@@ -48,6 +46,7 @@ from lead_hub.recommendation.racing import FullRun, Race, Ranking, Turn
 from lead_hub.recommendation.shared_run import SharedRun, longest_first, shared_queue, taken_in_turn
 from lead_hub.recommendation.standing_elsewhere import known_standings, noted, with_standings
 from lead_hub.recommendation.steps import OutputsOfImages, shared_images
+from lead_hub.recommendation.turn_by_turn import RunInTurns
 from lead_hub.recommendation.turn_scoring import RunEdges, TurnScoring
 from lead_hub.recommendation.work_queue import WorkQueue
 from lead_hub.transferability import SCORES
@@ -332,48 +331,10 @@ class Recommendation:
             run.follower.ranks(n_images=len(images), device=str(outputs_of.device), shown=is_main and access.progress),
         ):
             if queue is None:
-                boards = self._in_turns(board, candidates, ranking, scoring)
+                boards = RunInTurns(scoring, ranking, candidates, self._show_left_out, board).boards()
             else:
                 boards = SharedRun(queue, scoring, ranking, candidates, self._show_left_out).boards(board, queued)
             yield from noted(boards, ranking.on_same_images, images, access) if is_main else boards
-
-    def _in_turns(
-        self, board: Leaderboard, candidates: Sequence[Candidate], ranking: Ranking, scoring: TurnScoring
-    ) -> Generator[Leaderboard, None, None]:
-        """A board after every turn of this process, or of those that share the images of each; one at the least."""
-        processes, follower = scoring.run.processes, scoring.run.follower
-        down: HubDownError | None = None
-        turn: Turn | None = None
-        for turn in chain.from_iterable(ranking.rounds(candidates)):
-            candidate, score = turn.candidate, None
-            try:
-                scored = scoring.of(turn)
-                judge = partial(ranking.board, board, turn, scored.candidate)
-                board = on_main_process(guarded(judge, stage="score"), processes)
-                ranking.keep(turn, scored)
-                score = scored.candidate.row.score
-            except RunCancelledError:
-                yield ranking.ended(board, candidates)
-                return
-            except LeadHubError as error:
-                if follower.is_asking_caller:
-                    raise error.__cause__ or error from None
-                down = down or (error if isinstance(error, HubDownError) else None)
-                if turn.is_first:
-                    board = board.with_skipped(Skipped.because(candidate.checkpoint, candidate.revision, error))
-                else:
-                    board = ranking.fail(board, turn, str(error))
-            else:
-                if processes.is_main_process:
-                    self._show_left_out(turn, scored.candidate)
-            scoring.downloads.scored(candidate, score)
-            follower.ends()
-            yield board
-        ended = ranking.ended(board, candidates)
-        if turn is None or ended is not board:
-            yield ended
-        if down and not board.rows:
-            raise down
 
     def _show_left_out(self, turn: Turn, one: ScoredCandidate) -> None:
         if self.on_pictures and (told := predicted_classes(one.row.sha, turn.images, one.images)) is not None:

@@ -8,6 +8,7 @@ next: these are processes of one machine.
 
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeAlias
@@ -23,7 +24,7 @@ from lead_hub.processes import Processes, guarded, n_on_this_machine
 from lead_hub.recommendation.estimate import multiply_adds_of_all
 from lead_hub.recommendation.judging import ScoredCandidate
 from lead_hub.recommendation.racing import Ranking, ScoredTurn, Turn
-from lead_hub.recommendation.turn_scoring import TurnScoring
+from lead_hub.recommendation.turn_scoring import TurnOutputs, TurnScoring
 from lead_hub.recommendation.work_queue import MAIN_IS_GONE, NAP_S, WorkQueue, can_meet, run_store
 
 # Of the time that an even share would take, without any loss: whole checkpoints may take so much more.
@@ -137,6 +138,9 @@ class SharedRun:
     show: Callable[[Turn, ScoredCandidate], object]
     _open: dict[int, Turn] = field(default_factory=dict)  # by piece; those of the main process that have no answer
     _n_turns: int = 0  # of the round
+    _scored: tuple[int, Turn, Future[Outcome]] | None = None  # beside the passes of what follows: piece, turn, outcome
+    _has_told: bool = False
+    _thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "lead-hub-score"))
 
     def __post_init__(self) -> None:
         self.scoring.run.follower.n_sharing = self.queue.n_processes
@@ -152,7 +156,7 @@ class SharedRun:
             HubDownError: after the last board, if the Hub did not answer and no candidate could be ranked without it.
             LeadHubError: the main process is gone.
         """
-        with self.queue.running():
+        with self.queue.running(), self._thread:
             yield from self._as_main(empty, queued) if self.queue.is_main else self._as_other()
 
     def _as_main(self, empty: Leaderboard, queued: Sequence[Candidate]) -> Iterator[Leaderboard]:
@@ -171,6 +175,7 @@ class SharedRun:
                             yield board
             except RunCancelledError:
                 is_cancelled = True
+                self._answer()
                 for turn, outcome in self._answered():
                     board = self._board(board, turn, outcome)
             before, board = board, self.ranking.ended(board, self.candidates)
@@ -215,15 +220,38 @@ class SharedRun:
             RunCancelledError: nobody waits any more.
         """
         number = self.queue.take()
+        if number is None and self._scored is not None:
+            self._answer()
+            return
         if number is None:
             self.scoring.run.access.check_wanted()
             time.sleep(NAP_S)
             return
-        turn, downloads = self._turn(number), self.scoring.downloads
-        n_lost = self.queue.n_takers(number) - 1
-        outcome = self._outcome_of(turn) if n_lost < MOST_LOST else _deadly(turn.candidate, n_lost)
-        downloads.scored(turn.candidate, outcome.candidate.row.score if isinstance(outcome, ScoredTurn) else None)
+        turn, n_lost = self._turn(number), self.queue.n_takers(number) - 1
+        if n_lost:  # a turn that ends this process takes no other with it
+            self._answer()
+        outputs = self.scoring.tried(turn) if n_lost < MOST_LOST else _deadly(turn.candidate, n_lost)
+        self._answer()
+        if self.scoring.is_beside and self._has_told:  # the first at once, which people await
+            self._scored = number, turn, self._thread.submit(self._outcome_of, outputs)
+        else:
+            self._tell(number, turn, self._outcome_of(outputs))
+        if not self.scoring.is_beside:
+            self.scoring.run.follower.ends()
+
+    def _answer(self) -> None:
+        """Tell what came of the turn that is scored beside others, if there is one."""
+        if self._scored is None:
+            return
+        number, turn, scored = self._scored
+        self._scored = None
+        self._tell(number, turn, scored.result())
+
+    def _tell(self, number: int, turn: Turn, outcome: Outcome) -> None:
+        score = outcome.candidate.row.score if isinstance(outcome, ScoredTurn) else None
+        self.scoring.downloads.scored(turn.candidate, score)
         self.queue.answer(number, outcome)
+        self._has_told = True
 
     def _turn(self, number: int) -> Turn:
         """The turn that a piece stands for, and those that are left of its round."""
@@ -244,18 +272,13 @@ class SharedRun:
             files=piece.files,
         )
 
-    def _outcome_of(self, turn: Turn) -> Outcome:
-        follower = self.scoring.run.follower
+    def _outcome_of(self, outputs: TurnOutputs | LeadHubError) -> Outcome:
         try:
-            outcome: Outcome = self.scoring.of(turn)
+            return outputs if isinstance(outputs, LeadHubError) else self.scoring.score(outputs)
         except RunCancelledError:
             raise
         except LeadHubError as error:
-            if follower.is_asking_caller:
-                raise error.__cause__ or error from None
-            outcome = error
-        follower.ends()
-        return outcome
+            return error
 
     def _answered(self) -> Iterator[tuple[Turn, Outcome]]:
         """The turns that have come to an end since this was asked last, and what came of them."""

@@ -1,7 +1,7 @@
 """The steps before scoring, each the same on every process of a run: images, a candidate's files, its outputs."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -120,7 +120,10 @@ class OutputsOfImages:
         folder = images.pixels.folder if shares_images else access.cache_dir
         self._pixels = ShrunkImages(images.pixels, folder=folder, is_shared=shares_images)
         self._cache = OutputsCache(access.outputs_folder)
-        self.networks = LoadAhead(None, allow_pickle=access.allow_pickle)
+        self.works_beside = extraction.beside(self.device)
+        meanwhile = self._shrink_for if self.works_beside else None
+        self.networks = LoadAhead(None, allow_pickle=access.allow_pickle, meanwhile=meanwhile)
+        self._positions: Sequence[int] = range(len(images))  # of the turn
         self._with_network_kernel = with_network_kernel
 
     def are_kept(self, files: CheckpointFiles) -> bool:
@@ -134,6 +137,7 @@ class OutputsOfImages:
         self, positions: Int64[np.ndarray, " chosen"] | None, files: CheckpointFiles, follower: RunFollower
     ) -> FoundOutputs:
         """`part` on these images, or with None `checkpoint`, on all."""
+        self._positions = range(len(self._images)) if positions is None else positions.tolist()
         return self.checkpoint(files, follower) if positions is None else self.part(files, positions, follower)
 
     def checkpoint(self, files: CheckpointFiles, follower: RunFollower) -> FoundOutputs:
@@ -231,6 +235,10 @@ class OutputsOfImages:
         checkpoint = on_every_process(guarded(partial(self.networks.take, files), stage="load"), processes)
         follower.reached("extract")
         return checkpoint
+
+    def _shrink_for(self, network: LoadedCheckpoint, is_time_left: Callable[[], bool]) -> None:
+        """Images of this turn, and so of the next, for the network that has it."""
+        self._pixels.shrink_ahead(network.image_processor, self._positions, is_time_left=is_time_left)
 
     def _known(self, key: str) -> PartialOutputs | None:
         is_main = self._processes.is_main_process

@@ -234,3 +234,55 @@ def test_outputs_are_the_same_number_by_number(tmp_path: Path) -> None:
         assert outputs.depth_kernel is not None
         assert plain.depth_kernel is not None
         assert torch.equal(outputs.depth_kernel, plain.depth_kernel)
+
+
+def sized(side: int) -> BaseImageProcessor:
+    return transformers.ViTImageProcessor(size={"height": side, "width": side})
+
+
+def test_images_are_shrunk_ahead_as_long_as_there_is_time() -> None:
+    images = CountedImages(8)
+    shrunk, asked = ShrunkImages(images), list[int]()
+
+    def is_time_left() -> bool:
+        asked.append(len(asked))
+        return len(asked) <= 3
+
+    shrunk.shrink_ahead(sized(32), [1, 2, 4, 5, 6], is_time_left=is_time_left)
+    assert images.reads == [2, 1, 1, 0, 1, 0, 0, 1]  # the first is tried and measured, the last tried
+    assert torch.equal(prepared(shrunk, sized(32)), prepare_images(sized(32), images.images))
+    assert images.reads == [3, 1, 1, 1, 1, 1, 1, 2]
+
+
+def test_what_is_shrunk_or_being_shrunk_is_not_shrunk_ahead() -> None:
+    images = CountedImages(4)
+    shrunk = ShrunkImages(images)
+    shrunk.prepared_by(sized(32))  # whose turn it is
+    reads = list(images.reads)
+    shrunk.shrink_ahead(sized(32), range(4), is_time_left=lambda: True)
+    assert images.reads == reads
+
+
+def test_nothing_goes_for_what_is_shrunk_ahead() -> None:
+    images = CountedImages(5)
+    shrunk = ShrunkImages(images, most_bytes=5 * 3 * (32**2 + 33**2) - 1)
+    prepared(shrunk, sized(32))
+    shrunk.shrink_ahead(sized(33), range(5), is_time_left=lambda: True)
+    reads = list(images.reads)
+    prepared(shrunk, sized(32))
+    assert images.reads == reads
+
+
+def test_what_is_being_shrunk_ahead_does_not_go_for_others() -> None:
+    images = CountedImages(5)
+    shrunk = ShrunkImages(images, most_bytes=5 * 3 * 33**2)
+
+    def is_time_left() -> bool:
+        larger = prepared(shrunk, sized(33))  # by the checkpoint whose turn it is: not kept, for there is no room
+        assert torch.equal(larger, prepare_images(sized(33), images.images))
+        return True
+
+    shrunk.shrink_ahead(sized(32), range(5), is_time_left=is_time_left)
+    reads = list(images.reads)
+    assert torch.equal(prepared(shrunk, sized(32)), prepare_images(sized(32), images.images))
+    assert images.reads == reads

@@ -2,7 +2,8 @@
 
 import shutil
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,7 @@ import torch
 from lead_hub.access import Access
 from lead_hub.candidates import Candidate
 from lead_hub.checkpoint_files import CheckpointFiles, Downloads
-from lead_hub.checkpoint_outputs import load_checkpoint
+from lead_hub.checkpoint_outputs import LoadedCheckpoint, load_checkpoint
 from lead_hub.errors import CandidateError
 from lead_hub.recommendation.load_ahead import LoadAhead
 from tests.tiny_checkpoints import random_images
@@ -95,3 +96,33 @@ def test_without_downloads_nothing_is_ahead(pool: list[Candidate], tmp_path: Pat
         with alone.running():
             alone.following = pool[1]
             assert alone.take(downloads.take(pool[0])).family == "resnet"
+
+
+def test_what_is_done_with_a_network_ahead_ends_when_its_turn_comes(pool: list[Candidate], tmp_path: Path) -> None:
+    begun, done = threading.Event(), list[str]()
+
+    def meanwhile(network: LoadedCheckpoint, is_time_left: Callable[[], bool]) -> None:
+        begun.set()
+        while is_time_left():
+            time.sleep(0.01)
+        done.append(network.family)
+
+    with networks(pool, Asked(), tmp_path) as (ahead, downloads):
+        ahead.meanwhile, ahead.following = meanwhile, pool[1]
+        ahead.take(downloads.take(pool[0]))
+        assert begun.wait(timeout=60)
+        assert done == []
+        ahead.following = pool[2]
+        assert ahead.take(downloads.take(pool[1])).family == "vit"
+        assert done == ["vit"]
+    assert done in (["vit"], ["vit", "dinov2"])  # the block may have ended before it was loaded
+
+
+def test_what_fails_with_a_network_ahead_costs_nothing_but_time(pool: list[Candidate], tmp_path: Path) -> None:
+    def meanwhile(_network: LoadedCheckpoint, _is_time_left: Callable[[], bool]) -> None:
+        raise OSError("the disk is full")
+
+    with networks(pool, Asked(), tmp_path) as (ahead, downloads):
+        ahead.meanwhile, ahead.following = meanwhile, pool[1]
+        ahead.take(downloads.take(pool[0]))
+        assert ahead.take(downloads.take(pool[1])).family == "vit"

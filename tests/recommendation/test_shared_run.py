@@ -99,7 +99,7 @@ def test_weights_that_come_again_fit_into_the_share_of_one_process(
                     kept.unlink()
                 files = found.get(candidate)
                 turn = Turn(candidate, images, None, len(images), number=number, following=(), files=files)
-                scored = scoring.of(turn)
+                scored = scoring.score(scoring.outputs(turn))
                 found[candidate] = scored.files
                 downloads.scored(candidate, scored.candidate.row.score)
                 assert weights_of(candidate.checkpoint.removeprefix("org/"))

@@ -1,0 +1,238 @@
+"""What the processor does beside the passes of another device: the same boards. Here both are on the processor."""
+
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch.distributed import TCPStore
+
+from lead_hub import Leaderboard
+from lead_hub.access import Access
+from lead_hub.candidates import Candidate
+from lead_hub.checkpoint_files import Downloads
+from lead_hub.checkpoint_outputs import ExtractionSettings
+from lead_hub.labelled_images import DatasetQuery, load_labelled_images
+from lead_hub.leaderboard import RankedCheckpoint
+from lead_hub.processes import OneProcess
+from lead_hub.recommendation.board_rows import empty_board
+from lead_hub.recommendation.progress import RunFollower, RunProgress
+from lead_hub.recommendation.race_budget import SpentBudget
+from lead_hub.recommendation.racing import FullRun
+from lead_hub.recommendation.recommendation import Recommendation
+from lead_hub.recommendation.shared_run import SharedRun, taken_in_turn
+from lead_hub.recommendation.steps import OutputsOfImages
+from lead_hub.recommendation.turn_scoring import RunEdges, TurnScoring
+from lead_hub.recommendation.work_queue import WorkQueue
+from tests.tiny_checkpoints import save_checkpoint, tiny_processor
+from tests.tiny_families import FAMILIES
+
+
+class Beside(Recommendation):
+    """A run as it is where passes are on another device."""
+
+    @property
+    def extraction(self) -> ExtractionSettings:
+        return replace(super().extraction, works_beside=True)
+
+
+@pytest.fixture(scope="module")
+def pool(tiny_pool: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Five checkpoints: one whose weights are broken, one whose features are the same for all images."""
+    pool = tmp_path_factory.mktemp("beside") / "pool"
+    shutil.copytree(tiny_pool, pool)
+    shutil.copytree(tiny_pool / "vit", pool / "a broken one")
+    weights = pool / "a broken one" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-8])
+    model = FAMILIES["vit"].build(head=False)
+    with torch.no_grad():
+        for part in model.parameters():
+            part.zero_()
+    save_checkpoint(pool / "blind", model, tiny_processor())
+    return pool
+
+
+def run(kind: type[Recommendation], images: Path, pool: Path, cache: Path, **options: object) -> list[Leaderboard]:
+    settings: dict[str, object] = {"cache_dir": cache, "progress": False, "dtype": "float32", **options}
+    return list(kind(images, pool, **settings))  # type: ignore[arg-type]
+
+
+def timeless(row: RankedCheckpoint) -> RankedCheckpoint:
+    return replace(row, images_per_s=None)
+
+
+def said(board: Leaderboard) -> tuple[list[RankedCheckpoint], tuple[object, ...], bool]:
+    return [timeless(row) for row in board.rows], board.skipped, board.is_complete
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("options", "n_rows", "stages"),
+    [
+        ({}, 3, {"a broken one": "load", "blind": "extract"}),
+        ({"budget": "100%"}, 3, {"a broken one": "load", "blind": "extract"}),
+        ({"budget": "40%"}, 3, {"a broken one": "load", "blind": "extract"}),
+        # Of those without a head there is none, which their scores tell.
+        ({"score": "leep"}, 2, {"a broken one": "load", "blind": "extract", "dinov2": "score"}),
+    ],
+)
+def test_every_board_is_the_same(
+    options: dict[str, str], n_rows: int, stages: dict[str, str], colour_folder: Path, pool: Path, tmp_path: Path
+) -> None:
+    in_turn = run(Recommendation, colour_folder, pool, tmp_path / "in turn", batch_size=3, **options)
+    beside = run(Beside, colour_folder, pool, tmp_path / "beside", batch_size=3, **options)
+    assert [said(board) for board in beside] == [said(board) for board in in_turn]
+    assert len(beside[-1].rows) == n_rows
+    assert {Path(skip.checkpoint).name: skip.stage for skip in beside[-1].skipped} == stages
+
+
+def scoring_threads() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("lead-hub-score")]
+
+
+@pytest.mark.slow
+def test_a_turn_is_scored_beside_the_next_but_the_first_row_is_there_at_once(
+    colour_folder: Path, tiny_pool: Path, tmp_path: Path
+) -> None:
+    told: list[tuple[str, int]] = []
+    n_rows: list[int] = []
+
+    def note(progress: RunProgress) -> None:
+        told.append((progress.stage, progress.number))
+
+    settings = {"cache_dir": tmp_path, "progress": False, "on_progress": note}
+    for board in Beside(colour_folder, tiny_pool, **settings):  # type: ignore[arg-type]
+        n_rows.append(len(board.rows))
+        assert scoring_threads()
+        # The first before the second begins, the second after the passes of the third.
+        assert told[-1] == {1: ("score", 1), 2: ("score", 3), 3: ("score", 3)}[len(board.rows)]
+    assert n_rows == [1, 2, 3]
+    assert not scoring_threads()
+
+
+@pytest.mark.slow
+def test_where_scores_free_the_disk_for_what_follows_they_come_first(
+    colour_folder: Path, tiny_pool: Path, tmp_path: Path
+) -> None:
+    settings = {"cache_dir": tmp_path, "progress": False, "max_disk": "1GB"}
+    for board in Beside(colour_folder, tiny_pool, **settings):  # type: ignore[arg-type]
+        assert board.rows
+        assert not scoring_threads()
+
+
+@pytest.mark.slow
+def test_what_had_its_passes_is_on_the_last_board_of_a_cancelled_run(
+    colour_folder: Path, tiny_pool: Path, tmp_path: Path
+) -> None:
+    over = threading.Event()
+
+    def note(progress: RunProgress) -> None:
+        if (progress.stage, progress.number) == ("extract", 3):
+            over.set()
+
+    settings = {"cache_dir": tmp_path, "progress": False, "on_progress": note, "cancelled": over.is_set}
+    boards = list(Beside(colour_folder, tiny_pool, **settings))  # type: ignore[arg-type]
+    assert [len(board.rows) for board in boards] == [1, 2, 2]
+    assert not boards[-1].is_complete
+
+
+@pytest.mark.slow
+def test_an_error_of_the_callers_own_ends_the_run(colour_folder: Path, tiny_pool: Path, tmp_path: Path) -> None:
+    def fail(progress: RunProgress) -> None:
+        if (progress.stage, progress.number) == ("extract", 3):
+            raise ZeroDivisionError("the caller's own")
+
+    settings = {"cache_dir": tmp_path, "progress": False, "on_progress": fail}
+    boards: Iterator[Leaderboard] = iter(Beside(colour_folder, tiny_pool, **settings))  # type: ignore[arg-type]
+    assert [len(next(boards).rows)] == [1]
+    with pytest.raises(ZeroDivisionError, match="the caller's own"):
+        list(boards)
+    assert not scoring_threads()
+
+
+@pytest.mark.slow
+def test_leaving_early_leaves_no_thread(colour_folder: Path, tiny_pool: Path, tmp_path: Path) -> None:
+    boards = iter(Beside(colour_folder, tiny_pool, cache_dir=tmp_path, progress=False))
+    next(boards)
+    next(boards)
+    boards.close()  # type: ignore[attr-defined]  # a generator
+    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("lead-hub")]
+
+
+@dataclass
+class Shared:
+    """The part of the main process of a run of two, of which the other is never there."""
+
+    images: Path
+    cache: Path
+    works_beside: bool
+    on_progress: Callable[[RunProgress], object] | None = None
+    store: TCPStore = field(default_factory=lambda: TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False))
+
+    def boards(self, candidates: list[Candidate]) -> list[Leaderboard]:
+        self.store.set("left 1", "")
+        queue = WorkQueue(self.store, process_index=0, n_processes=2, lost_s=0.1)
+        access, processes = Access(self.cache, progress=False), OneProcess(torch.device("cpu"))
+        follower = RunFollower(len(candidates), access=access, on_progress=self.on_progress)
+        extraction = ExtractionSettings(dtype="float32", works_beside=self.works_beside)
+        with closing(load_labelled_images(DatasetQuery(str(self.images)), access)) as images:
+            outputs_of = OutputsOfImages(
+                images, extraction, access=access, processes=processes, with_network_kernel=False
+            )
+            downloads = taken_in_turn(Downloads(candidates, access, lambda *_: True), queue)
+            edges = RunEdges(access, processes, follower, SpentBudget(None, n_candidates=len(candidates)))
+            scoring = TurnScoring(edges, outputs_of, downloads, None, methods=("lead",), seed=0)
+            ranking = FullRun(images, None, candidates, seed=0)
+            shared = SharedRun(queue, scoring, ranking, candidates, lambda *_: None)
+            empty = empty_board(images, "lead", settings={}, n_candidates=len(candidates))
+            with (
+                outputs_of.networks.running(),
+                downloads.running(),
+                follower.ranks(n_images=36, device="cpu", shown=False),
+            ):
+                return list(shared.boards(empty, candidates))
+
+
+@pytest.mark.slow
+def test_every_board_of_a_shared_run_is_the_same(colour_folder: Path, pool: Path, tmp_path: Path) -> None:
+    candidates = [Candidate(str(folder)) for folder in sorted(pool.iterdir())]
+    in_turn, beside = (
+        Shared(colour_folder, tmp_path / str(works_beside), works_beside).boards(candidates)
+        for works_beside in (False, True)
+    )
+    assert [said(board) for board in beside] == [said(board) for board in in_turn]
+    assert [Path(skip.checkpoint).name for skip in beside[-1].skipped] == ["a broken one", "blind"]
+    assert not scoring_threads()
+
+
+@pytest.mark.slow
+def test_a_turn_over_which_a_process_was_lost_takes_no_other_with_it(
+    colour_folder: Path, tiny_pool: Path, tmp_path: Path
+) -> None:
+    """Of four turns in their order the second is told while the third runs, the third before the last begins."""
+    candidates = []
+    for name in "abcd":
+        (tmp_path / name).symlink_to(tiny_pool / "vit")
+        candidates.append(Candidate(str(tmp_path / name)))
+    told: dict[str, list[bool]] = {}
+
+    def note(progress: RunProgress) -> None:
+        if progress.stage == "download":
+            name = Path(progress.checkpoint).name
+            told[name] = [shared.store.check([f"answered {piece}"]) for piece in range(4)]
+
+    shared = Shared(colour_folder, tmp_path / "cache", works_beside=True, on_progress=note)
+    shared.store.set("holder 3", "1")
+    shared.store.add("takers 3", 1)
+    last = shared.boards(candidates)[-1]
+    assert told == {
+        "a": [False, False, False, False],
+        "b": [True, False, False, False],
+        "c": [True, False, False, False],
+        "d": [True, True, True, False],
+    }
+    assert len(last.rows) == 4
