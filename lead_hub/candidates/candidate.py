@@ -21,7 +21,8 @@ class Candidate:
         multiply_adds: of one forward pass over one image, of the size that it wants, where known beforehand.
         standing: by how many standard deviations it stands above others on other datasets, in the mean, as score cards
             tell; None where this machine knows of none.
-        standing_here: the same, as this machine's own runs found; no score takes it into account.
+        standing_here: the same, as this machine's own runs found, where datasets whose images look like those of the
+            run count more; no score takes it into account.
     """
 
     checkpoint: str

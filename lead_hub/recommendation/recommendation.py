@@ -251,7 +251,7 @@ class Recommendation:
                 images = on_main_process(find_groups, processes).of(images)
                 if self.on_pictures is not None and processes.is_main_process:
                     self.on_pictures(sample_pictures(images))
-                standings = on_main_process(partial(known_standings, access), processes)
+                standings = on_main_process(partial(known_standings, access, images), processes)
             except RunCancelledError as error:
                 if spent.is_time_over and not ends[0]():
                     raise LeadHubError(
