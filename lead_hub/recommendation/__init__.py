@@ -6,7 +6,8 @@ recommendation.py  the choices of a run, and what it is made of
 grouping.py        which images are left out together: near_copies.py finds what shows the same picture
 racing.py          whose turn it is: every candidate on all images, or a race; race_budget.py what it may cost,
                    race_entry.py who may be in one
-standing_elsewhere.py  how checkpoints stood on other datasets: what cards tell, what this machine's own runs found
+standing_elsewhere.py  how checkpoints stood on other datasets: what cards tell, what this machine's own runs found,
+                   which counts more by dataset_similarity.py
 turn_by_turn.py    the boards of a run in turns; turn_scoring.py one turn: files -> outputs -> scores
 shared_run.py      many candidates among several processes, each whole: work_queue.py gives them out
 steps.py           images, files and outputs, the same on every process of the run

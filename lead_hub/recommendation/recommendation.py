@@ -251,7 +251,7 @@ class Recommendation:
                 images = on_main_process(find_groups, processes).of(images)
                 if self.on_pictures is not None and processes.is_main_process:
                     self.on_pictures(sample_pictures(images))
-                standings = on_main_process(partial(known_standings, access, images), processes)
+                known = on_main_process(partial(known_standings, access, images if self.budget else None), processes)
             except RunCancelledError as error:
                 if spent.is_time_over and not ends[0]():
                     raise LeadHubError(
@@ -259,7 +259,7 @@ class Recommendation:
                         " they were read: give more time, or take fewer images with max_images"
                     ) from error
                 return
-            candidates = with_standings(candidates, *standings, dataset=images.dataset)
+            candidates = with_standings(candidates, *known, dataset=images.dataset)
             run = RunEdges(access, processes, follower, spent)
             decided = self._decided(images, candidates, run)
             extraction = decided.extraction.agreed(processes)

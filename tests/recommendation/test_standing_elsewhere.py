@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -15,7 +16,8 @@ from lead_hub import Leaderboard, recommend
 from lead_hub.access import Access
 from lead_hub.candidates import Candidate
 from lead_hub.cli import app
-from lead_hub.labelled_images import DatasetQuery, load_labelled_images
+from lead_hub.labelled_images import DatasetQuery, LabelledImages, load_labelled_images
+from lead_hub.recommendation.dataset_similarity import NAMES, statistics_of
 from lead_hub.recommendation.judging import ScoredCandidate
 from lead_hub.recommendation.race_budget import by_prior, parse_race_budget
 from lead_hub.recommendation.race_entry import entrants
@@ -24,6 +26,7 @@ from lead_hub.recommendation.standing_elsewhere import (
     MOST_EARLIER_BOARDS,
     earlier_standings,
     kept_standings,
+    known_standings,
     note_standings,
     noted,
     with_known_standings,
@@ -112,6 +115,67 @@ def test_a_dataset_tells_nothing_of_itself_and_no_score_is_told() -> None:
     assert [each.standing for each in found] == [None, None]
 
 
+def test_a_dataset_counts_by_its_weight() -> None:
+    earlier = {"org/a": {"org/birds": 2.0, "org/fish": -1.0, "org/flowers": 0.5}, "org/b": {"org/fish": 1.0}}
+    candidates, weights = [Candidate("org/a"), Candidate("org/b")], {"org/birds": 2.0, "org/fish": 0.5}
+    cards = {"org/a": {"org/birds": 1.0, "org/fish": 0.0}}
+    found = with_standings(candidates, cards, earlier, weights, dataset="org/here")
+    # (2 x 2 - 0.5 x 1 + 1 x 0.5) / (2 + 0.5 + 1); the only one alone is itself; no card is weighed.
+    assert [each.standing_here for each in found] == pytest.approx([4 / 3.5, 1.0])
+    assert [each.standing for each in found] == [0.5, None]
+    found = with_standings(candidates, cards, earlier, weights, dataset="org/birds")
+    assert found[0].standing_here == pytest.approx(0)  # (-0.5 + 0.5) / 1.5
+
+
+@pytest.fixture
+def images(colour_folder: Path, access: Access) -> Iterator[LabelledImages]:
+    with closing(load_labelled_images(DatasetQuery(str(colour_folder)), access)) as images:
+        yield images
+
+
+def plain_looks() -> dict[str, float]:
+    """Of grey images without any pattern, nothing like the coloured ones."""
+    return {name: 1.0 if name == "flat" else 0.0 for name in NAMES}
+
+
+def test_what_looks_like_the_run_counts_more(access: Access, images: LabelledImages) -> None:
+    note_standings(access, "org/alike", scored(*SCORES), get_statistics=partial(statistics_of, images))
+    note_standings(access, "org/plain", scored(*SCORES), get_statistics=plain_looks)
+    note_standings(access, "org/older", scored(*SCORES))
+    note_standings(access, images.dataset, scored(*SCORES), get_statistics=partial(statistics_of, images))
+    known = known_standings(access, images)
+    assert known.by_runs == earlier_standings(access)
+    assert known.weights["org/alike"] > 1.3
+    assert known.weights["org/older"] == pytest.approx(1.0)
+    # The dataset of the run itself is none of them: those two are 1 in the mean.
+    assert set(known.weights) == {"org/alike", "org/older", "org/plain"}
+    assert known.weights["org/plain"] == pytest.approx(2 - known.weights["org/alike"])
+    assert known_standings(access).weights == {}
+
+
+@pytest.mark.parametrize(
+    "damage", ["text", [0.1] * 13, {"version": 1, "values": {"edges": 1e300}}], ids=["text", "list", "huge"]
+)
+def test_damaged_statistics_are_none_and_their_standings_stay(
+    access: Access, images: LabelledImages, damage: object
+) -> None:
+    note_standings(access, "org/birds", scored(*SCORES), get_statistics=plain_looks)
+    before = earlier_standings(access)
+    assert known_standings(access, images).weights == {"org/birds": 1.0}
+    (file,) = notes(access)
+    document = json.loads(file.read_text())
+    assert document["images"]["values"] == plain_looks()
+    file.write_text(json.dumps({**document, "images": damage}))
+    assert known_standings(access, images).weights == {}
+    assert earlier_standings(access) == before
+
+
+def test_standings_are_noted_though_the_images_are_gone(access: Access, images: LabelledImages) -> None:
+    shutil.rmtree(images.pixels.folder)
+    note_standings(access, "org/birds", scored(*SCORES), get_statistics=partial(statistics_of, images))
+    assert "org/birds" in earlier_standings(access)["org/net0"]
+
+
 def test_one_folder_is_one_dataset_by_whatever_name(
     access: Access, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -154,6 +218,8 @@ def test_a_race_lets_in_first_who_was_best_on_another_dataset(colour_folder: Pat
     assert notes(access) == []
     first = recommend(colour_folder, pool, **settings)  # type: ignore[call-overload]
     assert kept_standings(access) == {}
+    (file,) = notes(access)
+    assert set(json.loads(file.read_text())["images"]["values"]) == set(NAMES)
     found = earlier_standings(access)
     levels = {row.checkpoint: round(2 * found[row.checkpoint][str(colour_folder)]) for row in first.rows}
 
@@ -168,6 +234,33 @@ def test_a_race_lets_in_first_who_was_best_on_another_dataset(colour_folder: Pat
     assert entered != set(scores)
     both = {row.checkpoint: row.score for row in raced.rows if row.checkpoint in scores}
     assert both == pytest.approx({one: scores[one] for one in both}, abs=1e-7)
+
+
+@pytest.mark.slow
+def test_a_race_lets_in_first_who_was_best_where_images_look_alike(
+    access: Access, images: LabelledImages, colour_folder: Path, tmp_path: Path
+) -> None:
+    pool = [
+        save_checkpoint(tmp_path / "pool" / f"net{seed}", FAMILIES["vit"].build(head=False, seed=seed))
+        for seed in range(4)
+    ]
+
+    def stood(order: list[Path]) -> dict[Candidate, ScoredCandidate]:
+        """The first best; 16 others are between the first two and the last two."""
+        names = [*map(str, order[:2]), *(f"org/net{number}" for number in range(16)), *map(str, order[2:])]
+        by_name = zip(names, SCORES, strict=True)
+        return {Candidate(name): ScoredCandidate(replace(GOOD, score=score)) for name, score in by_name}
+
+    note_standings(access, "org/plain", stood(pool), get_statistics=plain_looks)
+    note_standings(access, "org/alike", stood(pool[::-1]), get_statistics=partial(statistics_of, images))
+    # An eighth of 4 x 36 passes are 18: two of four see the nine images of the first stage.
+    raced = recommend(colour_folder, pool, budget="12.5%", cache_dir=access.cache_dir, progress=False)
+    assert {row.checkpoint for row in raced.rows} == {*map(str, pool[2:])}
+    # Where all datasets count alike they cancel each other, and the given order decides.
+    for file in notes(access):
+        file.write_text(json.dumps({**json.loads(file.read_text()), "images": None}))
+    raced = recommend(colour_folder, pool, budget="12.5%", cache_dir=access.cache_dir, progress=False)
+    assert {row.checkpoint for row in raced.rows} == {*map(str, pool[:2])}
 
 
 def test_a_dry_run_lets_in_who_enters_the_race(access: Access, colour_folder: Path, tmp_path: Path) -> None:
