@@ -82,11 +82,15 @@ class Downloads:
             self._turn = max(turn, self._turn)  # what another process left undone comes late
             self._changed.notify_all()
         for next_one in self.candidates[turn :: self.every][: self.ahead + 1]:
-            if next_one not in self._futures:
-                self._futures[next_one] = self._thread.submit(self._fetch, next_one)
+            self.begin(next_one)
         while wait_for([self._futures[candidate]], timeout=LONGEST_NAP_S).not_done:
             self.access.check_wanted()
         return self._futures[candidate].result()
+
+    def begin(self, candidate: Candidate) -> None:
+        """Fetch the files of a candidate, if they are not under way."""
+        if candidate not in self._futures:
+            self._futures[candidate] = self._thread.submit(self._fetch, candidate)
 
     def when_there(self, candidate: Candidate) -> CheckpointFiles | None:
         """The files of a candidate that is fetched ahead, once they are there; None where it is not, by now.

@@ -140,6 +140,7 @@ class SharedRun:
     _n_turns: int = 0  # of the round
     _scored: tuple[int, Turn, Future[Outcome]] | None = None  # beside the passes of what follows: piece, turn, outcome
     _has_told: bool = False
+    _reserved: int | None = None  # the piece that this process has next
     _thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "lead-hub-score"))
 
     def __post_init__(self) -> None:
@@ -219,7 +220,8 @@ class SharedRun:
         Raises:
             RunCancelledError: nobody waits any more.
         """
-        number = self.queue.take()
+        number, self._reserved = self._reserved, None
+        number = self.queue.take() if number is None else number
         if number is None and self._scored is not None:
             self._answer()
             return
@@ -230,6 +232,7 @@ class SharedRun:
         turn, n_lost = self._turn(number), self.queue.n_takers(number) - 1
         if n_lost:  # a turn that ends this process takes no other with it
             self._answer()
+        self.scoring.next_up = None if n_lost else self._reserve()
         outputs = self.scoring.tried(turn) if n_lost < MOST_LOST else _deadly(turn.candidate, n_lost)
         self._answer()
         if self.scoring.is_beside and self._has_told:  # the first at once, which people await
@@ -238,6 +241,21 @@ class SharedRun:
             self._tell(number, turn, self._outcome_of(outputs))
         if not self.scoring.is_beside:
             self.scoring.run.follower.ends()
+
+    def _reserve(self) -> Candidate | None:
+        """Take the piece that follows as well, where each process can have one: its network is loaded meanwhile."""
+        if not self.scoring.is_beside or self.queue.n_left() < self.queue.n_processes:
+            return None
+        number = self.queue.take()
+        if number is not None and self.queue.n_takers(number) > 1:  # maybe it ended the process that had it
+            self.queue.give_back(number)
+            return None
+        self._reserved = number
+        if number is None:
+            return None
+        candidate = self._turn(number).candidate
+        self.scoring.downloads.begin(candidate)
+        return candidate
 
     def _answer(self) -> None:
         """Tell what came of the turn that is scored beside others, if there is one."""

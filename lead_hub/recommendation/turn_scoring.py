@@ -54,6 +54,7 @@ class TurnScoring:
         cards: that may stand in for computing, if any.
         methods: names of the scores; the first one ranks.
         seed: of what a score draws.
+        next_up: of candidates that several processes take, the one that this process has next, as far as it knows.
     """
 
     run: RunEdges
@@ -62,6 +63,7 @@ class TurnScoring:
     cards: ScoreCards | None
     methods: Sequence[str]
     seed: int
+    next_up: Candidate | None = None
 
     def __post_init__(self) -> None:
         # The very same: what is fetched again must fit into the part of the disk that is this process's.
@@ -110,7 +112,8 @@ class TurnScoring:
         if card is not None:
             return TurnOutputs(turn, files, card)
         # Of several processes another one may be next to take what follows.
-        self.outputs_of.networks.following = next(iter(turn.following), None) if follower.n_sharing == 1 else None
+        following = next(iter(turn.following), None) if follower.n_sharing == 1 else self.next_up
+        self.outputs_of.networks.following = following
         outputs = self.outputs_of.on(turn.positions, files, follower)
         follower.reached("score")
         return TurnOutputs(turn, files, outputs)

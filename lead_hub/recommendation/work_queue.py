@@ -141,6 +141,15 @@ class WorkQueue:
         """How many processes have taken it, this one included: all others were lost over it."""
         return self._store.add(f"takers {piece}", 0)
 
+    def n_left(self) -> int:
+        """How many pieces nobody has taken yet, at the least: those that lost processes had are not counted."""
+        return max(0, self._store.add("pieces", 0) - self._store.add("taken", 0))
+
+    def give_back(self, piece: int) -> None:
+        """Let another process take a piece that this one has not begun."""
+        self._store.add(f"takers {piece}", -1)
+        self._store.set(f"holder {piece}", "")
+
     def _is_lost(self, process: int) -> bool:
         if process == self._me:
             return False

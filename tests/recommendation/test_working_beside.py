@@ -14,7 +14,7 @@ from torch.distributed import TCPStore
 from lead_hub import Leaderboard
 from lead_hub.access import Access
 from lead_hub.candidates import Candidate
-from lead_hub.checkpoint_files import Downloads
+from lead_hub.checkpoint_files import CheckpointFiles, Downloads
 from lead_hub.checkpoint_outputs import ExtractionSettings
 from lead_hub.labelled_images import DatasetQuery, load_labelled_images
 from lead_hub.leaderboard import RankedCheckpoint
@@ -28,6 +28,7 @@ from lead_hub.recommendation.shared_run import SharedRun, taken_in_turn
 from lead_hub.recommendation.steps import OutputsOfImages
 from lead_hub.recommendation.turn_scoring import RunEdges, TurnScoring
 from lead_hub.recommendation.work_queue import WorkQueue
+from tests.cli.test_interrupted import pool_of
 from tests.tiny_checkpoints import save_checkpoint, tiny_processor
 from tests.tiny_families import FAMILIES
 
@@ -173,6 +174,13 @@ class Shared:
     on_progress: Callable[[RunProgress], object] | None = None
     store: TCPStore = field(default_factory=lambda: TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False))
 
+    loaded_ahead: list[str] = field(default_factory=list)
+
+    def needs_weights(self, candidate: Candidate, _files: CheckpointFiles) -> bool:
+        if threading.current_thread().name.startswith("lead-hub-load"):
+            self.loaded_ahead.append(Path(candidate.checkpoint).name)
+        return True
+
     def boards(self, candidates: list[Candidate]) -> list[Leaderboard]:
         self.store.set("left 1", "")
         queue = WorkQueue(self.store, process_index=0, n_processes=2, lost_s=0.1)
@@ -183,7 +191,7 @@ class Shared:
             outputs_of = OutputsOfImages(
                 images, extraction, access=access, processes=processes, with_network_kernel=False
             )
-            downloads = taken_in_turn(Downloads(candidates, access, lambda *_: True), queue)
+            downloads = taken_in_turn(Downloads(candidates, access, self.needs_weights), queue)
             edges = RunEdges(access, processes, follower, SpentBudget(None, n_candidates=len(candidates)))
             scoring = TurnScoring(edges, outputs_of, downloads, None, methods=("lead",), seed=0)
             ranking = FullRun(images, None, candidates, seed=0)
@@ -209,15 +217,18 @@ def test_every_board_of_a_shared_run_is_the_same(colour_folder: Path, pool: Path
     assert not scoring_threads()
 
 
+def copies_of(checkpoint: Path, names: str, folder: Path) -> list[Candidate]:
+    for name in names:
+        (folder / name).symlink_to(checkpoint)
+    return [Candidate(str(folder / name)) for name in names]
+
+
 @pytest.mark.slow
 def test_a_turn_over_which_a_process_was_lost_takes_no_other_with_it(
     colour_folder: Path, tiny_pool: Path, tmp_path: Path
 ) -> None:
     """Of four turns in their order the second is told while the third runs, the third before the last begins."""
-    candidates = []
-    for name in "abcd":
-        (tmp_path / name).symlink_to(tiny_pool / "vit")
-        candidates.append(Candidate(str(tmp_path / name)))
+    candidates = copies_of(tiny_pool / "vit", "abcd", tmp_path)
     told: dict[str, list[bool]] = {}
 
     def note(progress: RunProgress) -> None:
@@ -236,3 +247,39 @@ def test_a_turn_over_which_a_process_was_lost_takes_no_other_with_it(
         "d": [True, True, True, False],
     }
     assert len(last.rows) == 4
+
+
+@pytest.mark.slow
+def test_of_several_processes_each_loads_ahead_what_it_has_next(
+    colour_folder: Path, tiny_pool: Path, tmp_path: Path
+) -> None:
+    """As long as there is a piece for each of the two: of six the second to the fifth are taken one ahead."""
+    pool = sorted(pool_of(6, tiny_pool / "vit", tmp_path / "pool").iterdir())
+    candidates = [Candidate(str(folder)) for folder in pool]
+    shared = Shared(colour_folder, tmp_path / "cache", works_beside=True)
+    last = shared.boards(candidates)[-1]
+    assert len(last.rows) == 6
+    assert shared.loaded_ahead == [folder.name for folder in pool[1:5]]
+    in_turn = Shared(colour_folder, tmp_path / "in turn", works_beside=False)
+    assert said(in_turn.boards(candidates)[-1]) == said(last)
+    assert in_turn.loaded_ahead == []
+
+
+@pytest.mark.slow
+def test_what_may_have_ended_a_process_is_not_held_beside_another(
+    colour_folder: Path, tiny_pool: Path, tmp_path: Path
+) -> None:
+    candidates = copies_of(tiny_pool / "vit", "abcdef", tmp_path)
+    holders: dict[str, str] = {}
+
+    def note(progress: RunProgress) -> None:
+        if progress.stage == "load":
+            holders[Path(progress.checkpoint).name] = shared.store.get("holder 1").decode()
+
+    shared = Shared(colour_folder, tmp_path / "cache", works_beside=True, on_progress=note)
+    shared.store.add("takers 1", 1)  # by a process that was killed before it said that it has it
+    last = shared.boards(candidates)[-1]
+    assert len(last.rows) == 6
+    assert holders["a"] == ""
+    assert "b" not in shared.loaded_ahead
+    assert shared.store.add("takers 1", 0) == 2
