@@ -11,17 +11,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lead_hub.checkpoint_outputs.depths import BlockTaps, block_taps, depth_kernel
+from lead_hub.checkpoint_outputs.device_settings import MachineSettings, known_settings, machine_settings
 from lead_hub.checkpoint_outputs.fast_layout import COMPARED, can_be_faster, in_fast_layout
 from lead_hub.checkpoint_outputs.forward_passes import BatchedForward
 from lead_hub.checkpoint_outputs.freed_memory import freed_memory_kept
 from lead_hub.checkpoint_outputs.frozen_outputs import CheckpointOutputs, ImageOutputs
 from lead_hub.checkpoint_outputs.loaded_checkpoint import LoadedCheckpoint
-from lead_hub.checkpoint_outputs.number_format import (
-    NumberFormat,
-    checked_format,
-    fast_dtype,
-    tried_positions,
-)
+from lead_hub.checkpoint_outputs.number_format import NumberFormat, checked_format, tried_positions
 from lead_hub.checkpoint_outputs.preparing_batches import ImageSequence, preparation
 from lead_hub.errors import LeadHubError
 from lead_hub.processes import Processes, gather_rows, guarded, on_every_process, on_main_process
@@ -42,8 +38,8 @@ class ExtractionSettings:
     Attributes:
         batch_size: images a forward pass, or "auto"; halved when memory runs out.
         device: "auto" (the accelerator if there is one), or a torch device such as "cpu" or "cuda:1".
-        dtype: number format of the forward pass; "auto" is bfloat16 where the processor or the GPU multiplies it in
-            hardware, float16 on other GPUs, float32 elsewhere, and for a network that bears no other.
+        dtype: number format of the forward pass; "auto" is what is clearly fastest on this machine, bfloat16 (on GPUs
+            that emulate it float16) or float32, and float32 for a network that bears no other.
         auto_dtype: what "auto" is for a network that bears it, where that is decided already; None leaves it to each
             device.
         works_beside: whether the processor prepares images and scores beside the passes; None where they are on another
@@ -72,7 +68,11 @@ class ExtractionSettings:
         """The number format on that device."""
         if self.dtype != "auto":
             return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[self.dtype]
-        return self.auto_dtype or fast_dtype(device)
+        return self.auto_dtype or self.on_machine(device).dtype
+
+    def on_machine(self, device: torch.device) -> MachineSettings:
+        """How that device runs passes fastest: nothing is measured where somebody has chosen the number format."""
+        return machine_settings(device) if self.dtype == "auto" else known_settings(device)
 
     def agreed(self, processes: Processes) -> "ExtractionSettings":
         """The same for all of them, as the main process's device decides: unlike machines would mix number formats.
@@ -202,7 +202,7 @@ def fastest_passes(
     Yields:
         The number format in which to run it.
     """
-    model, dtype = checkpoint.model.to(device), settings.torch_dtype(device)
+    model, dtype, machine = checkpoint.model.to(device), settings.torch_dtype(device), settings.on_machine(device)
     is_in_question = settings.falls_back and dtype != torch.float32
 
     def run(some_pixels: Tensor, some_dtype: torch.dtype = torch.float32) -> Tensor:
@@ -214,6 +214,7 @@ def fastest_passes(
 
     with ExitStack() as stack:
         stack.enter_context(freed_memory_kept(device))
+        stack.enter_context(machine.computing())
         if not is_in_question and not can_be_faster(model, device):
             yield NumberFormat(dtype)
             return
@@ -221,7 +222,9 @@ def fastest_passes(
         tried = tried if is_in_question else tried[:COMPARED]
         pixels = prepared.make([prepared.images[position] for position in tried])
         if can_be_faster(model, device):
-            expected = stack.enter_context(in_fast_layout(model, run, pixels)).features
+            is_last = machine.is_channels_last(dtype)
+            layout = in_fast_layout(model, run, pixels, with_channels_last=is_last)
+            expected = stack.enter_context(layout).features
         else:
             expected = run(pixels)
         yield checked_format(dtype, partial(run, pixels), expected) if is_in_question else NumberFormat(dtype)

@@ -45,20 +45,24 @@ class Tried:
 
 
 @contextmanager
-def in_fast_layout(model: nn.Module, run: Callable[[Tensor], Tensor], pixels: Tensor) -> Iterator[Tried]:
+def in_fast_layout(
+    model: nn.Module, run: Callable[[Tensor], Tensor], pixels: Tensor, *, with_channels_last: bool = True
+) -> Iterator[Tried]:
     """Within the block the model has the fast layout, if it then says of the first images what it said before.
 
     Args:
         model: on its device, in float32 and evaluation mode.
         run: from pixels to features, in float32.
         pixels: of images of which the first two differ.
+        with_channels_last: whether that is faster on this machine than the usual order in memory.
 
     Yields:
         What it says of them.
     """
     with ExitStack() as stack:
         usual = stack.enter_context(folded_norms(model, lambda: run(pixels[:COMPARED])))
-        stack.enter_context(channels_last(model))
+        if with_channels_last:
+            stack.enter_context(channels_last(model))
         try:
             features = run(pixels)
             is_same = drift(features[:COMPARED], usual) <= MOST_DRIFT

@@ -1,7 +1,8 @@
 """In which number format a network is run: what the processor computes fast, as long as it says nearly the same.
 
-One rule for all checkpoints of a run: bfloat16 where the processor multiplies it in hardware, else float32. A network
-that bfloat16 moves too far on a few images of the run is run in float32, and its row says so.
+One rule for all checkpoints of a run: bfloat16 where it is clearly faster, as `device_settings.py` has found or, where
+nothing is measured, where the processor multiplies it in hardware, else float32. A network that bfloat16 moves too far
+on a few images of the run is run in float32, and its row says so.
 """
 
 import math
@@ -29,7 +30,7 @@ BFLOAT16_INSTRUCTIONS = (VECTORS, TILES)
 
 
 def fast_dtype(device: torch.device) -> torch.dtype:
-    """The number format in which a device computes a forward pass fastest, without losing the range of numbers."""
+    """The number format that a device should compute fastest in, by its instructions, without losing their range."""
     if device.type == "cuda":
         # Older GPUs, which multiply float16 in hardware, compute bfloat16 as well, but many times slower.
         return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16

@@ -14,7 +14,7 @@ from accelerate.utils.memory import clear_device_cache
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lead_hub.checkpoint_outputs import ExtractionSettings, LoadedCheckpoint, out_of_memory
+from lead_hub.checkpoint_outputs import ExtractionSettings, LoadedCheckpoint, fast_dtype, out_of_memory
 from lead_hub.errors import CandidateError, LeadHubError
 from lead_hub.processes import Processes, guarded, running_processes
 
@@ -48,8 +48,9 @@ def this_hardware() -> Hardware:
     """The processes that were started, their accelerator where there is one, in half precision there."""
     processes, settings = running_processes(), ExtractionSettings()
     device = settings.torch_device(processes)
-    # On a CPU in float32 whatever it multiplies: outcomes of one machine are compared with those of others.
-    return Hardware(processes, device, settings.torch_dtype(device) if device.type == "cuda" else torch.float32)
+    # On a CPU in float32 whatever it multiplies, on a GPU as its kind does, whatever a stopwatch says: outcomes of one
+    # machine are compared with those of others.
+    return Hardware(processes, device, fast_dtype(device) if device.type == "cuda" else torch.float32)
 
 
 class Backbone(nn.Module):

@@ -104,7 +104,8 @@ def features_of(
     """Features of the images: those that `recommend` kept, or from a forward pass, which are kept for it."""
     processes, n_images = hardware.processes, len(images.labels)
     outputs_cache = OutputsCache(access.outputs_folder)
-    settings = ExtractionSettings()  # as a ranking does it, so that what it kept of the same images serves
+    # As a ranking does it, so that what it kept of the same images serves.
+    settings = ExtractionSettings().agreed(processes)
     dtype = settings.torch_dtype(settings.torch_device(processes))
     find_key = partial(cache_key, files, images, dtype=dtype, falls_back=settings.falls_back)
     key = on_every_process(find_key, processes)

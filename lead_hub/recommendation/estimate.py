@@ -15,7 +15,7 @@ from torch import nn
 from lead_hub.access import Access
 from lead_hub.candidates import Candidate
 from lead_hub.checkpoint_files import are_weights_here
-from lead_hub.checkpoint_outputs import ExtractionSettings
+from lead_hub.checkpoint_outputs import known_settings
 from lead_hub.confidence import stage_sizes
 from lead_hub.recommendation.race_budget import (
     AUTO,
@@ -98,7 +98,7 @@ def convolution_flops_per_s(device: str) -> float:
     flops = 2 * n_images * side_px**2 * channels**2 * 3**2
     try:
         with torch.inference_mode():
-            dtype = ExtractionSettings().torch_dtype(place)
+            dtype = known_settings(place).dtype
             convolution = nn.Conv2d(channels, channels, 3, padding=1, device=place, dtype=dtype)
             images = torch.zeros(n_images, channels, side_px, side_px, device=place, dtype=dtype)
             convolution, images = convolution.to(memory_format=LAYOUT), images.to(memory_format=LAYOUT)

@@ -17,6 +17,7 @@ from pathlib import Path
 import lead_hub
 from lead_hub.access import Access
 from lead_hub.candidates import Candidate
+from lead_hub.checkpoint_outputs import MEASURE_VARIABLE
 from lead_hub.errors import LeadHubError
 from lead_hub.hub import patiently
 from lead_hub.recommendation.recommendation import Recommendation
@@ -71,6 +72,7 @@ def job_script(run: Recommendation, candidates: Sequence[Candidate], code: Carri
         shlex.join(["pip", "install", "--quiet", "--no-cache-dir", *requirements()]),
         shlex.join(["python", "-c", fetch]),
         "export PYTHONPATH=code",
+        f"export {MEASURE_VARIABLE}=0",  # one rule for all Jobs: the scores of all stand on one board
         f"{shlex.join(rank)} > board.txt || test -s board.json",
         shlex.join(["python", "-m", "lead_hub", "push", "board.json", "--to", code.repo_id, "--quiet"]),
         shlex.join(["python", "-c", NOTE.format(repo_id=code.repo_id, path=results_path)]),

@@ -82,8 +82,8 @@ class Recommendation:
         seed: of the sample and of whatever a score draws.
         batch_size: images a forward pass, or "auto"; halved when memory runs out.
         device: "auto", or a torch device such as "cpu" or "cuda:1".
-        dtype: "auto" (bfloat16 where the processor or the GPU multiplies it in hardware, float16 on other GPUs, float32
-            elsewhere and for a checkpoint that bears no other), "float32", "bfloat16" or "float16".
+        dtype: "auto" (bfloat16, on GPUs that emulate it float16, where that is clearly faster on this machine, else
+            float32, as for a checkpoint that bears no other), "float32", "bfloat16" or "float16".
         cache_dir: keeps downloads, prepared data and outputs; None means the Hugging Face caches.
         token: Hub token; None means the Hub's own login, False nobody's, even where one is logged in.
         progress: show a bar on a terminal's standard error.
