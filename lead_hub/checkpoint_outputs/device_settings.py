@@ -157,9 +157,8 @@ def with_measured_threads(
     """The same with the number of threads as the stopwatch says, torch's own where it does not."""
     usual, is_last = torch.get_num_threads(), settings.is_channels_last(settings.dtype)
     counts = [usual, *other_thread_counts(device)]
-    seconds = TimedPieces(device, limit_s=limit_s).threads(
-        counts, settings.dtype, channels_last=is_last, n_cores=usable_cores()
-    )
+    pieces = TimedPieces(device, limit_s=limit_s)
+    seconds = pieces.threads(counts, settings.dtype, channels_last=is_last, n_cores=usable_cores())
     threads = Threads(usual, decided_threads(seconds, usual=usual))
     return replace(settings, threads=threads, milliseconds={**settings.milliseconds, **in_milliseconds(seconds)})
 

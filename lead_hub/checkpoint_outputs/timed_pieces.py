@@ -216,8 +216,8 @@ class TimedPieces:
         return False
 
     def _turns(self, ways: Sequence[Way], get_left_s: Callable[[], float]) -> Mapping[Way, Sequence[Took]]:
-        each_s = sum(self._of_one_image(way).clock_s for way in ways)
-        n_images = int(SPARED * get_left_s() / (each_s * (MOST_TURNS + 1)))
+        each_s = sum(self._of_one_image(way).clock_s for way in ways if get_left_s() > 0)
+        n_images = int(SPARED * get_left_s() / max(each_s * (MOST_TURNS + 1), 1e-9))
         n_images = max(1, min(MOST_IMAGES.get(self._device.type, 8), n_images))
         with freed_memory_kept(self._device):
             return in_turns({way: partial(self._took, way, n_images) for way in ways}, get_left_s)
