@@ -209,7 +209,7 @@ class TimedPieces:
                 fast_s = self._seconds(self._of_one_image(Way(piece, fast)))
             except torch.OutOfMemoryError:  # which says nothing of the format
                 raise
-            except RuntimeError:  # a device that does not know the format
+            except (RuntimeError, TypeError):  # a device that does not know the format
                 return True
             if fast_s > HOPELESS * usual_s:
                 return True

@@ -48,6 +48,8 @@ def test_a_job_runs_the_same_command_on_its_share() -> None:
     lines = script.splitlines()
     assert lines[0] == "set -eu"
     assert lines[1] == f"pip install --quiet --no-cache-dir {' '.join(requirements())}"
+    # Each Job would measure its own machine, and all their scores stand on one board.
+    assert "export LEAD_HUB_MEASURE_MACHINE=0" in lines
     ranking = next(line for line in lines if "recommend" in line)
     assert ranking == (
         "python -m lead_hub recommend org/colours --candidates org/a@v1 --candidates 'org/b; rm -rf /' --max-images 30"
