@@ -66,7 +66,7 @@ class MachineSettings:
     Attributes:
         dtype: number format where nobody asks for another.
         layouts: of number formats, whether convolutional networks have their channels last; elsewhere they have.
-        threads: None where that was not looked into.
+        threads: None where that was not looked into, or could not be told.
         milliseconds: what was measured, in words; nothing where the processor's instructions told.
     """
 
@@ -138,7 +138,8 @@ def _measured_once(device: torch.device, file: Path, *, with_threads: bool) -> M
     found = known or measured_settings(device)
     if with_threads:
         found = with_measured_threads(found, device)
-    remember(file, found, device)
+    if found != known:
+        remember(file, found, device)
     return found
 
 
@@ -154,11 +155,13 @@ def measured_settings(device: torch.device, *, limit_s: float = MEASURED_S) -> M
 def with_measured_threads(
     settings: MachineSettings, device: torch.device, *, limit_s: float = THREADS_S
 ) -> MachineSettings:
-    """The same with the number of threads as the stopwatch says, torch's own where it does not."""
+    """The same with the number of threads as the stopwatch says; where it says nothing the next process asks again."""
     usual, is_last = torch.get_num_threads(), settings.is_channels_last(settings.dtype)
     counts = [usual, *other_thread_counts(device)]
     pieces = TimedPieces(device, limit_s=limit_s)
     seconds = pieces.threads(counts, settings.dtype, channels_last=is_last, n_cores=usable_cores())
+    if not seconds:
+        return settings
     threads = Threads(usual, decided_threads(seconds, usual=usual))
     return replace(settings, threads=threads, milliseconds={**settings.milliseconds, **in_milliseconds(seconds)})
 

@@ -190,9 +190,7 @@ class TimedPieces:
             for count, piece in product(counts, PIECES)
         ]
         took = self._turns(ways, self._begun())
-        usual = [each for way, turns in took.items() for each in turns if way.n_threads == counts[0]]
-        could_have_s = sum(each.clock_s for each in usual) * min(counts[0], n_cores)
-        if sum(each.processor_s for each in usual) < LEAST_HAD * could_have_s:
+        if any(others_compute(turns, min(way.n_threads or 1, n_cores)) for way, turns in took.items()):
             return {}
         return {way: min(each.clock_s for each in turns) for way, turns in took.items()}
 
@@ -250,6 +248,12 @@ class TimedPieces:
     def _finish(self) -> None:
         if self._device.type != "cpu":
             torch.accelerator.synchronize(self._device)
+
+
+def others_compute(turns: Sequence[Took], n_threads: int) -> bool:
+    """Whether so many threads, which spin while they wait, had much less of the processor than the time that passed."""
+    could_have_s = n_threads * sum(each.clock_s for each in turns)
+    return sum(each.processor_s for each in turns) < LEAST_HAD * could_have_s
 
 
 def of_this_thread() -> Took:

@@ -197,8 +197,6 @@ def test_a_run_does_as_the_machine_says(file: Path, tiny_pool: Path, monkeypatch
     assert laid_out[0] != {True} == laid_out[1]
 
 
-def test_without_time_torchs_own_number_of_threads_stays() -> None:
+def test_without_time_nothing_is_said_of_threads() -> None:
     settings = MachineSettings(torch.float32, milliseconds={"before": 1.0})
-    found = with_measured_threads(settings, CPU, limit_s=0.0)
-    usual = torch.get_num_threads()
-    assert found == MachineSettings(torch.float32, threads=Threads(usual, usual), milliseconds={"before": 1.0})
+    assert with_measured_threads(settings, CPU, limit_s=0.0) == settings

@@ -13,6 +13,7 @@ from lead_hub.checkpoint_outputs.timed_pieces import (
     decided_threads,
     in_turns,
     number_of_threads,
+    others_compute,
     ways_of_formats,
 )
 from lead_hub.checkpoint_outputs.waiting_threads import Took
@@ -90,6 +91,12 @@ def test_another_number_of_threads_must_be_clearly_faster() -> None:
     assert decided_threads(of_threads((16, 1.0, 1.0), (8, 0.9, 0.9), (32, 0.8, 0.8)), usual=16) == 32
     assert decided_threads(of_threads((16, 1.0, 1.0), (8, 0.7, 0.7), (32, 0.8, 0.8)), usual=16) == 8
     assert decided_threads({}, usual=8) == 8
+
+
+def test_others_compute_where_threads_have_less_than_three_quarters_of_their_time() -> None:
+    """Four threads in 1 + 2 s could have 12 s, of which three quarters are 9."""
+    assert others_compute([Took(1.0, 4.0), Took(2.0, 4.9)], 4)
+    assert not others_compute([Took(1.0, 4.0), Took(2.0, 5.1)], 4)
 
 
 def test_all_take_turns_and_the_first_turn_does_not_count() -> None:
