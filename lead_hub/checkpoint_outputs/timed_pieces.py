@@ -164,8 +164,6 @@ class TimedPieces:
                 "convolutions": torch.randn(1, CHANNELS, MAP_PX, MAP_PX),
                 "transformer": torch.randn(1, TOKENS, WIDTH),
             }
-        for module in self._modules.values():
-            module.eval().to(device)
 
     def formats(self, fast: torch.dtype | None) -> tuple[Seconds, torch.dtype | None]:
         """Seconds of both pieces in float32 and in the fast format, and that format where it is not hopeless.
@@ -196,6 +194,7 @@ class TimedPieces:
 
     def _begun(self) -> Callable[[], float]:
         for piece in PIECES:
+            self._modules[piece].eval().to(self._device)
             self._took(Way(piece, torch.float32), 1)
         end_s = time.monotonic() + self._limit_s
         return lambda: end_s - time.monotonic()
