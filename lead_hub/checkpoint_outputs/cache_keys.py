@@ -44,6 +44,7 @@ def cache_key(
     images: LabelledImages,
     *,
     dtype: torch.dtype,
+    device_type: str = "cpu",
     falls_back: bool = False,
     with_network_kernel: bool = False,
 ) -> str:
@@ -53,6 +54,7 @@ def cache_key(
         files: of the checkpoint.
         images: all images.
         dtype: number format of the forward passes.
+        device_type: where they are run: kinds of devices round otherwise, in what they call the same format as well.
         falls_back: whether a network that does not bear it is run in float32 instead.
         with_network_kernel: whether the tangent kernel of the network is among them.
 
@@ -73,6 +75,7 @@ def cache_key(
             "short side": STORED_SHORT_SIDE_PX,
             "delivered": DELIVERED_AT_LEAST,
             "dtype": str(dtype),
+            **({"device": device_type} if device_type != "cpu" else {}),
             **({"falls back": FALLING_BACK} if falls_back and dtype != torch.float32 else {}),
             **({"bfloat16": BFLOAT16_VERSION} if dtype == torch.bfloat16 else {}),
             "versions": versions(),

@@ -106,8 +106,9 @@ def features_of(
     outputs_cache = OutputsCache(access.outputs_folder)
     # As a ranking does it, so that what it kept of the same images serves.
     settings = ExtractionSettings().agreed(processes)
-    dtype = settings.torch_dtype(settings.torch_device(processes))
-    find_key = partial(cache_key, files, images, dtype=dtype, falls_back=settings.falls_back)
+    device = settings.torch_device(processes)
+    find_key = partial(cache_key, files, images, dtype=settings.torch_dtype(device), device_type=device.type)
+    find_key = partial(find_key, falls_back=settings.falls_back)
     key = on_every_process(find_key, processes)
     outputs = on_main_process(lambda: outputs_cache.read(key, n_images=n_images), processes)
     if outputs is None:

@@ -1,9 +1,11 @@
 """Outputs of one checkpoint -> its scores and its row; or its row as a score card has it."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -19,6 +21,8 @@ from lead_hub.recommendation.judging import ScoredCandidate, scored_images
 from lead_hub.recommendation.steps import FoundOutputs
 from lead_hub.score_cards import ScoreCards
 from lead_hub.transferability import SCORES, KernelName, TransferabilityScore, transferabilities
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -98,18 +102,19 @@ def score_outputs(
         CandidateError: the score that ranks is undefined for them (stage "score").
     """
     outputs = main_process_outputs(found)
-    computing = found.device if found.device.type == "cuda" else torch.device("cpu")
-    features, labels = outputs.features.to(computing), torch.from_numpy(images.labels)
-    logits = None if outputs.logits is None else outputs.logits.to(computing)
-    facts = known_facts(candidate, outputs)
+    facts, labels = known_facts(candidate, outputs), torch.from_numpy(images.labels)
     kernels: dict[KernelName, Tensor | None] = {
         "depth_kernel": outputs.depth_kernel,
         "network_kernel": outputs.network_kernel,
     }
 
-    to_score = partial(transferabilities, logits=logits, facts=facts, seed=seed, groups=images.groups)
+    def scores_on(device: torch.device) -> dict[str, TransferabilityScore | ScoreError]:
+        features, logits = outputs.features.to(device), None if outputs.logits is None else outputs.logits.to(device)
+        to_score = partial(transferabilities, logits=logits, facts=facts, seed=seed, groups=images.groups)
+        return to_score(features, labels, methods, kernels=kernels)
+
     try:
-        found_scores = to_score(features, labels, methods, kernels=kernels)
+        found_scores = where_memory_suffices(found.device, scores_on)
     except ScoreError as error:
         raise CandidateError(str(error), stage="score") from error
     scores = {method: better_reason(method, score, outputs) for method, score in found_scores.items()}
@@ -124,6 +129,14 @@ def score_outputs(
     if outputs.depth_kernel is None and "depth_kernel" in SCORES[methods[0]].uses_kernels:
         reasons.insert(0, f"judged by its last features alone, not by several depths; {outputs.depths}")
     return OutputsScores(ranking, values, "; ".join(reasons))
+
+
+def where_memory_suffices(device: torch.device, work: Callable[[torch.device], Result]) -> Result:
+    """Do something on a GPU, or, where there is none or the passes of the next checkpoint fill it, on the processor."""
+    if device.type == "cuda":
+        with suppress(torch.OutOfMemoryError):
+            return work(device)
+    return work(torch.device("cpu"))
 
 
 def better_reason(

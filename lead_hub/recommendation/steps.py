@@ -271,6 +271,7 @@ class OutputsOfImages:
             files,
             self._images,
             dtype=self._dtype,
+            device_type=self.device.type,
             falls_back=self._extraction.falls_back,
             with_network_kernel=self._with_network_kernel,
         )

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
 from torch.distributed import DistError, PrefixStore, Store, TCPStore  # type: ignore[attr-defined]  # public
 
@@ -22,6 +23,7 @@ from lead_hub.processes import Processes, on_main_process
 BEAT_S = 0.5
 LOST_S = 15.0  # without a beat
 NAP_S = 0.05
+MOST_BYTES = 4 << 20  # of a message; a connection breaks over one of 8 MiB
 PATIENCE = timedelta(seconds=60)  # with the store
 
 
@@ -98,7 +100,7 @@ class WorkQueue:
         """Further pieces, and what is to be done for each; the number of the first of them."""
         first = self._store.add("pieces", 0)
         for piece, work in enumerate(works, start=first):
-            self._store.set(f"work {piece}", pickle.dumps(work))  # type: ignore[arg-type]  # bytes, too
+            self._put(f"work {piece}", work)
         # Of those before all are taken; who counted beyond them did not take the first of these.
         self._store.set("taken", str(first))
         self._store.add("pieces", len(works))
@@ -107,7 +109,7 @@ class WorkQueue:
     def works(self) -> Sequence[object]:
         """What is to be done for each piece that has been added until now."""
         for piece in range(len(self._works), self._store.add("pieces", 0)):
-            self._works.append(pickle.loads(self._store.get(f"work {piece}")))  # noqa: S301 - of a process of this run
+            self._works.append(self._got(f"work {piece}"))
         return self._works
 
     def take(self) -> int | None:
@@ -160,7 +162,7 @@ class WorkQueue:
 
     def answer(self, piece: int, content: object) -> None:
         """What came of a piece."""
-        self._store.set(f"answer {self._me} {self._n_answered}", pickle.dumps((piece, content)))  # type: ignore[arg-type]  # bytes, too
+        self._put(f"answer {self._me} {self._n_answered}", (piece, content))
         self._n_answered += 1
         self._store.set(f"answered {piece}", "")
 
@@ -169,14 +171,31 @@ class WorkQueue:
         for process in range(self.n_processes):
             while self._store.check([key := f"answer {process} {self._n_read[process]}"]):
                 self._n_read[process] += 1
-                piece, content = pickle.loads(self._store.get(key))  # noqa: S301 - of a process of this run
-                self._store.delete_key(key)
+                piece, content = self._got(key)
+                self._forget(key)
                 if piece not in self._read:
                     self._read.add(piece)
                     # Whoever answered may have been killed before it said so.
                     self._answered.add(piece)
                     self._store.set(f"answered {piece}", "")
                     yield piece, content
+
+    def _put(self, key: str, content: object) -> None:
+        """Whatever it is, in messages that the store takes; the last one says how many."""
+        whole = pickle.dumps(content)
+        starts = range(0, len(whole), MOST_BYTES)
+        for number, start in enumerate(starts):
+            self._store.set(f"{key} part {number}", whole[start : start + MOST_BYTES])  # type: ignore[arg-type]  # bytes, too
+        self._store.set(key, str(len(starts)))
+
+    def _got(self, key: str) -> Any:
+        parts = [self._store.get(f"{key} part {number}") for number in range(int(self._store.get(key)))]
+        return pickle.loads(b"".join(parts))  # noqa: S301 - of a process of this run
+
+    def _forget(self, key: str) -> None:
+        for number in range(int(self._store.get(key))):
+            self._store.delete_key(f"{key} part {number}")
+        self._store.delete_key(key)
 
     def stop(self) -> None:
         """Nobody wants further answers."""
@@ -188,7 +207,7 @@ class WorkQueue:
 
         Waits for those that live, because the store may end with this process.
         """
-        self._store.set("last", pickle.dumps(last))  # type: ignore[arg-type]  # bytes, too
+        self._put("last", last)
         self.stop()
         waiting = set(range(self.n_processes)) - {self._me}
         while waiting := {each for each in waiting if not self._store.check([f"left {each}"])}:
@@ -206,7 +225,7 @@ class WorkQueue:
                 if self._is_lost(0):
                     raise LeadHubError(MAIN_IS_GONE)
                 time.sleep(NAP_S)
-            last: object = pickle.loads(self._store.get("last"))  # noqa: S301 - of a process of this run
+            last: object = self._got("last")
             self._store.set(f"left {self._me}", "")
         except DistError as error:
             raise LeadHubError(MAIN_IS_GONE) from error

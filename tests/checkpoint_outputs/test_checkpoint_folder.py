@@ -170,14 +170,16 @@ def test_a_broken_config_is_not_blamed_on_the_image_processor(content: str, fold
     assert "image processor" not in str(caught.value)
 
 
-def test_outputs_of_images_that_were_kept_smaller_are_not_taken(
+def test_outputs_of_another_device_or_of_images_that_were_kept_smaller_are_not_taken(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = CheckpointFiles(folder, sha="0" * 64, licence=None)
     images_folder = coloured_images(tmp_path / "images", classes={"red": (200, 0, 0), "blue": (0, 0, 200)}, n_images=2)
     with closing(load_labelled_images(DatasetQuery(str(images_folder)), Access(tmp_path / "cache"))) as images:
         key = cache_key(files, images, dtype=torch.float32)
-        assert cache_key(files, images, dtype=torch.float32) == key
+        assert cache_key(files, images, dtype=torch.float32, device_type="cpu") == key
+        keys = {cache_key(files, images, dtype=torch.float32, device_type=device) for device in ("cpu", "cuda", "mps")}
+        assert len(keys) == 3  # a GPU rounds otherwise
         monkeypatch.setattr(cache_keys, "STORED_SHORT_SIDE_PX", 512)
         assert cache_key(files, images, dtype=torch.float32) != key
 

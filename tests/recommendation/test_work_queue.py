@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 from torch.distributed import TCPStore
 
@@ -33,6 +34,20 @@ def test_each_piece_is_taken_once_and_in_order(store: TCPStore) -> None:
     main, second, third = (member(store, process) for process in range(3))
     assert [second.take(), third.take(), main.take()] == [0, 1, 2]
     assert [main.take(), second.take(), third.take()] == [None, None, None]
+
+
+def test_what_is_larger_than_a_message_comes_whole(store: TCPStore) -> None:
+    """As the answer of half a million images and more, each with its term."""
+    main, second, _ = (member(store, process) for process in range(3))
+    terms = np.arange(3_000_000, dtype=np.float64)  # 24 MB; of one message the store breaks the connection at 8 MiB
+    assert second.take() == 0
+    before = store.num_keys()
+    second.answer(0, terms)
+    store.wait(["answered 0"])  # what is set is there once the store has read all of it
+    [(piece, content)] = main.answers()
+    assert piece == 0
+    assert np.array_equal(content, terms)
+    assert store.num_keys() == before + 1  # that it is answered
 
 
 def test_the_piece_of_a_lost_process_is_taken_again_by_one(store: TCPStore) -> None:

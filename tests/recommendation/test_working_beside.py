@@ -24,6 +24,7 @@ from lead_hub.recommendation.progress import RunFollower, RunProgress
 from lead_hub.recommendation.race_budget import SpentBudget
 from lead_hub.recommendation.racing import FullRun
 from lead_hub.recommendation.recommendation import Recommendation
+from lead_hub.recommendation.scoring import where_memory_suffices
 from lead_hub.recommendation.shared_run import SharedRun, taken_in_turn
 from lead_hub.recommendation.steps import OutputsOfImages
 from lead_hub.recommendation.turn_scoring import RunEdges, TurnScoring
@@ -283,3 +284,25 @@ def test_what_may_have_ended_a_process_is_not_held_beside_another(
     assert holders["a"] == ""
     assert "b" not in shared.loaded_ahead
     assert shared.store.add("takers 1", 0) == 2
+
+
+@pytest.mark.parametrize(
+    ("device", "fills", "asked"),
+    [
+        ("cpu", False, ["cpu"]),
+        ("mps", False, ["cpu"]),  # which has no double precision
+        ("cuda", False, ["cuda"]),
+        ("cuda", True, ["cuda", "cpu"]),
+    ],
+)
+def test_scores_are_of_the_processor_where_passes_fill_the_gpu(device: str, *, fills: bool, asked: list[str]) -> None:
+    tried: list[str] = []
+
+    def work(place: torch.device) -> str:
+        tried.append(place.type)
+        if fills and place.type == "cuda":
+            raise torch.OutOfMemoryError("there is no room beside the passes")
+        return place.type
+
+    assert where_memory_suffices(torch.device(device), work) == asked[-1]
+    assert tried == asked
