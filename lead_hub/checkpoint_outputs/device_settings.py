@@ -33,7 +33,7 @@ from lead_hub.hub import assets_folder, write_text_whole
 from lead_hub.processes import n_on_this_machine
 
 # Raise when the same machine would be judged otherwise.
-RULES_VERSION = 1
+RULES_VERSION = 2
 FOLDER = "machine"
 MEASURED_S, THREADS_S = 1.5, 0.5
 # "0": nothing is measured and nothing remembered, and the processor's instructions tell, as where there was no time.

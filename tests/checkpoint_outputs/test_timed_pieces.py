@@ -67,10 +67,13 @@ def test_what_was_not_measured_stays_as_it_was(missing: Piece) -> None:
         assert decided_dtype({}, torch.bfloat16, usual=usual) == usual
 
 
-def test_channels_last_are_taken_where_they_are_no_slower() -> None:
+def test_channels_last_are_taken_unless_they_are_much_slower() -> None:
+    """On an idle machine 13.5 for 11.1 ms were seen once, 16.4 for 16.8 ms seven times; whole networks gained."""
     seconds = times((2.0, 2.0), (1.0, 1.0))
     assert decided_layouts(seconds) == {torch.float32: False, torch.bfloat16: False}
-    seconds[Way("convolutions", torch.bfloat16, channels_last=True)] = 2.0
+    seconds[Way("convolutions", torch.bfloat16, channels_last=True)] = 3.0  # 1.5 times as long
+    assert decided_layouts(seconds) == {torch.float32: False, torch.bfloat16: False}
+    seconds[Way("convolutions", torch.bfloat16, channels_last=True)] = 2.9
     assert decided_layouts(seconds) == {torch.float32: False, torch.bfloat16: True}
     del seconds[Way("convolutions", torch.float32)]
     assert decided_layouts(seconds) == {torch.bfloat16: True}
