@@ -57,6 +57,8 @@ class Downloads:
     _changed: threading.Condition = field(default_factory=threading.Condition)
     _silences: int = 0  # candidates for which the Hub had no answer, since it last gave weights
     _thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "lead-hub-downloads"))
+    # For a candidate whose turn comes while others, which were to be next, are fetched.
+    _own_thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "lead-hub-downloads-own"))
 
     @contextmanager
     def running(self) -> Iterator["Downloads"]:
@@ -67,7 +69,8 @@ class Downloads:
             with self._changed:
                 self._over.set()
                 self._changed.notify_all()
-            self._thread.shutdown(wait=True, cancel_futures=True)
+            for thread in (self._thread, self._own_thread):
+                thread.shutdown(wait=True, cancel_futures=True)
 
     def take(self, candidate: Candidate) -> CheckpointFiles:
         """The files of the candidate, waiting for them; the next ones are fetched from now on.
@@ -81,6 +84,7 @@ class Downloads:
         with self._changed:
             self._turn = max(turn, self._turn)  # what another process left undone comes late
             self._changed.notify_all()
+        self._begin_now(candidate)
         for next_one in self.candidates[turn :: self.every][: self.ahead + 1]:
             self.begin(next_one)
         while wait_for([self._futures[candidate]], timeout=LONGEST_NAP_S).not_done:
@@ -91,6 +95,14 @@ class Downloads:
         """Fetch the files of a candidate, if they are not under way."""
         if candidate not in self._futures:
             self._futures[candidate] = self._thread.submit(self._fetch, candidate)
+
+    def _begin_now(self, candidate: Candidate) -> None:
+        """The same, not behind what is fetched ahead: that may wait for room until this one has had its turn."""
+        queued = self._futures.get(candidate)
+        if queued is None or queued.cancel():
+            is_busy = any(not future.done() for future in self._futures.values())
+            thread = self._own_thread if is_busy else self._thread
+            self._futures[candidate] = thread.submit(self._fetch, candidate)
 
     def when_there(self, candidate: Candidate) -> CheckpointFiles | None:
         """The files of a candidate that is fetched ahead, once they are there; None where it is not, by now.

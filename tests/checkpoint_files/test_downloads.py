@@ -89,6 +89,23 @@ def test_bytes_bound_what_is_fetched_ahead(hub: HubServer, access: Access, monke
             assert (downloads.take(downloads.candidates[number]).folder / "model.safetensors").is_file()
 
 
+def test_whose_turn_it_is_does_not_wait_behind_what_waits_for_room(
+    hub: HubServer, access: Access, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two processes this one had m0 and was to have m2 and m4, which wait for room; then it takes m1."""
+    monkeypatch.setattr(downloads_module, "AHEAD_BYTES", SIZE - 1)
+    with Downloads(candidates_on(hub, 6), access, always, every=2).running() as downloads:
+        downloads.take(downloads.candidates[0])
+        assert wait_until(lambda: not downloads._futures[downloads.candidates[4]].running())
+        assert weights_in(access) == {"m0"}
+        for number in (1, 3, 2, 5, 4):
+            taking = threading.Thread(target=downloads.take, args=[downloads.candidates[number]], daemon=True)
+            taking.start()
+            taking.join(timeout=300)
+            assert not taking.is_alive()
+            assert f"m{number}" in weights_in(access)
+
+
 def test_weights_that_are_not_needed_do_not_come(hub: HubServer, access: Access) -> None:
     with Downloads(candidates_on(hub, 2), access, only_m1).running() as d:
         assert not (d.take(d.candidates[0]).folder / "model.safetensors").exists()
