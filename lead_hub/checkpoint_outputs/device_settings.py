@@ -33,7 +33,7 @@ from lead_hub.hub import assets_folder, write_text_whole
 from lead_hub.processes import n_on_this_machine
 
 # Raise when the same machine would be judged otherwise.
-RULES_VERSION = 2
+RULES_VERSION = 3
 FOLDER = "machine"
 MEASURED_S, THREADS_S = 1.5, 0.5
 # "0": nothing is measured and nothing remembered, and the processor's instructions tell, as where there was no time.
@@ -136,6 +136,8 @@ def _measured_once(device: torch.device, file: Path, *, with_threads: bool) -> M
     if known is not None and (known.threads is not None or not with_threads):
         return known
     found = known or measured_settings(device)
+    if not found.milliseconds:  # nothing could be measured in time: the next process asks again
+        return found
     if with_threads:
         found = with_measured_threads(found, device)
     if found != known:
@@ -146,7 +148,7 @@ def _measured_once(device: torch.device, file: Path, *, with_threads: bool) -> M
 def measured_settings(device: torch.device, *, limit_s: float = MEASURED_S) -> MachineSettings:
     """Number format and layouts as the stopwatch says; what was not measured in time as the instructions tell."""
     usual = fast_dtype(device)
-    candidate = usual if device.type == "cuda" else torch.bfloat16
+    candidate = {"cuda": usual, "cpu": torch.bfloat16}.get(device.type)  # other devices were never tried in another
     seconds, fast = TimedPieces(device, limit_s=limit_s).formats(candidate)
     dtype = torch.float32 if fast is None else decided_dtype(seconds, fast, usual=usual)
     return MachineSettings(dtype, decided_layouts(seconds), milliseconds=in_milliseconds(seconds))
@@ -228,11 +230,19 @@ def facts(device: torch.device) -> dict[str, Any]:
     """
     of_all = {"rules": RULES_VERSION, "torch": torch.__version__, "device": device.type}
     if device.type == "cuda":
-        return {**of_all, "name": torch.cuda.get_device_name(device), "products": torch.get_float32_matmul_precision()}
+        return {**of_all, "name": torch.cuda.get_device_name(device), "products": product_precision()}
     told = {name: value for name, value in sorted(os.environ.items()) if name.startswith(LIBRARY_VARIABLES)}
     cores = {"cores": os.cpu_count(), "allowed": n_logical_cores(), "usable": usable_cores()}
     instructions = torch.backends.cpu.get_cpu_capability()
     return {**of_all, "name": processor_name(), "instructions": instructions, "told": told, **cores}
+
+
+def product_precision() -> str:
+    """How a GPU may round products in float32, by whichever of torch's two settings it was said."""
+    try:
+        return torch.get_float32_matmul_precision()
+    except RuntimeError:  # both were used
+        return str(torch.backends.cuda.matmul.fp32_precision)
 
 
 @cache
@@ -261,7 +271,7 @@ def remembered(file: Path) -> MachineSettings | None:
         return MachineSettings.from_document(json.loads(file.read_text(encoding="utf-8"))["settings"])
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         warnings.warn(f"{file} is not used, and what it should say is measured again: {error!r}", stacklevel=2)
         return None
 

@@ -325,9 +325,9 @@ def _ranged_by(processor: BaseImageProcessor, pixels: list[Tensor]) -> Tensor:
 
 
 def can_range_batches(processor: BaseImageProcessor) -> bool:
-    """Whether the second part can be done to a batch where it is: timm may turn pictures into tensors in other ways."""
+    """Whether the second part can be done to a batch where it is: not by Pillow, nor by every transform of timm."""
     if not isinstance(processor, TimmWrapperImageProcessor):
-        return True
+        return getattr(processor, "backend", None) == "torchvision"
     to_tensor, normalise = processor.val_transforms.transforms[-_N_RANGE_TRANSFORMS:]
     return isinstance(to_tensor, transforms.ToTensor) and isinstance(normalise, transforms.Normalize)
 

@@ -36,10 +36,11 @@ MOST_IMAGES = {"cpu": 8, "cuda": 128}
 MOST_TURNS, FEWEST_TURNS = 6, 2
 SPARED = 0.7  # of the time that is left, what the turns are planned for: they may take longer than one image tells
 # A format that changes numbers must be worth it.
-CLEARLY_FASTER, FASTER_WITH_OTHER_THREADS = 1.2, 1.1
+CLEARLY_FASTER, NO_SLOWER, FASTER_WITH_OTHER_THREADS = 1.2, 0.95, 1.1
 # Of dense convolutions alone both orders in memory take nearly the same time, and by chance the usual one less, where
 # whole networks, with depthwise ones among them, are faster with channels last: only much slower ones speak against it.
 MUCH_SLOWER = 1.5
+ONE_IMAGE_PASSES = 3  # one alone may have been disturbed
 HOPELESS = 4.0  # times as long for one image: emulated, not computed in hardware
 
 
@@ -105,7 +106,7 @@ def ways_of_formats(dtypes: Sequence[torch.dtype]) -> list[Way]:
 
 
 def decided_dtype(seconds: Seconds, fast: torch.dtype, *, usual: torch.dtype) -> torch.dtype:
-    """The fast format where it is clearly faster than float32 and slower for neither piece, else float32.
+    """The fast format where it is clearly faster than float32 and for neither piece slower, else float32.
 
     Args:
         seconds: of ways of both formats.
@@ -121,7 +122,7 @@ def decided_dtype(seconds: Seconds, fast: torch.dtype, *, usual: torch.dtype) ->
         if best[0] is None or best[1] is None:
             return usual
         gains.append(best[0] / best[1])
-    return fast if min(gains) >= 1 and math.prod(gains) >= CLEARLY_FASTER ** len(gains) else torch.float32
+    return fast if min(gains) >= NO_SLOWER and math.prod(gains) >= CLEARLY_FASTER ** len(gains) else torch.float32
 
 
 def decided_layouts(seconds: Seconds) -> dict[torch.dtype, bool]:
@@ -223,9 +224,10 @@ class TimedPieces:
             return in_turns({way: partial(self._took, way, n_images) for way in ways}, get_left_s)
 
     def _of_one_image(self, way: Way) -> Took:
-        """What a pass of one image took, the second: the first prepares what the others use."""
+        """What a pass of one image took, the fastest of some: the first prepares what the others use."""
         if way not in self._one_image:
-            self._one_image[way] = [self._took(way, 1) for _ in range(2)][1]
+            passes = [self._took(way, 1) for _ in range(1 + ONE_IMAGE_PASSES)][1:]
+            self._one_image[way] = min(passes, key=self._seconds)
         return self._one_image[way]
 
     def _took(self, way: Way, n_images: int) -> Took:

@@ -2,7 +2,6 @@
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
@@ -12,7 +11,7 @@ from torch import Tensor
 
 from lead_hub.candidates import Candidate
 from lead_hub.checkpoint_files import CheckpointFiles
-from lead_hub.checkpoint_outputs import CheckpointOutputs
+from lead_hub.checkpoint_outputs import CheckpointOutputs, out_of_memory
 from lead_hub.errors import CandidateError, ScoreError
 from lead_hub.labelled_images import LabelledImages
 from lead_hub.leaderboard import read_row
@@ -23,6 +22,8 @@ from lead_hub.score_cards import ScoreCards
 from lead_hub.transferability import SCORES, KernelName, TransferabilityScore, transferabilities
 
 Result = TypeVar("Result")
+# What a GPU's libraries of linear algebra say where there is no memory for their own.
+NO_HANDLE = ("CUBLAS_STATUS_ALLOC_FAILED", "CUBLAS_STATUS_NOT_INITIALIZED", "CUSOLVER_STATUS")
 
 
 @dataclass(frozen=True)
@@ -132,10 +133,13 @@ def score_outputs(
 
 
 def where_memory_suffices(device: torch.device, work: Callable[[torch.device], Result]) -> Result:
-    """Do something on a GPU, or, where there is none or the passes of the next checkpoint fill it, on the processor."""
+    """Do something on a GPU, or, where there is none or it is full, on the processor."""
     if device.type == "cuda":
-        with suppress(torch.OutOfMemoryError):
+        try:
             return work(device)
+        except RuntimeError as error:
+            if not (out_of_memory(error) or any(words in str(error) for words in NO_HANDLE)):
+                raise
     return work(torch.device("cpu"))
 
 

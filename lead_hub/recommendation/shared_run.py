@@ -138,7 +138,7 @@ class SharedRun:
     show: Callable[[Turn, ScoredCandidate], object]
     _open: dict[int, Turn] = field(default_factory=dict)  # by piece; those of the main process that have no answer
     _n_turns: int = 0  # of the round
-    _scored: tuple[int, Turn, Future[Outcome]] | None = None  # beside the passes of what follows: piece, turn, outcome
+    _scored: Future[None] | None = None  # the turn that is scored, and told, beside the passes of what follows
     _has_told: bool = False
     _reserved: int | None = None  # the piece that this process has next
     _thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "lead-hub-score"))
@@ -221,7 +221,8 @@ class SharedRun:
             RunCancelledError: nobody waits any more.
         """
         number, self._reserved = self._reserved, None
-        number = self.queue.take() if number is None else number
+        # Another process may have done it, if this one did not beat for a while.
+        number = number if number is not None and self.queue.is_still_mine(number) else self.queue.take()
         if number is None and self._scored is not None:
             self._answer()
             return
@@ -232,13 +233,15 @@ class SharedRun:
         turn, n_lost = self._turn(number), self.queue.n_takers(number) - 1
         if n_lost:  # a turn that ends this process takes no other with it
             self._answer()
+        if turn.is_first:
+            self.scoring.downloads.begin(turn.candidate)  # before what follows it
         self.scoring.next_up = None if n_lost else self._reserve()
         outputs = self.scoring.tried(turn) if n_lost < MOST_LOST else _deadly(turn.candidate, n_lost)
         self._answer()
         if self.scoring.is_beside and self._has_told:  # the first at once, which people await
-            self._scored = number, turn, self._thread.submit(self._outcome_of, outputs)
+            self._scored = self._thread.submit(self._score_and_tell, number, turn, outputs)
         else:
-            self._tell(number, turn, self._outcome_of(outputs))
+            self._score_and_tell(number, turn, outputs)
         if not self.scoring.is_beside:
             self.scoring.run.follower.ends()
 
@@ -253,17 +256,19 @@ class SharedRun:
         self._reserved = number
         if number is None:
             return None
-        candidate = self._turn(number).candidate
-        self.scoring.downloads.begin(candidate)
-        return candidate
+        turn = self._turn(number)
+        if turn.is_first:
+            self.scoring.downloads.begin(turn.candidate)
+        return turn.candidate
 
     def _answer(self) -> None:
-        """Tell what came of the turn that is scored beside others, if there is one."""
-        if self._scored is None:
-            return
-        number, turn, scored = self._scored
-        self._scored = None
-        self._tell(number, turn, scored.result())
+        """Until it is told what came of the turn that is scored beside others, if there is one."""
+        scored, self._scored = self._scored, None
+        if scored is not None:
+            scored.result()
+
+    def _score_and_tell(self, number: int, turn: Turn, outputs: TurnOutputs | LeadHubError) -> None:
+        self._tell(number, turn, self._outcome_of(outputs))
 
     def _tell(self, number: int, turn: Turn, outcome: Outcome) -> None:
         score = outcome.candidate.row.score if isinstance(outcome, ScoredTurn) else None

@@ -1,8 +1,10 @@
 """One turn of a run: a candidate's files, its outputs on the images of the turn, its scores."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+
+import torch
 
 from lead_hub.access import Access
 from lead_hub.candidates import Candidate
@@ -127,6 +129,8 @@ class TurnScoring:
         turn, files, found = outputs.turn, outputs.files, outputs.found
         if isinstance(found, ScoredCandidate):
             return ScoredTurn(found, files, is_whole=True)
+        if self.is_beside:  # the device has the next one's passes, and its memory is for them
+            found = replace(found, device=torch.device("cpu"))
         to_score = partial(scored_candidate, turn.candidate, files, found, methods=self.methods)
         to_score = partial(to_score, images=turn.images, seed=self.seed)
         scored = on_main_process(guarded(to_score, stage="score"), self.run.processes)

@@ -147,6 +147,10 @@ class WorkQueue:
         """How many pieces nobody has taken yet, at the least: those that lost processes had are not counted."""
         return max(0, self._store.add("pieces", 0) - self._store.add("taken", 0))
 
+    def is_still_mine(self, piece: int) -> bool:
+        """Whether this process has the piece, and nobody has answered it."""
+        return self._holder(piece) == str(self._me) and not self._store.check([f"answered {piece}"])
+
     def give_back(self, piece: int) -> None:
         """Let another process take a piece that this one has not begun."""
         self._store.add(f"takers {piece}", -1)

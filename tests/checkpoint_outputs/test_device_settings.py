@@ -19,8 +19,10 @@ from lead_hub.checkpoint_outputs.device_settings import (
     facts,
     machine_settings,
     may_choose_threads,
+    measured_settings,
     other_thread_counts,
     own_thread_counts,
+    product_precision,
     remembered,
     settings_file,
     thread_counts,
@@ -109,6 +111,24 @@ def test_a_damaged_file_is_a_warning(text: str, file: Path) -> None:
     file.write_text(text)
     with pytest.warns(UserWarning, match=f"{file.name} is not used"):
         assert remembered(file) is None
+
+
+@pytest.mark.usefixtures("file")
+def test_where_nothing_could_be_measured_nothing_is_remembered() -> None:
+    assert measured_settings(CPU, limit_s=0.0) == MachineSettings(fast_dtype(CPU))
+    meta = torch.device("meta")  # computes nothing
+    assert machine_settings(meta) == MachineSettings(torch.float32)
+    assert not settings_file(meta).exists()
+
+
+def test_a_setting_of_torch_that_was_made_in_two_ways_can_still_be_read() -> None:
+    before = torch.backends.cuda.matmul.fp32_precision
+    try:
+        torch.backends.cuda.matmul.fp32_precision = "tf32"
+        assert product_precision()
+    finally:
+        torch.backends.cuda.matmul.fp32_precision = before
+    assert product_precision() == torch.get_float32_matmul_precision()
 
 
 @pytest.mark.slow

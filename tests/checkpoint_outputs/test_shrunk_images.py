@@ -94,6 +94,15 @@ def test_a_timm_network_that_turns_pictures_into_tensors_in_its_own_way_is_left_
     assert found.max() > 200
 
 
+def test_a_processor_that_works_with_pillow_does_all_of_it_itself() -> None:
+    processor = transformers.ViTImageProcessorPil(size={"height": 32, "width": 32})
+    images = CountedImages(3)
+    how = ShrunkImages(images).prepared_by(processor, on_device=True)
+    gets = how.make([how.images[position] for position in range(3)])
+    assert gets.dtype == torch.float32
+    assert torch.equal(how.finish(gets), prepare_images(processor, images.images))
+
+
 def test_what_a_device_gets_of_several_shapes_is_refused_as_ever() -> None:
     processor = transformers.ViTImageProcessor(do_resize=False)
     images = [np.zeros((9, side, 3), dtype=np.uint8) for side in (9, 8, 9)]

@@ -2,6 +2,7 @@
 
 import shutil
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -14,8 +15,9 @@ from torch.distributed import TCPStore
 from lead_hub import Leaderboard
 from lead_hub.access import Access
 from lead_hub.candidates import Candidate
-from lead_hub.checkpoint_files import CheckpointFiles, Downloads
+from lead_hub.checkpoint_files import CheckpointFiles, Downloads, downloads
 from lead_hub.checkpoint_outputs import ExtractionSettings
+from lead_hub.errors import CandidateError
 from lead_hub.labelled_images import DatasetQuery, load_labelled_images
 from lead_hub.leaderboard import RankedCheckpoint
 from lead_hub.processes import OneProcess
@@ -30,6 +32,7 @@ from lead_hub.recommendation.steps import OutputsOfImages
 from lead_hub.recommendation.turn_scoring import RunEdges, TurnScoring
 from lead_hub.recommendation.work_queue import WorkQueue
 from tests.cli.test_interrupted import pool_of
+from tests.loopback_hub import HubServer
 from tests.tiny_checkpoints import save_checkpoint, tiny_processor
 from tests.tiny_families import FAMILIES
 
@@ -173,6 +176,7 @@ class Shared:
     cache: Path
     works_beside: bool
     on_progress: Callable[[RunProgress], object] | None = None
+    cancelled: Callable[[], bool] = bool
     store: TCPStore = field(default_factory=lambda: TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False))
 
     loaded_ahead: list[str] = field(default_factory=list)
@@ -185,22 +189,23 @@ class Shared:
     def boards(self, candidates: list[Candidate]) -> list[Leaderboard]:
         self.store.set("left 1", "")
         queue = WorkQueue(self.store, process_index=0, n_processes=2, lost_s=0.1)
-        access, processes = Access(self.cache, progress=False), OneProcess(torch.device("cpu"))
+        access = Access(self.cache, progress=False, cancelled=self.cancelled)
+        processes = OneProcess(torch.device("cpu"))
         follower = RunFollower(len(candidates), access=access, on_progress=self.on_progress)
         extraction = ExtractionSettings(dtype="float32", works_beside=self.works_beside)
         with closing(load_labelled_images(DatasetQuery(str(self.images)), access)) as images:
             outputs_of = OutputsOfImages(
                 images, extraction, access=access, processes=processes, with_network_kernel=False
             )
-            downloads = taken_in_turn(Downloads(candidates, access, self.needs_weights), queue)
+            files = taken_in_turn(Downloads(candidates, access, self.needs_weights), queue)
             edges = RunEdges(access, processes, follower, SpentBudget(None, n_candidates=len(candidates)))
-            scoring = TurnScoring(edges, outputs_of, downloads, None, methods=("lead",), seed=0)
+            scoring = TurnScoring(edges, outputs_of, files, None, methods=("lead",), seed=0)
             ranking = FullRun(images, None, candidates, seed=0)
             shared = SharedRun(queue, scoring, ranking, candidates, lambda *_: None)
             empty = empty_board(images, "lead", settings={}, n_candidates=len(candidates))
             with (
                 outputs_of.networks.running(),
-                downloads.running(),
+                files.running(),
                 follower.ranks(n_images=36, device="cpu", shown=False),
             ):
                 return list(shared.boards(empty, candidates))
@@ -228,7 +233,7 @@ def copies_of(checkpoint: Path, names: str, folder: Path) -> list[Candidate]:
 def test_a_turn_over_which_a_process_was_lost_takes_no_other_with_it(
     colour_folder: Path, tiny_pool: Path, tmp_path: Path
 ) -> None:
-    """Of four turns in their order the second is told while the third runs, the third before the last begins."""
+    """Of four turns the third is told before the last begins, which may have ended the process that had it."""
     candidates = copies_of(tiny_pool / "vit", "abcd", tmp_path)
     told: dict[str, list[bool]] = {}
 
@@ -241,12 +246,10 @@ def test_a_turn_over_which_a_process_was_lost_takes_no_other_with_it(
     shared.store.set("holder 3", "1")
     shared.store.add("takers 3", 1)
     last = shared.boards(candidates)[-1]
-    assert told == {
-        "a": [False, False, False, False],
-        "b": [True, False, False, False],
-        "c": [True, False, False, False],
-        "d": [True, True, True, False],
-    }
+    assert told["a"] == [False] * 4
+    assert told["b"] == [True, False, False, False]
+    assert told["c"][::2] == [True, False]  # the second is scored meanwhile
+    assert told["d"] == [True, True, True, False]
     assert len(last.rows) == 4
 
 
@@ -289,20 +292,89 @@ def test_what_may_have_ended_a_process_is_not_held_beside_another(
 @pytest.mark.parametrize(
     ("device", "fills", "asked"),
     [
-        ("cpu", False, ["cpu"]),
-        ("mps", False, ["cpu"]),  # which has no double precision
-        ("cuda", False, ["cuda"]),
-        ("cuda", True, ["cuda", "cpu"]),
+        ("cpu", None, ["cpu"]),
+        ("mps", None, ["cpu"]),  # which has no double precision
+        ("cuda", None, ["cuda"]),
+        ("cuda", torch.OutOfMemoryError("tried to allocate 3 GiB"), ["cuda", "cpu"]),
+        ("cuda", RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate`"), ["cuda", "cpu"]),
     ],
 )
-def test_scores_are_of_the_processor_where_passes_fill_the_gpu(device: str, *, fills: bool, asked: list[str]) -> None:
+def test_scores_are_of_the_processor_where_the_gpu_is_full(
+    device: str, fills: Exception | None, asked: list[str]
+) -> None:
     tried: list[str] = []
 
     def work(place: torch.device) -> str:
         tried.append(place.type)
         if fills and place.type == "cuda":
-            raise torch.OutOfMemoryError("there is no room beside the passes")
+            raise fills
         return place.type
 
     assert where_memory_suffices(torch.device(device), work) == asked[-1]
     assert tried == asked
+
+
+def test_what_else_goes_wrong_on_a_gpu_is_no_want_of_memory() -> None:
+    def work(_place: torch.device) -> None:
+        raise RuntimeError("shapes cannot be multiplied")
+
+    with pytest.raises(RuntimeError, match="cannot be multiplied"):
+        where_memory_suffices(torch.device("cuda"), work)
+
+
+@pytest.mark.slow
+def test_a_piece_that_another_process_has_done_meanwhile_is_not_done_again(
+    colour_folder: Path, tiny_pool: Path, tmp_path: Path
+) -> None:
+    """The process did not beat for a while, and the piece that it had reserved was taken and answered."""
+    candidates = copies_of(tiny_pool / "vit", "abcdef", tmp_path)
+    begun: list[str] = []
+
+    def note(progress: RunProgress) -> None:
+        if progress.stage == "download":
+            begun.append(Path(progress.checkpoint).name)
+        if begun == ["a"] and progress.stage == "load":
+            other = WorkQueue(shared.store, process_index=1, n_processes=2)
+            other.answer(1, CandidateError("the other process could not read it", stage="load"))
+
+    shared = Shared(colour_folder, tmp_path / "cache", works_beside=True, on_progress=note)
+    last = shared.boards(candidates)[-1]
+    assert begun == list("acdef")
+    assert [Path(row.checkpoint).name for row in last.rows] == list("acdef")
+    assert [Path(skip.checkpoint).name for skip in last.skipped] == ["b"]
+
+
+@pytest.mark.slow
+def test_files_come_in_the_order_in_which_they_are_needed(
+    hub: HubServer, colour_folder: Path, tiny_pool: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where what is fetched ahead must wait for room until its turn."""
+    monkeypatch.setattr(downloads, "AHEAD_BYTES", 1)
+    pool = sorted(pool_of(5, tiny_pool / "vit", tmp_path / "pool").iterdir())
+    names = [f"org/{folder.name}" for folder in pool]
+    candidates = [
+        Candidate(name, revision=hub.add_repo(name, folder=folder)) for name, folder in zip(names, pool, strict=True)
+    ]
+    end_s = time.monotonic() + 300
+    shared = Shared(colour_folder, tmp_path / "cache", works_beside=True, cancelled=lambda: time.monotonic() > end_s)
+    last = shared.boards(candidates)[-1]
+    assert last.is_complete
+    assert [row.checkpoint for row in last.rows] == names
+    # The fourth is fetched at its turn: the fifth, which this process was to have, waits for room before it.
+    assert shared.loaded_ahead[:2] == ["01", "02"]
+
+
+@pytest.mark.slow
+def test_what_had_its_passes_is_on_the_last_board_of_a_cancelled_shared_run(
+    colour_folder: Path, tiny_pool: Path, tmp_path: Path
+) -> None:
+    over = threading.Event()
+
+    def note(progress: RunProgress) -> None:
+        if (progress.stage, Path(progress.checkpoint).name) == ("extract", "02"):
+            over.set()
+
+    pool = sorted(pool_of(4, tiny_pool / "vit", tmp_path / "pool").iterdir())
+    shared = Shared(colour_folder, tmp_path / "cache", works_beside=True, on_progress=note, cancelled=over.is_set)
+    last = shared.boards([Candidate(str(folder)) for folder in pool])[-1]
+    assert sorted(Path(row.checkpoint).name for row in last.rows) == ["00", "01"]
