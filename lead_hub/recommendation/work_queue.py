@@ -191,6 +191,7 @@ class WorkQueue:
         for number, start in enumerate(starts):
             self._store.set(f"{key} part {number}", whole[start : start + MOST_BYTES])  # type: ignore[arg-type]  # bytes, too
         self._store.set(key, str(len(starts)))
+        self._store.check([key])  # whose answer comes when the store has read all of it
 
     def _got(self, key: str) -> Any:
         parts = [self._store.get(f"{key} part {number}") for number in range(int(self._store.get(key)))]

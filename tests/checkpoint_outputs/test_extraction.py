@@ -61,6 +61,7 @@ def test_bfloat16_is_near_float32_and_says_so(resnet: LoadedCheckpoint) -> None:
     assert 0 < error < 0.05
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["resnet", "mobilevit", "timm"])
 @pytest.mark.parametrize("batch_size", [4, 64])
 def test_what_the_processor_does_beside_the_passes_changes_no_number(
