@@ -233,9 +233,7 @@ class SharedRun:
         turn, n_lost = self._turn(number), self.queue.n_takers(number) - 1
         if n_lost:  # a turn that ends this process takes no other with it
             self._answer()
-        if turn.is_first:
-            self.scoring.downloads.begin(turn.candidate)  # before what follows it
-        self.scoring.next_up = None if n_lost else self._reserve()
+        self.scoring.next_up = None if n_lost else self._reserve(turn)
         outputs = self.scoring.tried(turn) if n_lost < MOST_LOST else _deadly(turn.candidate, n_lost)
         self._answer()
         if self.scoring.is_beside and self._has_told:  # the first at once, which people await
@@ -245,24 +243,24 @@ class SharedRun:
         if not self.scoring.is_beside:
             self.scoring.run.follower.ends()
 
-    def _reserve(self) -> Candidate | None:
-        """Take the piece that follows as well, where each process can have one: its network is loaded meanwhile."""
+    def _reserve(self, turn: Turn) -> Candidate | None:
+        """Take the piece after a turn as well, where each process can have one: its network is loaded meanwhile."""
         if not self.scoring.is_beside or self.queue.n_left() < self.queue.n_processes:
             return None
         number = self.queue.take()
-        if number is not None and self.queue.n_takers(number) > 1:  # maybe it ended the process that had it
-            self.queue.give_back(number)
-            return None
-        self._reserved = number
         if number is None:
             return None
-        turn = self._turn(number)
-        if turn.is_first:
-            self.scoring.downloads.begin(turn.candidate)
-        return turn.candidate
+        if self.queue.n_takers(number) > 1:  # maybe it ended the process that had it
+            self.queue.give_back(number)
+            return None
+        self._reserved, reserved = number, self._turn(number)
+        for each in (turn, reserved):  # in the order in which their files are needed
+            if each.is_first:
+                self.scoring.downloads.begin(each.candidate)
+        return reserved.candidate
 
     def _answer(self) -> None:
-        """Until it is told what came of the turn that is scored beside others, if there is one."""
+        """Wait until it is told what came of the turn that is scored beside others, if there is one."""
         scored, self._scored = self._scored, None
         if scored is not None:
             scored.result()

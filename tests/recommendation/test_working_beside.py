@@ -2,7 +2,6 @@
 
 import shutil
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -355,8 +354,7 @@ def test_files_come_in_the_order_in_which_they_are_needed(
     candidates = [
         Candidate(name, revision=hub.add_repo(name, folder=folder)) for name, folder in zip(names, pool, strict=True)
     ]
-    end_s = time.monotonic() + 300
-    shared = Shared(colour_folder, tmp_path / "cache", works_beside=True, cancelled=lambda: time.monotonic() > end_s)
+    shared = Shared(colour_folder, tmp_path / "cache", works_beside=True)
     last = shared.boards(candidates)[-1]
     assert last.is_complete
     assert [row.checkpoint for row in last.rows] == names
